@@ -1,0 +1,3 @@
+"""mlops_kit."""
+
+__version__ = "0.1.0.dev0"

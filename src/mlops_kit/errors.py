@@ -1,0 +1,232 @@
+"""Every error the library raises on purpose.
+
+::
+
+    MlopsKitError                      kind "error"
+    ├── InvalidInput (ValueError)          "invalid-input"
+    │   ├── InvalidName                    "invalid-name"
+    │   ├── InvalidSpec                    "invalid-spec"
+    │   └── UnsupportedData (TypeError)    "unsupported-data"
+    ├── NotSerializable (TypeError)        "not-serializable"
+    ├── NotFound (LookupError)             "not-found"
+    │   ├── RunNotFound                    "run-not-found"
+    │   ├── DatasetNotFound                "dataset-not-found"
+    │   ├── ModelNotFound                  "model-not-found"
+    │   ├── VersionNotFound                "version-not-found"
+    │   ├── AliasNotFound                  "alias-not-found"
+    │   ├── OutputNotFound                 "output-not-found"
+    │   └── ObjectNotFound                 "object-not-found"
+    ├── Conflict                           "conflict"
+    ├── NothingToRollBack                  "nothing-to-roll-back"
+    ├── NoActiveRun (RuntimeError)         "no-active-run"
+    ├── RunClosed (RuntimeError)           "run-closed"
+    ├── IntegrityError                     "integrity"
+    ├── NewerFormat                        "newer-format"
+    ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
+    └── StoreError (OSError)               "store"
+        └── ReadOnlyStore                  "read-only-store"
+
+    RecordingWarning (UserWarning)     something could not be recorded; the user's own work went on
+
+Each message says what happened, where, what exists instead and what to do; ``kind`` is stable across
+releases and safe to branch on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AliasNotFound",
+    "Conflict",
+    "DatasetNotFound",
+    "IntegrityError",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidSpec",
+    "MlopsKitError",
+    "ModelNotFound",
+    "NewerFormat",
+    "NoActiveRun",
+    "NotFound",
+    "NotSerializable",
+    "NothingToRollBack",
+    "ObjectNotFound",
+    "OutputNotFound",
+    "ReadOnlyStore",
+    "RecordingWarning",
+    "RunClosed",
+    "RunNotFound",
+    "StoreError",
+    "UnsupportedData",
+    "UntrustedArtifact",
+    "VersionNotFound",
+]
+
+
+class MlopsKitError(Exception):
+    """Base of every error raised by mlops_kit.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, what exists, and what to do, as whole sentences.
+
+    Attributes
+    ----------
+    kind : str
+        A stable identifier of the class of failure.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> try:
+    ...     mk.ModelStore("memory://errors-doc").load("churn")
+    ... except mk.errors.MlopsKitError as error:
+    ...     print(error.kind)
+    invalid-spec
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidInput(MlopsKitError, ValueError):
+    """An argument cannot mean anything here."""
+
+    kind = "invalid-input"
+
+
+class InvalidName(InvalidInput):
+    """A name breaks the rules for names of models, datasets, experiments or artifacts."""
+
+    kind = "invalid-name"
+
+
+class InvalidSpec(InvalidInput):
+    """A ``name:version`` or ``name@alias`` reference cannot be read."""
+
+    kind = "invalid-spec"
+
+
+class UnsupportedData(InvalidInput, TypeError):
+    """Data of a type, or holding values, that cannot be kept exactly; the column is named."""
+
+    kind = "unsupported-data"
+
+
+class NotSerializable(MlopsKitError, TypeError):
+    """An object cannot be saved; the path of the attribute that prevents it is named."""
+
+    kind = "not-serializable"
+
+
+class NotFound(MlopsKitError, LookupError):
+    """Something was asked for by name and is not in the store."""
+
+    kind = "not-found"
+
+
+class RunNotFound(NotFound):
+    """No run, or more than one, has this id, prefix or suffix."""
+
+    kind = "run-not-found"
+
+
+class DatasetNotFound(NotFound):
+    """No dataset has this name or fingerprint."""
+
+    kind = "dataset-not-found"
+
+
+class ModelNotFound(NotFound):
+    """No model has this name."""
+
+    kind = "model-not-found"
+
+
+class VersionNotFound(NotFound):
+    """The name exists, the version does not."""
+
+    kind = "version-not-found"
+
+
+class AliasNotFound(NotFound):
+    """The name exists, the alias points nowhere."""
+
+    kind = "alias-not-found"
+
+
+class OutputNotFound(NotFound):
+    """The run has no output, input or artifact of this name."""
+
+    kind = "output-not-found"
+
+
+class ObjectNotFound(NotFound):
+    """A record names bytes that the store does not hold."""
+
+    kind = "object-not-found"
+
+
+class Conflict(MlopsKitError):
+    """Somebody else decided first; the message names who and what."""
+
+    kind = "conflict"
+
+
+class NothingToRollBack(MlopsKitError):
+    """The alias has no earlier standing promotion."""
+
+    kind = "nothing-to-roll-back"
+
+
+class NoActiveRun(MlopsKitError, RuntimeError):
+    """A ``log_`` function was called outside of a run."""
+
+    kind = "no-active-run"
+
+
+class RunClosed(MlopsKitError, RuntimeError):
+    """The run has ended, or belongs to another process, and cannot take this record."""
+
+    kind = "run-closed"
+
+
+class IntegrityError(MlopsKitError):
+    """Stored bytes are not what was written; both digests are named."""
+
+    kind = "integrity"
+
+
+class NewerFormat(MlopsKitError):
+    """A record was written by a newer release, and this one may not guess its meaning."""
+
+    kind = "newer-format"
+
+
+class UntrustedArtifact(MlopsKitError, PermissionError):
+    """Loading would run code from bytes that nobody has vouched for."""
+
+    kind = "untrusted-artifact"
+
+
+class StoreError(MlopsKitError, OSError):
+    """The store could not be read or written."""
+
+    kind = "store"
+
+
+class ReadOnlyStore(StoreError):
+    """The store can be read and not written."""
+
+    kind = "read-only-store"
+
+
+class RecordingWarning(UserWarning):
+    """Something could not be recorded; the user's own code ran and returned as if it had been."""

@@ -1,0 +1,347 @@
+"""Records as bytes and back: canonical JSON, tagged values, checksums and the format number.
+
+The bytes are defined in ``docs/format.md``. Two layers meet here. `plain` and `unplain` turn Python values
+into JSON values and back, tagging what JSON cannot keep; `seal` and `unseal` turn a JSON object into a
+record's bytes and back, and verify it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_kit.errors import IntegrityError, NewerFormat
+
+FORMAT = 1
+
+_SAFE_INT = 2**53
+_REPR_LIMIT = 1000
+_SUM_TAIL = len(b',"sum":""}') + 64
+_MAX_DEPTH = 100
+
+
+def canonical(value: Any) -> bytes:
+    """Encode a JSON value as canonical JSON.
+
+    Parameters
+    ----------
+    value : object
+        Dicts with string keys, lists, strings, finite floats, integers, booleans and None.
+
+    Returns
+    -------
+    bytes
+        UTF-8, keys sorted by code point, no white space, floats by ``repr``.
+
+    Examples
+    --------
+    >>> canonical({"b": 0.1, "a": "ż"}).decode()
+    '{"a":"ż","b":0.1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+    ).encode()
+
+
+def seal(kind: str, members: dict[str, Any]) -> bytes:
+    """Encode a record: its members, the format number, the kind, and the checksum of them all.
+
+    Parameters
+    ----------
+    kind : str
+        The kind of record, such as ``"entry"``.
+    members : dict
+        JSON values by name, already made plain.
+
+    Returns
+    -------
+    bytes
+        The record, its ``sum`` last.
+
+    Examples
+    --------
+    >>> unseal(seal("demo", {"x": 1}), where="a doctest")
+    {'format': 1, 'record': 'demo', 'x': 1}
+    """
+    body = canonical({**members, "format": FORMAT, "record": kind})
+    digest = hashlib.sha256(body[:-1]).hexdigest()
+    return b'%s,"sum":"%s"}' % (body[:-1], digest.encode())
+
+
+def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any]:
+    """Decode and verify a record.
+
+    Parameters
+    ----------
+    data : bytes
+        The record as stored.
+    where : str
+        The key it was read from, for the message of an error.
+    kind : str, optional
+        The kind of record expected here.
+
+    Returns
+    -------
+    dict
+        The members, without ``sum``, still as plain JSON values.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are not what a writer sealed.
+    NewerFormat
+        The record carries a higher format number and does not declare itself compatible.
+    """
+    head, tail = data[:-_SUM_TAIL], data[-_SUM_TAIL:]
+    actual = hashlib.sha256(head).hexdigest()
+    if tail != b',"sum":"%s"}' % actual.encode():
+        stated = tail[8:-2].decode("ascii", "replace") if tail.startswith(b',"sum":"') else "none"
+        raise IntegrityError(
+            f"The record {where} is damaged: its checksum says {stated}, its bytes give {actual}. "
+            "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
+        )
+    body = head + b"}"
+    try:
+        members = json.loads(body)
+        same = isinstance(members, dict) and canonical(members) == body
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"The record {where} is not canonical JSON: {error}.") from error
+    if not same:
+        raise IntegrityError(f"The record {where} is not in canonical form: it was not written by this format.")
+    number = members.get("format")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise IntegrityError(f"The record {where} has no format number.")
+    if number > FORMAT and members.get("compatible") != 1:
+        raise NewerFormat(
+            f"The record {where} is of format {number}; this release reads up to {FORMAT}. "
+            "Upgrade with `pip install -U mlops-kit`."
+        )
+    if kind is not None and members.get("record") != kind:
+        raise IntegrityError(f"The record {where} is a {members.get('record')!r}, where a {kind!r} belongs.")
+    return members
+
+
+def plain(value: Any, *, depth: int = 0) -> Any:
+    """Turn a Python value into a JSON value from which `unplain` makes an equal one of the same type.
+
+    Parameters
+    ----------
+    value : object
+        None, booleans, numbers, strings, bytes, datetimes, and lists, tuples, sets, frozensets and dicts of
+        these keep their value and type; anything else becomes its type and at most 1000 characters of its
+        ``repr``.
+    depth : int
+        How deep inside a larger value this one stands; below 100 levels, and for cycles, the ``repr`` form
+        ends the descent.
+
+    Returns
+    -------
+    object
+        A JSON value.
+
+    Examples
+    --------
+    >>> plain((1, float("nan")))
+    {'$': 'tuple', 'v': [1, {'$': 'float', 'v': 'nan'}]}
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        return value if _encodable(value) else {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
+    if kind is int:
+        return value if -_SAFE_INT <= value <= _SAFE_INT else {"$": "int", "v": _decimal(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+    if depth >= _MAX_DEPTH:
+        return reprd(value)
+    if kind is list:
+        return [plain(item, depth=depth + 1) for item in value]
+    if kind is tuple:
+        return {"$": "tuple", "v": [plain(item, depth=depth + 1) for item in value]}
+    if kind is dict:
+        if "$" not in value and all(type(key) is str and _encodable(key) for key in value):
+            return {key: plain(item, depth=depth + 1) for key, item in value.items()}
+        pairs = [[plain(key, depth=depth + 1), plain(item, depth=depth + 1)] for key, item in value.items()]
+        return {"$": "dict", "v": pairs}
+    if kind in {set, frozenset}:
+        items = sorted((plain(item, depth=depth + 1) for item in value), key=canonical)
+        return {"$": kind.__name__, "v": items}
+    if kind in {bytes, bytearray}:
+        return {"$": kind.__name__, "v": _base64(bytes(value))}
+    if kind is datetime:
+        return {"$": "datetime", "v": value.isoformat()}
+    return reprd(value)
+
+
+def unplain(value: Any) -> Any:
+    """Turn a JSON value made by `plain` back into the Python value.
+
+    Parameters
+    ----------
+    value : object
+        A JSON value.
+
+    Returns
+    -------
+    object
+        The value, equal in value and type; a `Repr` for what had no other form.
+
+    Examples
+    --------
+    >>> unplain(plain({1: {"a", "b"}})) == {1: {"a", "b"}}
+    True
+    """
+    if isinstance(value, list):
+        return [unplain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    tag = value.get("$")
+    if tag is None:
+        return {key: unplain(item) for key, item in value.items()}
+    content = value.get("v")
+    return _UNTAG[tag](value if tag == "repr" else content) if tag in _UNTAG else Repr(f"${tag}", repr(content))
+
+
+class Repr(str):
+    """What is left of a value that has no recordable form: its type and the start of its ``repr``.
+
+    Parameters
+    ----------
+    type_name : str
+        The dotted name of the value's type.
+    text : str
+        At most 1000 characters of its ``repr``.
+
+    Examples
+    --------
+    >>> Repr("pkg.Thing", "Thing(1)").type_name
+    'pkg.Thing'
+    """
+
+    __slots__ = ("type_name",)
+
+    type_name: str
+
+    def __new__(cls, type_name: str, text: str) -> Repr:
+        self = super().__new__(cls, text)
+        self.type_name = type_name
+        return self
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.type_name, str(self)
+
+
+def reprd(value: Any) -> dict[str, str]:
+    """Reduce a value to its type and the start of its ``repr``, whatever its ``__repr__`` does.
+
+    Parameters
+    ----------
+    value : object
+        Any object, also one whose ``__repr__`` raises.
+
+    Returns
+    -------
+    dict
+        The tagged form ``{"$": "repr", "type": ..., "v": ...}``.
+    """
+    if isinstance(value, Repr):
+        return {"$": "repr", "type": value.type_name, "v": str(value)}
+    kind = type(value)
+    try:
+        text = repr(value)
+        text = text.encode("utf-8", "backslashreplace").decode()
+    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
+        text = f"<{kind.__qualname__} whose repr raises {type(error).__name__}>"
+    return {"$": "repr", "type": f"{kind.__module__}.{kind.__qualname__}", "v": text[:_REPR_LIMIT]}
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with six digits and ``Z``.
+
+    Parameters
+    ----------
+    moment : datetime
+        An aware datetime.
+
+    Returns
+    -------
+    str
+        Such as ``"2026-11-22T10:00:00.000000Z"``; these sort as text in time order.
+
+    Examples
+    --------
+    >>> timestamp(datetime(2026, 11, 22, 10, tzinfo=UTC))
+    '2026-11-22T10:00:00.000000Z'
+    """
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """Read a time written by `timestamp`.
+
+    Parameters
+    ----------
+    text : str
+        RFC 3339 text.
+
+    Returns
+    -------
+    datetime
+        Aware, in UTC.
+    """
+    return datetime.fromisoformat(text)
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _decimal(value: int) -> str:
+    """Write an integer of any size in decimal, past the interpreter's limit on such conversions too."""
+    if value < 0:
+        return "-" + _decimal(-value)
+    digits = []
+    base = 10**4000
+    while value >= base:
+        value, low = divmod(value, base)
+        digits.append(f"{low:04000d}")
+    return str(value) + "".join(reversed(digits))
+
+
+def _integer(text: str) -> int:
+    negative, text = text.startswith("-"), text.lstrip("-")
+    value = 0
+    head = len(text) % 4000
+    for chunk in [text[:head]] + [text[i : i + 4000] for i in range(head, len(text), 4000)]:
+        value = value * 10 ** len(chunk) + (int(chunk) if chunk else 0)
+    return -value if negative else value
+
+
+_UNTAG: dict[str, Any] = {
+    "float": float,
+    "int": _integer,
+    "str": lambda v: base64.b64decode(v).decode("utf-8", "surrogatepass"),
+    "bytes": base64.b64decode,
+    "bytearray": lambda v: bytearray(base64.b64decode(v)),
+    "tuple": lambda v: tuple(unplain(item) for item in v),
+    "set": lambda v: {unplain(item) for item in v},
+    "frozenset": lambda v: frozenset(unplain(item) for item in v),
+    "datetime": datetime.fromisoformat,
+    "dict": lambda v: {unplain(key): unplain(item) for key, item in v},
+    "repr": lambda v: Repr(v.get("type", ""), v.get("v", "")),
+}
