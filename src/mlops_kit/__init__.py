@@ -1,3 +1,94 @@
-"""mlops_kit."""
+"""Every model you ship remembers exactly how it was made.
+
+``import mlops_kit as mk``, put ``@mk.track`` on your training function, and call it as before. The names below
+are the whole public API; importing the package does nothing but make them reachable.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlops_kit import errors
+    from mlops_kit.datasets.dataset import Dataset
+    from mlops_kit.fingerprints.dispatch import fingerprint
+    from mlops_kit.registry.store import ModelStore
+    from mlops_kit.store.store import Store
+    from mlops_kit.tracking.current import (
+        current_run,
+        log_artifact,
+        log_dataset,
+        log_figure,
+        log_metric,
+        log_metrics,
+        log_model,
+        log_param,
+        log_params,
+        start_run,
+    )
+    from mlops_kit.tracking.decorator import track
+    from mlops_kit.tracking.listing import get_run, last_run, list_runs
+    from mlops_kit.tracking.run import Run
 
 __version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "Dataset": "mlops_kit.datasets.dataset",
+    "ModelStore": "mlops_kit.registry.store",
+    "Run": "mlops_kit.tracking.run",
+    "Store": "mlops_kit.store.store",
+    "current_run": "mlops_kit.tracking.current",
+    "fingerprint": "mlops_kit.fingerprints.dispatch",
+    "get_run": "mlops_kit.tracking.listing",
+    "last_run": "mlops_kit.tracking.listing",
+    "list_runs": "mlops_kit.tracking.listing",
+    "log_artifact": "mlops_kit.tracking.current",
+    "log_dataset": "mlops_kit.tracking.current",
+    "log_figure": "mlops_kit.tracking.current",
+    "log_metric": "mlops_kit.tracking.current",
+    "log_metrics": "mlops_kit.tracking.current",
+    "log_model": "mlops_kit.tracking.current",
+    "log_param": "mlops_kit.tracking.current",
+    "log_params": "mlops_kit.tracking.current",
+    "start_run": "mlops_kit.tracking.current",
+    "track": "mlops_kit.tracking.decorator",
+}
+
+__all__ = [
+    "Dataset",
+    "ModelStore",
+    "Run",
+    "Store",
+    "current_run",
+    "errors",
+    "fingerprint",
+    "get_run",
+    "last_run",
+    "list_runs",
+    "log_artifact",
+    "log_dataset",
+    "log_figure",
+    "log_metric",
+    "log_metrics",
+    "log_model",
+    "log_param",
+    "log_params",
+    "start_run",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the home of a public name when it is first used (PEP 562)."""
+    if name == "errors":
+        return importlib.import_module("mlops_kit.errors")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mlops_kit' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,8 +11,9 @@ import base64
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from mlops_kit.errors import IntegrityError, NewerFormat
 
@@ -106,12 +107,13 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
         )
     body = head + b"}"
     try:
-        members = json.loads(body)
-        same = isinstance(members, dict) and canonical(members) == body
+        parsed = json.loads(body)
+        same = isinstance(parsed, dict) and canonical(parsed) == body
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"The record {where} is not canonical JSON: {error}.") from error
     if not same:
         raise IntegrityError(f"The record {where} is not in canonical form: it was not written by this format.")
+    members: dict[str, Any] = parsed
     number = members.get("format")
     if not isinstance(number, int) or isinstance(number, bool):
         raise IntegrityError(f"The record {where} has no format number.")
@@ -148,34 +150,9 @@ def plain(value: Any, *, depth: int = 0) -> Any:
     >>> plain((1, float("nan")))
     {'$': 'tuple', 'v': [1, {'$': 'float', 'v': 'nan'}]}
     """
-    kind = type(value)
-    if value is None or kind is bool:
-        return value
-    if kind is str:
-        return value if _encodable(value) else {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
-    if kind is int:
-        return value if -_SAFE_INT <= value <= _SAFE_INT else {"$": "int", "v": _decimal(value)}
-    if kind is float:
-        return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
     if depth >= _MAX_DEPTH:
         return reprd(value)
-    if kind is list:
-        return [plain(item, depth=depth + 1) for item in value]
-    if kind is tuple:
-        return {"$": "tuple", "v": [plain(item, depth=depth + 1) for item in value]}
-    if kind is dict:
-        if "$" not in value and all(type(key) is str and _encodable(key) for key in value):
-            return {key: plain(item, depth=depth + 1) for key, item in value.items()}
-        pairs = [[plain(key, depth=depth + 1), plain(item, depth=depth + 1)] for key, item in value.items()]
-        return {"$": "dict", "v": pairs}
-    if kind in {set, frozenset}:
-        items = sorted((plain(item, depth=depth + 1) for item in value), key=canonical)
-        return {"$": kind.__name__, "v": items}
-    if kind in {bytes, bytearray}:
-        return {"$": kind.__name__, "v": _base64(bytes(value))}
-    if kind is datetime:
-        return {"$": "datetime", "v": value.isoformat()}
-    return reprd(value)
+    return _PLAIN.get(type(value), _plain_other)(value, depth)
 
 
 def unplain(value: Any) -> Any:
@@ -227,7 +204,8 @@ class Repr(str):
 
     type_name: str
 
-    def __new__(cls, type_name: str, text: str) -> Repr:
+    def __new__(cls, type_name: str, text: str) -> Self:
+        """Make the text and remember the type."""
         self = super().__new__(cls, text)
         self.type_name = type_name
         return self
@@ -295,6 +273,63 @@ def moment(text: str) -> datetime:
         Aware, in UTC.
     """
     return datetime.fromisoformat(text)
+
+
+def _plain_float(value: float, _depth: int) -> Any:
+    return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+
+
+def _plain_int(value: int, _depth: int) -> Any:
+    return value if -_SAFE_INT <= value <= _SAFE_INT else {"$": "int", "v": _decimal(value)}
+
+
+def _plain_str(value: str, _depth: int) -> Any:
+    return value if _encodable(value) else {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
+
+
+def _plain_dict(value: dict[Any, Any], depth: int) -> Any:
+    if "$" not in value and all(type(key) is str and _encodable(key) for key in value):
+        return {key: plain(item, depth=depth + 1) for key, item in value.items()}
+    pairs = [[plain(key, depth=depth + 1), plain(item, depth=depth + 1)] for key, item in value.items()]
+    return {"$": "dict", "v": pairs}
+
+
+def _plain_list(value: list[Any], depth: int) -> Any:
+    return [plain(item, depth=depth + 1) for item in value]
+
+
+def _plain_tuple(value: tuple[Any, ...], depth: int) -> Any:
+    return {"$": "tuple", "v": [plain(item, depth=depth + 1) for item in value]}
+
+
+def _plain_set(value: set[Any] | frozenset[Any], depth: int) -> Any:
+    items = sorted((plain(item, depth=depth + 1) for item in value), key=canonical)
+    return {"$": type(value).__name__, "v": items}
+
+
+def _plain_bytes(value: bytes | bytearray, _depth: int) -> Any:
+    return {"$": type(value).__name__, "v": _base64(bytes(value))}
+
+
+def _plain_other(value: Any, _depth: int) -> Any:
+    return reprd(value)
+
+
+_PLAIN: dict[type, Callable[[Any, int], Any]] = {
+    type(None): lambda value, _depth: value,
+    bool: lambda value, _depth: value,
+    int: _plain_int,
+    float: _plain_float,
+    str: _plain_str,
+    list: _plain_list,
+    tuple: _plain_tuple,
+    dict: _plain_dict,
+    set: _plain_set,
+    frozenset: _plain_set,
+    bytes: _plain_bytes,
+    bytearray: _plain_bytes,
+    datetime: lambda value, _depth: {"$": "datetime", "v": value.isoformat()},
+}
 
 
 def _encodable(text: str) -> bool:

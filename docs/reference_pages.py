@@ -1,0 +1,77 @@
+"""Write the pages of the reference from the public names, so that none is missing and none is left over.
+
+Each public name goes to the page of the subject whose part of the package defines it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import mlops_kit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUBJECTS = {
+    "tracking": ("Runs", "Record what a function did, find it again, do it again."),
+    "datasets": ("Data", "Keep the data that went in, by content, and compare its versions."),
+    "registry": ("Models", "Number models, decide which one counts, and see how each came to be."),
+    "fingerprint": ("Fingerprints", "The identity of content: of tables, arrays, code and values."),
+    "store": ("Stores", "Where everything is kept, and how it is checked."),
+    "records": ("Records", "The unchanging values that the functions of the other pages return."),
+    "errors": ("Errors", "Everything that is raised on purpose."),
+}
+
+
+def write_reference_pages(folder: Path) -> None:
+    """Write one page per subject that has public names; pages that are current are left untouched."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {f"{subject}.md": page(subject, names) for subject, names in names_by_subject().items()}
+    for path in folder.iterdir():
+        if path.name not in pages:
+            path.unlink()
+    for file, text in pages.items():
+        path = folder / file
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def names_by_subject() -> dict[str, list[str]]:
+    """Group the public names by the part of the package that defines them."""
+    grouped: dict[str, list[str]] = {subject: [] for subject in SUBJECTS}
+    for name in getattr(mlops_kit, "__all__", []):
+        if name.startswith("__"):
+            continue
+        value = getattr(mlops_kit, name)
+        home = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        subject = home.removeprefix("mlops_kit.").split(".")[0]
+        if subject not in grouped:
+            msg = f"{name} is defined in {home}, and no page covers that: add one to SUBJECTS in {__file__}."
+            raise LookupError(msg)
+        grouped[subject].append(name)
+    return {subject: names for subject, names in grouped.items() if names}
+
+
+def page(subject: str, names: list[str]) -> str:
+    """Lay out one page: what the subject is, a summary, then every name."""
+    title, sentence = SUBJECTS[subject]
+    summary = "".join(f"   {name}\n" for name in names)
+    directives = "\n".join(directive(name) for name in names)
+    return (
+        f"# {title}\n\n{sentence}\n\n"
+        "```{eval-rst}\n.. currentmodule:: mlops_kit\n\n"
+        f".. autosummary::\n   :nosignatures:\n\n{summary}\n{directives}```\n"
+    )
+
+
+def directive(name: str) -> str:
+    """Choose the directive that documents a name with all its public members."""
+    value = getattr(mlops_kit, name)
+    if isinstance(value, ModuleType):
+        return f".. automodule:: {value.__name__}\n   :members:\n   :show-inheritance:\n"
+    if inspect.isclass(value):
+        kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
+        return f".. {kind}:: {name}\n   :members:\n"
+    return f".. autofunction:: {name}\n"

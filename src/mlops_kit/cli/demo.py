@@ -1,0 +1,38 @@
+"""``mlops-kit demo``: put a training script into a folder and run it there, as a user would."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+SCRIPT = "train.py"
+
+
+def run_demo(folder: str) -> int:
+    """Write the demonstration script to a folder and run it with this Python.
+
+    Parameters
+    ----------
+    folder : str
+        Made if it does not exist. Runs, data and models are recorded in ``.mlops`` inside it.
+
+    Returns
+    -------
+    int
+        The exit code of the script.
+    """
+    home = Path(folder).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    script = home / SCRIPT
+    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_text(encoding="utf-8")
+    if script.exists() and script.read_text(encoding="utf-8") != text:
+        click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
+    else:
+        script.write_text(text, encoding="utf-8")
+    environment = {**os.environ, "MLOPS_KIT_STORE": str(home / ".mlops")}
+    return subprocess.run([sys.executable, SCRIPT], cwd=home, env=environment, check=False).returncode  # noqa: S603 - our own script

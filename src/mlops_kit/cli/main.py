@@ -1,0 +1,142 @@
+"""``mlops-kit``: the verbs of the command line, each one public call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+import mlops_kit as mk
+from mlops_kit.cli.demo import run_demo
+from mlops_kit.errors import MlopsKitError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Shows the library's own errors as messages, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except MlopsKitError as error:
+            raise click.ClickException(f"{type(error).__name__}: {error}") from error
+
+
+def _store(command: F) -> F:
+    """Add ``--store`` to a verb."""
+    text = "A folder or URL. Default: MLOPS_KIT_STORE, pyproject.toml, or .mlops in the project root."
+    return click.option("--store", metavar="URL", default=None, help=text)(command)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mk.__version__, prog_name="mlops-kit")
+def main() -> None:
+    """Every model you ship remembers exactly how it was made."""
+
+
+@main.command()
+@click.argument("folder", default="demo", type=click.Path(file_okay=False))
+def demo(folder: str) -> None:
+    """Train, register, promote, roll back and reload on real data, in FOLDER (default: ./demo)."""
+    sys.exit(run_demo(folder))
+
+
+@main.command()
+@click.option("--experiment", default=None, help="Only runs of this experiment.")
+@click.option("--status", default=None, help="Only runs that are running, finished, failed or interrupted.")
+@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@_store
+def runs(experiment: str | None, status: str | None, limit: int, store: str | None) -> None:
+    """List the runs, newest first."""
+    click.echo(repr(mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)))
+
+
+@main.command()
+@click.argument("run")
+@_store
+def show(run: str, store: str | None) -> None:
+    """Show one RUN, by its id or a part of it."""
+    click.echo(repr(mk.get_run(run, store=store)))
+
+
+@main.command()
+@click.argument("left")
+@click.argument("right")
+@_store
+def diff(left: str, right: str, store: str | None) -> None:
+    """Show in what two runs differ."""
+    click.echo(repr(mk.get_run(left, store=store).diff(mk.get_run(right, store=store))))
+
+
+@main.command()
+@click.argument("spec", required=False)
+@click.option("--as-of", default=None, metavar="TIME", help="What the spec meant then, such as 2026-05-01.")
+@_store
+def data(spec: str | None, as_of: str | None, store: str | None) -> None:
+    """List the datasets; or the versions of one; or show one version (NAME:3, NAME@latest, fp1:…)."""
+    if spec is None:
+        _lines(mk.Dataset.names(store=store), "There are no datasets here yet.")
+    elif _is_version(spec):
+        click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
+    else:
+        _lines([repr(version) for version in mk.Dataset.versions(spec, store=store)], "")
+
+
+@main.command()
+@click.argument("spec", required=False)
+@click.option("--as-of", default=None, metavar="TIME", help="What the spec meant then, such as 2026-05-01.")
+@click.option("--lineage", is_flag=True, help="Show which data, code and environment made it.")
+@_store
+def models(spec: str | None, as_of: str | None, lineage: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
+    """List the models; or the versions and aliases of one; or show one version (NAME:3, NAME@champion)."""
+    known = mk.ModelStore(store)
+    if spec is None:
+        _lines(known.names(), "There are no models here yet.")
+    elif _is_version(spec):
+        click.echo(repr((known.lineage if lineage else known.get)(spec, as_of=as_of)))
+    else:
+        _lines([repr(version) for version in known.versions(spec)], "")
+        for alias, version in known.aliases(spec).items():
+            click.echo(f"{spec}@{alias} → {version}")
+
+
+@main.command()
+@click.argument("spec")
+@click.option("--alias", default="champion", show_default=True, help="The alias to move.")
+@click.option("--reason", default=None, help="Why; kept in the journal.")
+@click.option("--expect", type=int, default=None, help="The version believed to be live; 0 for none.")
+@_store
+def promote(spec: str, alias: str, reason: str | None, expect: int | None, store: str | None) -> None:
+    """Point an alias at a version: SPEC is NAME:3 or NAME@alias."""
+    click.echo(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=expect)))
+
+
+@main.command()
+@click.argument("name")
+@click.option("--alias", default="champion", show_default=True, help="The alias to move back.")
+@click.option("--reason", default=None, help="Why; kept in the journal.")
+@_store
+def rollback(name: str, alias: str, reason: str | None, store: str | None) -> None:
+    """Point an alias of the model NAME back at the version that was live before."""
+    click.echo(str(mk.ModelStore(store).rollback(name, alias, reason=reason)))
+
+
+@main.command()
+@_store
+def fsck(store: str | None) -> None:
+    """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
+    report = mk.Store(store).fsck()
+    click.echo(repr(report))
+    sys.exit(0 if report.ok else 1)
+
+
+def _is_version(spec: str) -> bool:
+    return ":" in spec or "@" in spec
+
+
+def _lines(lines: list[str], otherwise: str) -> None:
+    click.echo("\n".join(lines) if lines else otherwise)

@@ -1,0 +1,1 @@
+"""What went in: versions of tables, kept exactly, found again by name, version, moment or fingerprint."""

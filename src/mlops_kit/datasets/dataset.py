@@ -1,0 +1,445 @@
+"""`Dataset`: a version of a table, kept exactly and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.errors import DatasetNotFound, IntegrityError, InvalidInput, UnsupportedData
+from mlops_kit.fingerprints.arrow import to_arrow
+from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
+from mlops_kit.records.entry import Entry
+from mlops_kit.records.moments import AsOf
+from mlops_kit.store.active import active_run
+from mlops_kit.store.catalog import Catalog
+from mlops_kit.store.store import Store, StoreLike, open_store
+from mlops_kit.views.dataset import dataset_html, dataset_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_MATRIX = 2
+
+
+class Dataset:
+    """A version of a table: the very rows, dtypes, categories and index that were given.
+
+    Made by `Dataset.snapshot` and `Dataset.load`, never by calling the class.
+
+    Attributes
+    ----------
+    name, version, spec : str, int, str
+        Such as ``"customers"``, ``3`` and ``"customers:3"``.
+    fingerprint : str
+        ``fp1:<hex>`` of the content: equal for equal values, whatever library or file they came from.
+    n_rows : int
+        The number of rows.
+    created, by : datetime, dict
+        When it was kept, and who kept it.
+    source, run_id : str or None
+        Where the data came from in the user's words, and the run that was active.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"age": [31, 47], "plan": pd.Categorical(["basic", "pro"])})
+    >>> first = mk.Dataset.snapshot(frame, name="customers", store="memory://dataset-doc")
+    >>> again = mk.Dataset.snapshot(frame, name="customers", store="memory://dataset-doc")
+    >>> first.spec, again.spec, first.n_rows
+    ('customers:1', 'customers:1', 2)
+    >>> mk.Dataset.load("customers@latest", store="memory://dataset-doc").to_pandas().equals(frame)
+    True
+    """
+
+    def __init__(self, store: Store, record: DatasetRecord) -> None:
+        self._store = store
+        self._record = record
+
+    @classmethod
+    def snapshot(cls, data: Any, *, name: str, store: StoreLike = None, source: str | None = None) -> Dataset:
+        """Keep a table as the next version of a name, or find that the latest version is the same.
+
+        Parameters
+        ----------
+        data : table
+            A pandas, polars or Arrow table, anything with ``__arrow_c_stream__``, a one- or two-dimensional
+            array, or a dict of one-dimensional arrays. A stream of record batches is used up.
+        name : str
+            Letters, digits, ``_``, ``-`` and ``.``.
+        store : str, path or Store, optional
+            Where to keep it; by default the store of the project.
+        source : str, optional
+            Where the data came from: a query, a path, a URL.
+
+        Returns
+        -------
+        Dataset
+            The version, durable. Data with the same values, dtypes, categories and index as the latest version
+            gives that version, and writes nothing.
+
+        Raises
+        ------
+        UnsupportedData
+            A column cannot be kept exactly; it is named, with the row and the remedy.
+        InvalidName
+            The name cannot be one, or differs only in case from one that exists.
+        """
+        dataset = keep(prepare(data), name=name, store=open_store(store), source=source)
+        _remember_origin(data, dataset)
+        return dataset
+
+    @classmethod
+    def load(cls, spec: str, *, as_of: AsOf | None = None, store: StoreLike = None) -> Dataset:
+        """Find a version of a dataset; its rows are read when they are asked for.
+
+        Parameters
+        ----------
+        spec : str
+            ``"name:3"``, ``"name@latest"``, or a fingerprint ``"fp1:…"``.
+        as_of : str, date or datetime, optional
+            What ``@latest`` meant at that moment; a bare date means the end of that day in UTC.
+        store : str, path or Store, optional
+            Where it is kept; by default the store of the project.
+
+        Returns
+        -------
+        Dataset
+            The version.
+
+        Raises
+        ------
+        NotFound
+            There is no such name, version or fingerprint; the message lists what exists.
+        """
+        opened = open_store(store)
+        catalog = _catalog(opened)
+        if str(spec).startswith("fp1:"):
+            return _by_fingerprint(opened, spec)
+        return _opened(opened, catalog.parse(spec).name, catalog.resolve(spec, as_of=as_of))
+
+    @classmethod
+    def versions(cls, name: str, *, store: StoreLike = None) -> list[Dataset]:
+        """List the versions of a dataset, oldest first.
+
+        Parameters
+        ----------
+        name : str
+            The dataset.
+        store : str, path or Store, optional
+            Where it is kept; by default the store of the project.
+
+        Returns
+        -------
+        list of Dataset
+            Without reading any rows.
+        """
+        opened = open_store(store)
+        journal = _catalog(opened).journal(name)
+        seqs = journal.read(lambda state: list(state["versions"]))
+        return [_opened(opened, name, journal.entry(seq)) for seq in seqs]
+
+    @classmethod
+    def names(cls, *, store: StoreLike = None) -> list[str]:
+        """Name all datasets of a store, sorted.
+
+        Parameters
+        ----------
+        store : str, path or Store, optional
+            By default the store of the project.
+
+        Returns
+        -------
+        list of str
+            As first spelled.
+        """
+        return _catalog(open_store(store)).names()
+
+    @property
+    def name(self) -> str:
+        """The name of the dataset."""
+        return self._record.name
+
+    @property
+    def version(self) -> int:
+        """The number of the version, from 1."""
+        return self._record.version
+
+    @property
+    def spec(self) -> str:
+        """``name:version``, as `Dataset.load` takes it."""
+        return f"{self.name}:{self.version}"
+
+    @property
+    def fingerprint(self) -> str:
+        """``fp1:<hex>`` of the content."""
+        return self._record.manifest.fingerprint
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the fingerprint and of all that it leaves out: dtypes, categories, index."""
+        return self._record.manifest.identity
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self._record.manifest.rows
+
+    @property
+    def created(self) -> datetime:
+        """When the version was kept."""
+        return self._record.created
+
+    @property
+    def by(self) -> dict[str, str]:
+        """Who kept the version: ``actor`` and ``source``."""
+        return self._record.by
+
+    @property
+    def source(self) -> str | None:
+        """Where the data came from, in the user's words."""
+        return self._record.source
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that was active when the version was kept."""
+        return self._record.run_id
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns in order, with their types as in a fingerprint, such as ``"utf8"``."""
+        return {column.name: column.type for column in self._record.manifest.columns}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of `to_arrow`, without reading any rows."""
+        from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+        return frames.arrow_schema(self._record.manifest.header)
+
+    def to_pandas(self, columns: Iterable[object] | None = None) -> pd.DataFrame:
+        """Give the table as a pandas frame: dtypes, categories, index and labels as they were given.
+
+        Parameters
+        ----------
+        columns : iterable of labels, optional
+            Only these columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A new frame.
+
+        Raises
+        ------
+        IntegrityError
+            The stored bytes are not those that were kept.
+        """
+        from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+        chosen = None if columns is None else list(columns)
+        frame = frames.unpack_pandas(self._table(chosen), self._record.manifest.header, chosen)
+        if chosen is None:
+            _remember_origin(frame, self)
+        return frame
+
+    def to_arrow(self, columns: Iterable[object] | None = None) -> pa.Table:
+        """Give the table in Arrow, with the types it was given in.
+
+        Parameters
+        ----------
+        columns : iterable of labels, optional
+            Only these columns.
+
+        Returns
+        -------
+        pyarrow.Table
+            For a frame of pandas, its Arrow form with index levels as columns.
+        """
+        from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+        chosen = None if columns is None else list(columns)
+        return frames.unpack_arrow(self._table(chosen), self._record.manifest.header, chosen)
+
+    def _table(self, columns: list[object] | None) -> pa.Table:
+        return read_table(self._record.manifest, self._store, what=f"dataset {self.spec}", columns=columns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        return (self._store.url, self.spec) == (other._store.url, other.spec)
+
+    def __hash__(self) -> int:
+        return hash((self._store.url, self.spec))
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return _reopen, (self.spec, self._store.url)
+
+    def __repr__(self) -> str:
+        return dataset_text(self._record)
+
+    def _repr_html_(self) -> str:
+        return dataset_html(self._record)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A table on its way into a store: taken apart and fingerprinted, nothing written.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        As it will be stored.
+    header : dict
+        What makes it the frame that was given.
+    fingerprint, identity : str
+        Of the content, and of all that a version keeps.
+    columns : tuple of ColumnRecord
+        The columns that are content.
+    """
+
+    table: pa.Table
+    header: dict[str, Any]
+    fingerprint: str
+    identity: str
+    columns: tuple[ColumnRecord, ...]
+
+
+def prepare(data: Any) -> Prepared:
+    """Take a table apart and fingerprint it; see `Dataset.snapshot` for what is accepted and refused."""
+    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+    from mlops_kit.fingerprints.tables import table_fingerprint  # noqa: PLC0415 - likewise
+
+    packed = frames.pack(_tabular(data))
+    printed = table_fingerprint(to_arrow(frames.unpack_arrow(packed.table, packed.header)))
+    rest = frames.identity(packed.header, packed.table)
+    identity = hashlib.sha256(f"{printed.value}\n{rest}".encode()).hexdigest()
+    columns = tuple(ColumnRecord(column.name, column.type, column.root, column.leaves) for column in printed.columns)
+    return Prepared(packed.table, packed.header, printed.value, identity, columns)
+
+
+def write_manifest(prepared: Prepared, store: Store) -> tuple[str, int]:
+    """Write a table's bytes and the manifest that names them; give the manifest's digest and the bytes' size."""
+    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+    store.ensure()
+    data = frames.write_parquet(prepared.table)
+    rows = prepared.table.num_rows
+    part = Part("parquet", store.objects.put(data), len(data), rows)
+    manifest = Manifest(prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,))
+    return store.objects.put(manifest.encode()), len(data)
+
+
+def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = None) -> Dataset:
+    """Make a prepared table the next version of a name, unless the latest version is the same."""
+    active = active_run.get()
+    run = active.id if active is not None and active.store_url == store.url else None
+
+    def body(_version: int) -> dict[str, Any]:
+        members = {
+            "manifest": write_manifest(prepared, store)[0],
+            "fingerprint": prepared.fingerprint,
+            "identity": prepared.identity,
+            "rows": prepared.table.num_rows,
+            "source": source,
+            "run": run,
+        }
+        return {member: value for member, value in members.items() if value is not None}
+
+    catalog = _catalog(store)
+    entry = catalog.add(name, "snapshot", body, same=prepared.identity)
+    return _opened(store, catalog.parse(f"{name}:1").name, entry)
+
+
+def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[object] | None = None) -> pa.Table:
+    """Read the stored table of a manifest, verified."""
+    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+    wanted = frames.stored_columns(manifest.header, columns)
+    unknown = {part.kind for part in manifest.parts} - {"parquet"}
+    if unknown or len(manifest.parts) != 1:
+        raise InvalidInput(
+            f"The {what} is stored as {sorted(unknown) or 'several parts'}, which this release cannot read. "
+            "Upgrade with `pip install -U mlops-kit`."
+        )
+    data = store.objects.get(manifest.parts[0].object, what=what)
+    try:
+        return frames.read_parquet(data, wanted)
+    except OSError as error:
+        raise IntegrityError(f"The {what} cannot be read: {error}.") from error
+
+
+def origin_of(data: object) -> Dataset | None:
+    """Tell which dataset version an object was read from, or kept as, in this process.
+
+    The object may have been changed since: compare its content before believing it.
+
+    Parameters
+    ----------
+    data : object
+        A frame.
+
+    Returns
+    -------
+    Dataset or None
+        The version.
+    """
+    known = _origins.get(id(data))
+    return known[1] if known is not None and known[0]() is data else None
+
+
+_origins: dict[int, tuple[weakref.ref[Any], Dataset]] = {}
+
+
+def _remember_origin(data: object, dataset: Dataset) -> None:
+    key = id(data)
+    try:
+        _origins[key] = (weakref.ref(data, lambda _gone: _origins.pop(key, None)), dataset)
+    except TypeError:
+        return  # not everything tabular can be referred to weakly
+
+
+def _reopen(spec: str, url: str) -> Dataset:
+    return Dataset.load(spec, store=url)
+
+
+def _catalog(store: Store) -> Catalog:
+    return Catalog(store, "datasets", "dataset", DatasetNotFound, "Dataset.versions({})")
+
+
+def _opened(store: Store, name: str, entry: Entry) -> Dataset:
+    digest = entry.body["manifest"]
+    what = f"manifest of the dataset {name}:{entry.body['version']}"
+    manifest = Manifest.decode(store.objects.get(digest, what=what), where=what)
+    return Dataset(store, DatasetRecord.of(name, entry, manifest))
+
+
+def _by_fingerprint(store: Store, wanted: str) -> Dataset:
+    catalog = _catalog(store)
+    for name in catalog.names():
+        journal = catalog.journal(name)
+        for entry in journal.backwards(journal.last):
+            if entry.body.get("fingerprint") == wanted:
+                return _opened(store, name, entry)
+    raise DatasetNotFound(
+        f"No dataset in {store.url} has the fingerprint {wanted}. `Dataset.names()` lists the datasets."
+    )
+
+
+def _tabular(data: Any) -> Any:
+    """Let a single array stand as a table of one column."""
+    dimensions = getattr(data, "ndim", None)
+    if type(data).__module__ == "numpy" and isinstance(dimensions, int):
+        if dimensions == 1:
+            return {"0": data}
+        if dimensions != _MATRIX:
+            raise UnsupportedData(
+                f"An array of {dimensions} dimensions is not a table. Keep `array.reshape(len(array), -1)`, or log "
+                "it as an artifact."
+            )
+    return data

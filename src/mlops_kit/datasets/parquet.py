@@ -1,0 +1,398 @@
+"""Arrow tables as parquet bytes and back: compressed, with page checksums, the same bytes for the same table.
+
+Parquet does not know every Arrow type. `storable` says in which type a column is kept; `to_storable` and
+`from_storable` go there and back without loss.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mlops_kit.errors import IntegrityError, UnsupportedData
+from mlops_kit.records.codec import plain, unplain
+
+# The stubs of pyarrow tell types and arrays apart by their elements; here any will do.
+Type: TypeAlias = Any
+Column: TypeAlias = Any
+
+
+def write_parquet(table: pa.Table) -> bytes:
+    """Write a table of storable types as parquet.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        A table as `pack` makes it, or rows of one.
+
+    Returns
+    -------
+    bytes
+        The file, compressed with zstd, every page with its checksum; without time or place in it, so equal
+        for equal tables under one release of pyarrow.
+
+    Raises
+    ------
+    UnsupportedData
+        A column has a type that parquet would change.
+
+    Examples
+    --------
+    >>> read_parquet(write_parquet(pa.table({"x": [1, 2]}))).num_rows
+    2
+    """
+    for field in table.schema:
+        kept = storable(field.type, field.name)
+        if kept != field.type:
+            raise UnsupportedData(
+                f"Column {field.name!r} has the type {field.type}, which parquet keeps as {kept}. Use `pack` first."
+            )
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(None), sink, compression="zstd", write_page_checksum=True, version="2.6"
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def read_parquet(source: bytes | pa.Buffer, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet file and verify the checksums of its pages.
+
+    Parameters
+    ----------
+    source : bytes or pyarrow.Buffer
+        The file.
+    columns : sequence of str, optional
+        The columns wanted, in order; all if not given.
+
+    Returns
+    -------
+    pyarrow.Table
+        The table, in the types in which it was written.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are no parquet file, or a page is not what was written.
+    """
+    wanted = None if columns is None else list(columns)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(source), page_checksum_verification=True).read(columns=wanted)
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(
+            f"A stored parquet file cannot be read: {error}. Restore the object from a copy of the store."
+        ) from error
+    return table if wanted is None else table.select(wanted)
+
+
+def storable(kind: Type, name: str, *, top: bool = True) -> Type:
+    """Say in which type parquet keeps a column without loss.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        The column's type.
+    name : str
+        The column's name, for the message of an error.
+    top : bool
+        Whether this is the type of the column itself, not of something inside it.
+
+    Returns
+    -------
+    pyarrow.DataType
+        The same type, if parquet has it.
+
+    Raises
+    ------
+    UnsupportedData
+        Parquet has no such type, and no other holds its values.
+
+    Examples
+    --------
+    >>> storable(pa.timestamp("s"), "t"), storable(pa.timestamp("ns"), "t")
+    (DataType(int64), TimestampType(timestamp[ns]))
+    """
+    if kind in _AS_INTEGERS or (pa.types.is_timestamp(kind) and kind.unit == "s"):
+        return _AS_INTEGERS.get(kind, pa.int64())
+    if top and pa.types.is_dictionary(kind):
+        return _storable_dictionary(kind, name)
+    if top and isinstance(kind, pa.BaseExtensionType):
+        return storable(kind.storage_type, name)
+    if _is_lost(kind):
+        raise UnsupportedData(
+            f"Column {name!r} has {'the type' if top else 'inside it'} {kind}, which parquet cannot keep exactly. "
+            f"{_remedy(kind)}"
+        )
+    return _nested(kind, name) if kind.num_fields else kind
+
+
+def to_storable(column: Column, name: str) -> Column:
+    """Convert a column to its storable type.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Any column.
+    name : str
+        Its name, for the message of an error.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        The same values: of a dictionary the values, of an extension the storage.
+
+    Raises
+    ------
+    UnsupportedData
+        There is no storable type for it.
+    """
+    target = storable(column.type, name)
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = _chunked([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    if pa.types.is_dictionary(column.type):
+        coded = _is_coded(column.type)
+        chunks = [chunk.indices if coded else _values(chunk, name) for chunk in column.chunks]
+        return _chunked(chunks, target)
+    return column if column.type == target else column.cast(target)
+
+
+def from_storable(column: Column, kind: Type, categories: Any = None) -> Column:
+    """Convert a stored column back to its own type.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        The column as `to_storable` left it.
+    kind : pyarrow.DataType
+        Its own type.
+    categories : JSON value, optional
+        The values of a dictionary type in order, as `values_to_json` wrote them.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        The column as it was.
+
+    Examples
+    --------
+    >>> column = pa.chunked_array([["b", None]])
+    >>> from_storable(column, pa.dictionary(pa.int8(), pa.string()), ["a", "b"]).chunk(0).indices.to_pylist()
+    [1, None]
+    """
+    if pa.types.is_dictionary(kind):
+        dictionary = values_from_json(categories, kind.value_type)
+        codes = column
+        if not _is_coded(kind):
+            keys = _keys(dictionary, column.type)
+            codes = pc.index_in(column, value_set=keys, skip_nulls=True).cast(kind.index_type)
+        pieces = codes.chunks or [pa.array([], kind.index_type)]
+        chunks = [pa.DictionaryArray.from_arrays(piece, dictionary, ordered=kind.ordered) for piece in pieces]
+        return _chunked(chunks, kind)
+    if isinstance(kind, pa.BaseExtensionType):
+        storage = from_storable(column, kind.storage_type)
+        return _chunked([pa.ExtensionArray.from_storage(kind, chunk) for chunk in storage.chunks], kind)
+    return column if column.type == kind else column.cast(kind)
+
+
+def values_to_json(values: Column, name: str) -> Any:
+    """Write the values of a dictionary as a JSON value, readable and exact.
+
+    Parameters
+    ----------
+    values : pyarrow.Array
+        The values.
+    name : str
+        The column's name, for the message of an error.
+
+    Returns
+    -------
+    JSON value
+        A list of numbers or texts; moments as integers of their unit, decimals as text; for a struct, such as
+        an interval, a list for each of its fields.
+
+    Examples
+    --------
+    >>> values_to_json(pa.array([Decimal("1.50")]), "x")
+    ['1.50']
+    """
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return values_to_json(values.storage, name)
+    if pa.types.is_struct(kind) and not values.null_count:
+        return {field.name: values_to_json(values.field(i), name) for i, field in enumerate(kind)}
+    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind):
+        raise UnsupportedData(
+            f"Column {name!r} has categories of the type {kind}, which cannot be listed. "
+            "Use text or numbers as categories."
+        )
+    if pa.types.is_decimal(kind):
+        return [None if value is None else str(value) for value in values.to_pylist()]
+    if pa.types.is_temporal(kind):
+        values = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64())  # noqa: PLR2004 - bits
+    return [plain(value) for value in values.to_pylist()]
+
+
+def values_from_json(values: Any, kind: Type) -> Column:
+    """Read what `values_to_json` wrote.
+
+    Parameters
+    ----------
+    values : JSON value
+        The values.
+    kind : pyarrow.DataType
+        Their type.
+
+    Returns
+    -------
+    pyarrow.Array
+        The values.
+    """
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(kind, values_from_json(values, kind.storage_type))
+    if pa.types.is_struct(kind):
+        children = [values_from_json(values[field.name], field.type) for field in kind]
+        return pa.StructArray.from_arrays(children, fields=list(kind))
+    if pa.types.is_decimal(kind):
+        return pa.array([None if value is None else Decimal(value) for value in values], kind)
+    if pa.types.is_temporal(kind):
+        return pa.array(values, pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind)  # noqa: PLR2004 - bits
+    return pa.array([unplain(value) for value in values], kind)
+
+
+def schema_to_json(schema: pa.Schema) -> Any:
+    """Write a schema with all its metadata as a JSON value.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        The schema.
+
+    Returns
+    -------
+    JSON value
+        Its Arrow IPC message in base64. Where the values of a dictionary are of an extension type, which such
+        a message loses, that type is listed by the position of the field.
+
+    Examples
+    --------
+    >>> schema = pa.schema({"x": pa.uint8()})
+    >>> schema_from_json(schema_to_json(schema)) == schema
+    True
+    """
+    extensions = {}
+    for position, field in enumerate(schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and isinstance(kind.value_type, pa.BaseExtensionType):
+            extensions[str(position)] = _message(pa.schema([pa.field("", kind.value_type)]))
+            storage: Type = kind.value_type.storage_type
+            bare = pa.dictionary(kind.index_type, storage, kind.ordered)
+            schema = schema.set(position, field.with_type(bare))
+    return {"ipc": _message(schema), "extensions": extensions}
+
+
+def schema_from_json(written: Any) -> pa.Schema:
+    """Read a schema written by `schema_to_json`.
+
+    Parameters
+    ----------
+    written : JSON value
+        The schema.
+
+    Returns
+    -------
+    pyarrow.Schema
+        The schema.
+    """
+    schema = _read_message(written["ipc"])
+    for position, text in written["extensions"].items():
+        field: Any = schema.field(int(position))
+        kind = pa.dictionary(field.type.index_type, _read_message(text).field(0).type, field.type.ordered)
+        schema = schema.set(int(position), field.with_type(kind))
+    return schema
+
+
+_AS_INTEGERS: dict[Any, Any] = {pa.time32("s"): pa.int32(), pa.date64(): pa.int64()}
+# Arrow does not look up or take views.
+_WITHOUT_VIEWS: dict[Any, Any] = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+
+def _nested(kind: Type, name: str) -> Type:
+    fields = [kind.field(i) for i in range(kind.num_fields)]
+    kept = [field.with_type(storable(field.type, name, top=False)) for field in fields]
+    if kept == fields:
+        return kind
+    if pa.types.is_struct(kind):
+        return pa.struct(kept)
+    if pa.types.is_map(kind):
+        entry = kept[0].type
+        make: Callable[..., Type] = pa.map_  # whose stub misspells the last parameter
+        return make(entry.field(0), entry.field(1), keys_sorted=kind.keys_sorted)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kept[0], kind.list_size)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kept[0])
+    if pa.types.is_list(kind):
+        return pa.list_(kept[0])
+    raise UnsupportedData(f"Column {name!r} has the type {kind}, which parquet cannot keep exactly. Cast it to a list.")
+
+
+def _is_lost(kind: Type) -> bool:
+    return (
+        pa.types.is_union(kind)
+        or pa.types.is_interval(kind)
+        or pa.types.is_run_end_encoded(kind)
+        or (pa.types.is_struct(kind) and not kind.num_fields)
+        or pa.types.is_dictionary(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+        or (pa.types.is_decimal(kind) and not 0 <= kind.scale <= kind.precision)
+    )
+
+
+def _remedy(kind: Type) -> str:
+    if pa.types.is_struct(kind):
+        return "A struct without fields says nothing: drop it."
+    if pa.types.is_decimal(kind):
+        return "Cast it to a decimal type with a scale between 0 and its precision."
+    if pa.types.is_interval(kind):
+        return "Split it into columns of months, days and nanoseconds."
+    return "Cast it to the type of its values."
+
+
+def _chunked(chunks: list[Column], kind: Type) -> Column:
+    return pa.chunked_array(chunks, kind)
+
+
+def _is_coded(kind: Type) -> bool:
+    """Say whether of a dictionary the codes are stored: Arrow cannot look up structs, such as intervals."""
+    values = kind.value_type
+    return bool(pa.types.is_struct(values.storage_type if isinstance(values, pa.BaseExtensionType) else values))
+
+
+def _storable_dictionary(kind: Type, name: str) -> Type:
+    if _is_coded(kind):
+        return kind.index_type
+    values = storable(kind.value_type, name)
+    return _WITHOUT_VIEWS.get(values, values)
+
+
+def _keys(dictionary: Column, target: Type) -> Column:
+    if isinstance(dictionary, pa.ExtensionArray):
+        dictionary = dictionary.storage
+    return dictionary if dictionary.type == target else dictionary.cast(target)
+
+
+def _values(chunk: Column, name: str) -> Column:
+    return _keys(chunk.dictionary, _storable_dictionary(chunk.type, name)).take(chunk.indices)
+
+
+def _message(schema: pa.Schema) -> str:
+    return base64.b64encode(schema.serialize().to_pybytes()).decode("ascii")
+
+
+def _read_message(text: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))

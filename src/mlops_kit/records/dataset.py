@@ -1,0 +1,138 @@
+"""A version of a dataset, and the manifest of what it holds, as recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlops_kit.records import codec
+from mlops_kit.records.entry import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRecord:
+    """A column of a dataset.
+
+    Parameters
+    ----------
+    name : str
+        Its label as text.
+    type : str
+        Its type in a fingerprint, such as ``"utf8"``.
+    root : str
+        SHA-256 of the digests of its blocks, in hex.
+    leaves : tuple of str
+        The digest of each block of 65,536 rows, in hex.
+    """
+
+    name: str
+    type: str
+    root: str
+    leaves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Stored bytes that hold some rows of a dataset.
+
+    Parameters
+    ----------
+    kind : str
+        ``"parquet"``: an object that is a parquet file.
+    object : str
+        Its digest.
+    size : int
+        In bytes.
+    rows : int
+        How many rows it holds, after those of the parts before it.
+    """
+
+    kind: str
+    object: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version of a dataset holds.
+
+    Parameters
+    ----------
+    fingerprint : str
+        ``fp1:<hex>`` of the content.
+    identity : str
+        SHA-256 in hex of the fingerprint and of what the fingerprint leaves out: dtypes, categories, index.
+    rows : int
+        Its number of rows.
+    columns : tuple of ColumnRecord
+        The columns that are content, in order.
+    header : dict
+        What makes the stored table the frame that was given.
+    parts : tuple of Part
+        The stored rows, in order.
+    """
+
+    fingerprint: str
+    identity: str
+    rows: int
+    columns: tuple[ColumnRecord, ...]
+    header: dict[str, Any]
+    parts: tuple[Part, ...]
+
+    def encode(self) -> bytes:
+        """Write the record."""
+        columns = [[column.name, column.type, column.root, "".join(column.leaves)] for column in self.columns]
+        parts = [{"kind": p.kind, "object": p.object, "size": p.size, "rows": p.rows} for p in self.parts]
+        members = {"fingerprint": self.fingerprint, "identity": self.identity, "rows": self.rows}
+        return codec.seal("manifest", {**members, "columns": columns, "header": self.header, "parts": parts})
+
+    @classmethod
+    def decode(cls, data: bytes, *, where: str) -> Manifest:
+        """Read and verify the record."""
+        members = codec.unseal(data, where=where, kind="manifest")
+        columns = tuple(
+            ColumnRecord(name, kind, root, tuple(leaves[i : i + 64] for i in range(0, len(leaves), 64)))
+            for name, kind, root, leaves in members["columns"]
+        )
+        parts = tuple(Part(p["kind"], p["object"], p["size"], p["rows"]) for p in members["parts"])
+        identity, header = members["identity"], members["header"]
+        return cls(members["fingerprint"], identity, members["rows"], columns, header, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """What is known of a version of a dataset without reading its rows.
+
+    Parameters
+    ----------
+    name : str
+        The dataset.
+    version : int
+        From 1, in the order of the snapshots.
+    manifest : Manifest
+        What it holds.
+    created : datetime
+        When it was kept.
+    by : dict
+        ``actor`` and ``source``: who kept it.
+    source : str or None
+        Where the data came from, in the user's words.
+    run_id : str or None
+        The run that was active.
+    """
+
+    name: str
+    version: int
+    manifest: Manifest
+    created: datetime
+    by: dict[str, str]
+    source: str | None = None
+    run_id: str | None = None
+
+    @classmethod
+    def of(cls, name: str, entry: Entry, manifest: Manifest) -> DatasetRecord:
+        """Put together a ``snapshot`` entry and the manifest it names."""
+        body = entry.body
+        return cls(name, body["version"], manifest, entry.at, entry.by, body.get("source"), body.get("run"))

@@ -1,0 +1,72 @@
+"""Segments of metric points: a line a point, each with its own checksum, so that a torn end costs one line."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TypeAlias
+
+from mlops_kit.errors import IntegrityError
+from mlops_kit.records import codec
+
+Point: TypeAlias = tuple[str, float, int | None, float]
+"""Name, value, step or None, Unix seconds."""
+
+
+def write_lines(points: list[Point]) -> bytes:
+    r"""Write points as lines.
+
+    Parameters
+    ----------
+    points : list of tuple
+        Name, value, step or None, Unix seconds.
+
+    Returns
+    -------
+    bytes
+        ``[name, value, step, time]``, a tab, the CRC-32 of what precedes it in hex, and a newline, for each.
+
+    Examples
+    --------
+    >>> read_lines(write_lines([("auc", 0.5, 1, 0.0)]), where="a doctest")
+    [('auc', 0.5, 1, 0.0)]
+    """
+    lines = []
+    for point in points:
+        body = codec.canonical([codec.plain(member) for member in point])
+        lines.append(b"%s\t%08x\n" % (body, zlib.crc32(body)))
+    return b"".join(lines)
+
+
+def read_lines(data: bytes, *, where: str) -> list[Point]:
+    """Read the points of a segment.
+
+    Parameters
+    ----------
+    data : bytes
+        The segment.
+    where : str
+        Its key.
+
+    Returns
+    -------
+    list of tuple
+        The points; a last line without its newline was torn by a crash and is left out.
+
+    Raises
+    ------
+    IntegrityError
+        Another line is not what was written.
+    """
+    points = []
+    lines = data.split(b"\n")[:-1]
+    for number, line in enumerate(lines, 1):
+        body, tab, crc = line.rpartition(b"\t")
+        if not tab or crc != b"%08x" % zlib.crc32(body):
+            raise IntegrityError(
+                f"Line {number} of the metrics {where} is damaged: its checksum says {crc.decode('ascii', 'replace')}, "
+                f"its bytes give {zlib.crc32(body):08x}. Restore the file from a copy of the store."
+            )
+        name, value, step, at = codec.unplain(json.loads(body))
+        points.append((name, value, step, at))
+    return points

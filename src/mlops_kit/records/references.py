@@ -1,0 +1,55 @@
+"""Which objects a record names: what must exist for the record to be whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every object that a record names.
+
+    Parameters
+    ----------
+    record : dict
+        The members of a decoded record, as plain JSON.
+
+    Yields
+    ------
+    tuple of str
+        What the object is to the record, and its digest.
+
+    Examples
+    --------
+    >>> list(references({"record": "run-start", "environment": "sha256:00"}))
+    [('environment', 'sha256:00')]
+    """
+    match record.get("record"):
+        case "run-start":
+            for member in ("environment", "sources", "rng"):
+                yield from _named(member, record.get(member))
+            yield from _named("parts", (record.get("function") or {}).get("parts"))
+            yield from _named("diff", (record.get("git") or {}).get("diff"))
+            yield from _inputs(record)
+        case "run-end":
+            yield from _inputs(record)
+            for item in (*record.get("outputs", ()), *record.get("artifacts", ())):
+                yield from _named(f"{item.get('name')}", item.get("object"))
+        case "entry":
+            body = record.get("body", {})
+            for member in ("object", "manifest", "environment"):
+                yield from _named(member, body.get(member))
+        case "manifest":
+            yield from _named("profile", record.get("profile"))
+            for part in record.get("parts", ()):
+                yield from _named("part", part.get("object"))
+
+
+def _inputs(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for item in record.get("inputs", ()):
+        yield from _named(f"profile of {item.get('name')}", item.get("profile"))
+
+
+def _named(what: str, digest: object) -> Iterator[tuple[str, str]]:
+    if isinstance(digest, str) and digest.startswith("sha256:"):
+        yield what, digest

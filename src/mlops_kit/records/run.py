@@ -1,0 +1,222 @@
+"""What a run writes: one record when it starts, one when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from mlops_kit.records import codec
+
+History: TypeAlias = dict[str, list[tuple[float, int | None, float]]]
+"""Metric points by name: value, step or None, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRef:
+    """Data that went into a run.
+
+    Parameters
+    ----------
+    name : str
+        The parameter it was passed as, or the name it was logged under.
+    kind : str
+        ``"table"``, ``"array"`` or ``"dataset"``.
+    fingerprint : str
+        ``fp1:<hex>`` of its content; empty if it could not be had.
+    rows : int or None
+        Its length along the first axis.
+    dataset, version : str and int, optional
+        The dataset version that keeps it; None if only the fingerprint was recorded.
+    profile : str, optional
+        Digest of its profile.
+    """
+
+    name: str
+    kind: str
+    fingerprint: str
+    rows: int | None = None
+    dataset: str | None = None
+    version: int | None = None
+    profile: str | None = None
+
+    @property
+    def spec(self) -> str | None:
+        """``name:version`` of the dataset, for `Dataset.load`."""
+        return None if self.dataset is None else f"{self.dataset}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRef:
+    """What a run made.
+
+    Parameters
+    ----------
+    name : str
+        ``"return"`` for the value returned, ``"return.0"`` or ``"return.field"`` for a part of it, or the
+        name it was logged under.
+    kind : str
+        ``"model"``, ``"table"``, ``"value"``, ``"object"``, or ``"none"`` for what could not be kept.
+    format : str
+        How to read the object: ``"cloudpickle"``, ``"dataset"`` (a manifest), or ``"json"`` (`value` holds it).
+    object : str, optional
+        Digest of the bytes.
+    fingerprint : str, optional
+        ``fp1:<hex>`` of the value.
+    size : int, optional
+        Bytes of the object.
+    type : str, optional
+        The dotted name of the type.
+    value : object
+        A small plain value itself, kept in the record.
+    """
+
+    name: str
+    kind: str
+    format: str
+    object: str | None = None
+    fingerprint: str | None = None
+    size: int | None = None
+    type: str | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """A file that a run kept.
+
+    Parameters
+    ----------
+    name : str
+        As given, or the file's own name.
+    object : str
+        Digest of the bytes.
+    size : int
+        In bytes.
+    """
+
+    name: str
+    object: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """All that is known when a run starts; see ``docs/format.md`` for each member."""
+
+    id: str
+    name: str
+    experiment: str
+    at: datetime
+    user: dict[str, str]
+    host: str
+    pid: int
+    boot: str | None = None
+    parent: str | None = None
+    function: dict[str, Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[InputRef, ...] = ()
+    environment: str | None = None
+    sources: str | None = None
+    git: dict[str, Any] | None = None
+    rng: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Write the record."""
+        members = {item.name: getattr(self, item.name) for item in fields(self)}
+        members["at"] = codec.timestamp(self.at)
+        members["params"] = codec.plain(self.params)
+        members["tags"] = codec.plain(self.tags)
+        members["inputs"] = _references(self.inputs)
+        return codec.seal("run-start", _filled(members))
+
+    @classmethod
+    def decode(cls, data: bytes, *, where: str) -> RunStart:
+        """Read and verify the record."""
+        members = codec.unseal(data, where=where, kind="run-start")
+        known = _known(cls, members)
+        known["at"] = codec.moment(members["at"])
+        known["inputs"] = tuple(InputRef(**_known(InputRef, item)) for item in members.get("inputs", ()))
+        for name in ("params", "tags"):
+            known[name] = codec.unplain(members.get(name, {}))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What a run came to; see ``docs/format.md`` for each member."""
+
+    at: datetime
+    status: str
+    error: dict[str, Any] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: History = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[InputRef, ...] = ()
+    outputs: tuple[OutputRef, ...] = ()
+    artifacts: tuple[ArtifactRef, ...] = ()
+    models: tuple[dict[str, Any], ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    resources: dict[str, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Write the record."""
+        history = {name: [list(point) for point in points] for name, points in self.history.items()}
+        members = {
+            "at": codec.timestamp(self.at),
+            "status": self.status,
+            "error": self.error,
+            "metrics": codec.plain(self.metrics),
+            "history": codec.plain(history),
+            "params": codec.plain(self.params),
+            "inputs": _references(self.inputs),
+            "outputs": [_output(ref) for ref in self.outputs],
+            "artifacts": _references(self.artifacts),
+            "models": list(self.models),
+            "tags": codec.plain(self.tags),
+            "resources": self.resources,
+            "problems": codec.plain(list(self.problems)),
+        }
+        return codec.seal("run-end", _filled(members))
+
+    @classmethod
+    def decode(cls, data: bytes, *, where: str) -> RunEnd:
+        """Read and verify the record."""
+        members = codec.unseal(data, where=where, kind="run-end")
+        known = _known(cls, members)
+        known["at"] = codec.moment(members["at"])
+        known["inputs"] = tuple(InputRef(**_known(InputRef, item)) for item in members.get("inputs", ()))
+        known["outputs"] = tuple(
+            OutputRef(**{**_known(OutputRef, item), "value": codec.unplain(item.get("value"))})
+            for item in members.get("outputs", ())
+        )
+        known["artifacts"] = tuple(ArtifactRef(**_known(ArtifactRef, item)) for item in members.get("artifacts", ()))
+        known["models"] = tuple(members.get("models", ()))
+        known["problems"] = tuple(codec.unplain(members.get("problems", [])))
+        for name in ("metrics", "params", "tags"):
+            known[name] = codec.unplain(members.get(name, {}))
+        history = codec.unplain(members.get("history", {}))
+        known["history"] = {name: [tuple(point) for point in points] for name, points in history.items()}
+        return cls(**known)
+
+
+def _known(cls: type, members: dict[str, Any]) -> dict[str, Any]:
+    """Keep the members this release knows; a newer one may have written more."""
+    names = {item.name for item in fields(cls)}
+    return {name: value for name, value in members.items() if name in names}
+
+
+def _filled(members: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is empty: a reader takes it from the defaults."""
+    return {name: value for name, value in members.items() if value is not None and value not in ((), [], {})}
+
+
+def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
+    return [_filled(asdict(ref)) for ref in refs]
+
+
+def _output(ref: OutputRef) -> dict[str, Any]:
+    members = _filled({item.name: getattr(ref, item.name) for item in fields(ref) if item.name != "value"})
+    return {**members, "value": codec.plain(ref.value)} if ref.format == "json" else members

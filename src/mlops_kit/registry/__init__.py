@@ -1,0 +1,1 @@
+"""Which version counts: models by name, version and alias; promotion, rollback, lineage."""

@@ -1,0 +1,115 @@
+"""Everything that made a version: its run, its data, its code, its environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_kit.errors import ObjectNotFound, RunNotFound
+from mlops_kit.records import codec
+from mlops_kit.records.model import LineageRecord, ModelRecord
+from mlops_kit.records.run import RunEnd, RunStart
+from mlops_kit.store.runs import status_of
+from mlops_kit.store.store import Store
+from mlops_kit.views.model import lineage_html, lineage_text
+
+
+class Lineage(LineageRecord):
+    """Exactly which data, code and environment made a version of a model; see `ModelStore.lineage`.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> models = mk.ModelStore("memory://lineage-doc")
+    >>> version = models.register("constant", 42)
+    >>> models.lineage("constant:1").unknown
+    ('The model was registered outside of a run: its data and code were not recorded.',)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return lineage_text(self)
+
+    def _repr_html_(self) -> str:
+        return lineage_html(self)
+
+
+def lineage_of(store: Store, model: ModelRecord) -> Lineage:
+    """Follow a version back to what made it.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is kept.
+    model : ModelRecord
+        The version.
+
+    Returns
+    -------
+    Lineage
+        What is known, and what is not.
+    """
+    unknown: list[str] = []
+    start, end = _run_records(store, model, unknown)
+    digest = (start.environment if start else None) or model.environment
+    environment = _object(store, digest, "environment", unknown)
+    if start is None:
+        return Lineage(model, None, (), {}, environment, tuple(unknown))
+    inputs = (*start.inputs, *(end.inputs if end else ()))
+    unknown.extend(
+        f"The data {ref.name!r} was not kept, only its fingerprint." for ref in inputs if ref.dataset is None
+    )
+    return Lineage(model, _run(store, start, end), inputs, _code(store, start, unknown), environment, tuple(unknown))
+
+
+def _run_records(store: Store, model: ModelRecord, unknown: list[str]) -> tuple[RunStart | None, RunEnd | None]:
+    if model.run_id is None:
+        unknown.append("The model was registered outside of a run: its data and code were not recorded.")
+        return None, None
+    try:
+        return store.runs.start(model.run_id), store.runs.end(model.run_id)
+    except RunNotFound:
+        unknown.append(f"The run {model.run_id} is not in this store: its data and code are not known here.")
+        return None, None
+
+
+def _run(store: Store, start: RunStart, end: RunEnd | None) -> dict[str, Any]:
+    return {
+        "id": start.id,
+        "name": start.name,
+        "experiment": start.experiment,
+        "status": status_of(store.runs, start, end),
+        "started": start.at,
+        "by": start.user,
+        "params": {**start.params, **(end.params if end else {})},
+        "metrics": end.metrics if end else {},
+    }
+
+
+def _code(store: Store, start: RunStart, unknown: list[str]) -> dict[str, Any]:
+    function, git = start.function or {}, start.git or {}
+    if not function:
+        unknown.append("The run was a block of code, not a tracked function: its code has no fingerprint.")
+    if git.get("commit") is None:
+        unknown.append("The code was not in a git repository with a commit.")
+    parts = _object(store, function.get("parts"), "parts of the code", unknown)
+    return {
+        "function": f"{function['module']}.{function['qualname']}" if function else None,
+        "fingerprint": function.get("code"),
+        "parts": parts.get("functions", {}),
+        "commit": git.get("commit"),
+        "branch": git.get("branch"),
+        "dirty": git.get("dirty"),
+    }
+
+
+def _object(store: Store, digest: str | None, what: str, unknown: list[str]) -> dict[str, Any]:
+    if digest is None:
+        unknown.append(f"The {what} was not recorded.") if what == "environment" else None
+        return {}
+    try:
+        members = codec.unseal(store.objects.get(digest, what=what), where=what)
+    except ObjectNotFound:
+        unknown.append(f"The {what} was recorded, and is no longer in the store.")
+        return {}
+    return {name: codec.unplain(value) for name, value in members.items() if name not in {"format", "record"}}

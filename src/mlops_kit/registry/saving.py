@@ -1,0 +1,89 @@
+"""Models as bytes in a store, described, before they are a version of anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_kit.errors import MlopsKitError
+from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.fingerprints.environment import environment, environment_stamp
+from mlops_kit.records import codec
+from mlops_kit.store.objects import Objects
+from mlops_kit.store.serializers import serializer
+from mlops_kit.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An object whose bytes are in a store.
+
+    Parameters
+    ----------
+    object : str
+        Digest of the bytes.
+    format : str
+        How they are read.
+    size : int
+        How many they are.
+    type : str
+        The dotted name of the object's class.
+    fingerprint : str or None
+        ``fp1:<hex>`` of its content; None if it has parts that no fingerprint can see.
+    """
+
+    object: str
+    format: str
+    size: int
+    type: str
+    fingerprint: str | None
+
+    def members(self) -> dict[str, Any]:
+        """Write it as members of a record."""
+        return {name: getattr(self, name) for name in ("object", "format", "size", "type", "fingerprint")}
+
+
+def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "model") -> Saved:  # noqa: A002 - the field's word
+    """Write an object's bytes to a store.
+
+    Parameters
+    ----------
+    store : Store
+        Where to.
+    value : object
+        The object.
+    format : str
+        How to write it.
+    what : str
+        What it is to the user, for messages.
+
+    Returns
+    -------
+    Saved
+        Durable.
+
+    Raises
+    ------
+    NotSerializable
+        It cannot be saved; the message names the part that prevents it.
+    """
+    data = serializer(format).dump(value, what=what)
+    store.ensure()
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return Saved(store.objects.put(data), format, len(data), name, fingerprint_or_none(value))
+
+
+def fingerprint_or_none(value: Any) -> str | None:
+    """Fingerprint an object, or give None if it has parts that no fingerprint can see."""
+    try:
+        return fingerprint(value)
+    except MlopsKitError:
+        return None
+
+
+def keep_environment(objects: Objects) -> str:
+    """Keep the description of the present environment and give its digest."""
+    return objects.put_once(
+        "environment", environment_stamp(), lambda: codec.seal("environment", codec.plain(environment()))
+    )

@@ -1,0 +1,351 @@
+"""`ModelStore`: models by name, version and alias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_kit.errors import Conflict, InvalidInput, ModelNotFound, VersionNotFound
+from mlops_kit.records import codec, versions
+from mlops_kit.records.entry import Entry
+from mlops_kit.records.model import Promotion
+from mlops_kit.records.moments import AsOf
+from mlops_kit.records.names import LATEST, check_name
+from mlops_kit.registry.lineage import Lineage, lineage_of
+from mlops_kit.registry.saving import Saved, keep_environment, save
+from mlops_kit.registry.version import ModelVersion
+from mlops_kit.store.active import active_run
+from mlops_kit.store.catalog import Catalog
+from mlops_kit.store.journal import Decision, State
+from mlops_kit.store.serializers import serializer
+from mlops_kit.store.store import Store, StoreLike, open_store
+from mlops_kit.store.trust import require_trust
+
+
+class ModelStore:
+    """The models of a store: register, load, promote, roll back, and ask what was live when.
+
+    Parameters
+    ----------
+    store : str, path or Store, optional
+        Where they are kept; by default the store of the project (see `Store`).
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> from sklearn.dummy import DummyClassifier
+    >>> models = mk.ModelStore("memory://modelstore-doc")
+    >>> for strategy in ("most_frequent", "prior"):
+    ...     fitted = DummyClassifier(strategy=strategy).fit([[0], [1]], [0, 1])
+    ...     print(models.register("baseline", fitted).spec)
+    baseline:1
+    baseline:2
+    >>> print(models.promote("baseline:1"))
+    baseline@champion: nothing → 1
+    >>> print(models.promote("baseline:2"))
+    baseline@champion: 1 → 2
+    >>> print(models.rollback("baseline", reason="worse on Mondays"))
+    baseline@champion: 2 → 1
+    >>> models.load("baseline@champion").strategy
+    'most_frequent'
+    """
+
+    def __init__(self, store: StoreLike = None) -> None:
+        self.store: Store = open_store(store)
+        self._catalog = Catalog(self.store, "models", "model", ModelNotFound, "models.versions({})")
+
+    def register(
+        self,
+        name: str,
+        model: Any,
+        *,
+        run: str | None = None,
+        metrics: dict[str, float] | None = None,
+        format: str = "cloudpickle",  # noqa: A002 - the field's word
+        description: str | None = None,
+    ) -> ModelVersion:
+        """Keep a model as the next version of a name.
+
+        Parameters
+        ----------
+        name : str
+            Letters, digits, ``_``, ``-`` and ``.``.
+        model : object
+            Any object that can be saved.
+        run : str, optional
+            The id of the run that made it; by default the run that is active.
+        metrics : dict, optional
+            What it reached; by default the metrics of the active run.
+        format : str
+            How to save it.
+        description : str, optional
+            What a reader should know of it.
+
+        Returns
+        -------
+        ModelVersion
+            The version, durable: its bytes first, then the record that names them.
+
+        Raises
+        ------
+        InvalidName
+            The name cannot be one, or differs only in case from one that exists.
+        NotSerializable
+            The model cannot be saved; the message names the part of it.
+        StoreError
+            The store cannot be written; nothing was registered.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> models = mk.ModelStore("memory://register-doc")
+        >>> models.register("greeter", {"greeting": "hello"}).version
+        1
+        """
+        check_name(name, what="model")
+        return self.register_saved(
+            name, save(self.store, model, format=format), run=run, metrics=metrics, description=description
+        )
+
+    def register_saved(
+        self,
+        name: str,
+        saved: Saved,
+        *,
+        run: str | None = None,
+        metrics: dict[str, float] | None = None,
+        description: str | None = None,
+    ) -> ModelVersion:
+        """Register a model whose bytes are in the store already; see `register` for the other arguments.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        saved : Saved
+            What `mlops_kit.registry.saving.save` gave.
+        run, metrics, description
+            As for `register`.
+
+        Returns
+        -------
+        ModelVersion
+            The version.
+        """
+        active = active_run.get()
+        if active is not None and run is None and active.store_url == self.store.url:
+            run = active.id
+        if metrics is None:
+            metrics = dict(active.metrics) if active is not None and run == active.id else {}
+        body = {
+            **saved.members(),
+            "environment": keep_environment(self.store.objects),
+            "run": run,
+            "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
+            "description": description,
+        }
+        filled = {member: value for member, value in body.items() if value is not None}
+        entry = self._catalog.add(name, "register", lambda _number: filled)
+        return self._version(entry, self._catalog.parse(f"{name}:1").name)
+
+    def load(self, spec: str, *, as_of: AsOf | None = None, allow_code: str | None = None) -> Any:
+        """Give back a model.
+
+        Parameters
+        ----------
+        spec : str
+            ``"name:3"``, ``"name@champion"`` or ``"name@latest"``.
+        as_of : str, date or datetime, optional
+            What the spec meant at that moment; a bare date means the end of that day in UTC.
+        allow_code : str, optional
+            The digest of an object that may run code here though its store is not trusted.
+
+        Returns
+        -------
+        object
+            The model, from bytes whose digest was verified.
+
+        Raises
+        ------
+        NotFound
+            There is no such name, version or alias; the message lists what exists.
+        IntegrityError
+            The stored bytes are not those that were registered.
+        UntrustedArtifact
+            Somebody else could have written them; the message holds the line that would trust them.
+        """
+        version = self.get(spec, as_of=as_of)
+        what = f"model {version.spec}"
+        form = serializer(version.format)
+        data = self.store.objects.get(version.digest, what=what)
+        if form.runs_code:
+            require_trust(self.store.backend, version.digest, what=what, allow_code=allow_code)
+        return form.load(data, what=what)
+
+    def get(self, spec: str, *, as_of: AsOf | None = None) -> ModelVersion:
+        """Find a version without loading the model; the arguments are those of `load`."""
+        entry = self._catalog.resolve(spec, as_of=as_of)
+        return self._version(entry, self._catalog.parse(spec).name)
+
+    def names(self) -> list[str]:
+        """Name all models, sorted.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> mk.ModelStore("memory://names-doc").names()
+        []
+        """
+        return self._catalog.names()
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """List the versions of a model that are neither archived nor deleted, oldest first."""
+        journal = self._catalog.journal(name)
+        seqs, removed = journal.read(lambda state: (list(state["versions"]), set(state["removed"])))
+        kept = (seq for version, seq in enumerate(seqs, 1) if version not in removed)
+        return [self._version(journal.entry(seq), name) for seq in kept]
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Tell where each alias of a model points."""
+        state = self._catalog.journal(name).read(lambda state: dict(state["aliases"]))
+        return {alias: standing[-1] for alias, standing in sorted(state.items()) if standing}
+
+    def history(self, name: str) -> list[Entry]:
+        """Read the journal of a model, oldest entry first."""
+        return self._catalog.journal(name).entries()
+
+    def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
+        """Tell exactly which data, code and environment made a version.
+
+        Parameters
+        ----------
+        spec, as_of
+            As for `load`; nothing is loaded and no trust is needed.
+
+        Returns
+        -------
+        Lineage
+            ``.model``, ``.run``, ``.data``, ``.code``, ``.environment``, and in ``.unknown`` what was not
+            recorded.
+        """
+        return lineage_of(self.store, self.get(spec, as_of=as_of))
+
+    def promote(
+        self,
+        spec: str,
+        alias: str = "champion",
+        *,
+        reason: str | None = None,
+        expect: int | None = None,
+    ) -> Promotion:
+        """Point an alias at a version.
+
+        Parameters
+        ----------
+        spec : str
+            The version.
+        alias : str
+            The alias; ``latest`` is computed and cannot be moved.
+        reason : str, optional
+            Why; kept in the journal.
+        expect : int, optional
+            The version believed to be live; 0 for none.
+
+        Returns
+        -------
+        Promotion
+            The decision, durable.
+
+        Raises
+        ------
+        Conflict
+            Another version than `expect` is live; the message says which, since when, and by whom.
+        NotFound
+            There is no such version.
+        """
+        alias = _movable(alias)
+        version = self.get(spec).version
+        name = self._catalog.parse(spec).name
+        journal = self._catalog.journal(name)
+
+        def decide(state: State) -> Decision:
+            previous = versions.target(state, alias)
+            if expect is not None and expect != (previous or 0):
+                raise Conflict(self._overtaken(name, alias, expect, previous))
+            if version in state["removed"]:
+                raise VersionNotFound(f"The version {name}:{version} was archived or deleted, and cannot be promoted.")
+            body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
+            return "promote", {member: value for member, value in body.items() if value is not None}
+
+        return _promotion(name, journal.append(decide))
+
+    def rollback(self, name: str, alias: str = "champion", *, reason: str | None = None) -> Promotion:
+        """Point an alias back at the version that was live before.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        alias : str
+            The alias.
+        reason : str, optional
+            Why; kept in the journal.
+
+        Returns
+        -------
+        Promotion
+            Where the alias points now. Rolling back again goes further back.
+
+        Raises
+        ------
+        NothingToRollBack
+            The alias never pointed elsewhere.
+        """
+        alias = _movable(alias)
+        journal = self._catalog.journal(name)
+
+        def decide(state: State) -> Decision:
+            now, before = versions.before(state, alias)
+            body = {"alias": alias, "version": before, "previous": now, "reason": reason}
+            return "rollback", {member: value for member, value in body.items() if value is not None}
+
+        return _promotion(check_name(name, what="model"), journal.append(decide))
+
+    def _overtaken(self, name: str, alias: str, expect: int, previous: int | None) -> str:
+        journal = self._catalog.journal(name)
+        moved = next((entry for entry in journal.backwards(journal.last) if entry.body.get("alias") == alias), None)
+        who = f", moved there by {moved.by['actor']} at {codec.timestamp(moved.at)}" if moved else ""
+        believed = f"version {expect}" if expect else "nothing"
+        live = f"version {previous}" if previous else "nothing"
+        return (
+            f"The alias {name}@{alias} points to {live}{who}, where {believed} was expected. "
+            "Look at what changed with models.history(name), then promote again or leave it."
+        )
+
+    def _version(self, entry: Entry, name: str) -> ModelVersion:
+        return ModelVersion(**ModelVersion.members(name, entry))
+
+    def __repr__(self) -> str:
+        return f"ModelStore({self.store.url!r})"
+
+
+def _promotion(name: str, entry: Entry | None) -> Promotion:
+    if entry is None:
+        raise AssertionError("a promotion always writes an entry")
+    body = entry.body
+    previous, reason = body.get("previous"), body.get("reason")
+    return Promotion(name, body["alias"], body["version"], previous, entry.at, entry.by, reason, entry.seq, entry.kind)
+
+
+def _movable(alias: str) -> str:
+    alias = check_name(alias, what="alias")
+    if alias == LATEST:
+        raise InvalidInput(f"The alias {LATEST!r} always points to the newest version and cannot be moved.")
+    return alias
+
+
+def _number(key: object, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The metric {key!r} is not a number: {value!r}.") from error
+    return int(number) if type(value) is int else number

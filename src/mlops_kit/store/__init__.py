@@ -1,0 +1,1 @@
+"""The only floor that reads and writes stores: backends, objects, journals, run records, trust, checks."""

@@ -1,0 +1,86 @@
+"""The protocol of a backend: a dozen small operations on keys, one of them atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored key.
+
+    Parameters
+    ----------
+    key : str
+        Relative to the store.
+    size : int
+        In bytes.
+    modified : float
+        Unix seconds, by the backend's clock.
+    """
+
+    key: str
+    size: int
+    modified: float
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What a place must be able to do to hold a store.
+
+    Keys are relative, ASCII, ``/``-separated. An implementation subclasses nothing; it passes
+    `mlops_kit.testing.BackendContract`. Every failure that is not "absent" is a `StoreError`.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address under which another process finds the same bytes."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Read a whole value, or None where there is none."""
+        ...
+
+    def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
+        """Write a value whole or not at all, over what is there; `durable` survives a power cut."""
+        ...
+
+    def create(self, key: str, data: Bytes) -> bool:
+        """Write a durable value if the key is absent: True for exactly one of any number of writers."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a value; an absent one is fine."""
+        ...
+
+    def stat(self, key: str) -> Found | None:
+        """Look at a value without reading it."""
+        ...
+
+    def touch(self, key: str) -> None:
+        """Set the modification time of a value to now, durably or not."""
+        ...
+
+    def walk(self, prefix: str) -> Iterator[Found]:
+        """List the values below a folder (a prefix that is empty or ends with ``/``), sorted by key."""
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """Name the folders directly below a folder, sorted, without listing what is in them."""
+        ...
+
+    def now(self) -> float:
+        """Tell the time in Unix seconds by the clock that dates the values."""
+        ...
+
+    def is_private(self, key: str) -> bool:
+        """Tell whether nobody but the present user can have written this value."""
+        ...
+
+    def capabilities(self) -> dict[str, str]:
+        """Probe what this place can promise; written to ``store.json`` when a store is created."""
+        ...

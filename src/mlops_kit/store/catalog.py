@@ -1,0 +1,209 @@
+"""Names with numbered versions and movable aliases: what models and datasets have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidName, InvalidSpec, NotFound, VersionNotFound
+from mlops_kit.records import versions
+from mlops_kit.records.entry import Entry
+from mlops_kit.records.moments import AsOf, as_of_moment
+from mlops_kit.records.names import LATEST, Spec, check_name, parse_spec
+from mlops_kit.store.journal import Decision, Journal, State
+from mlops_kit.store.store import Store
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All names of one kind in a store.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    kind : str
+        The folder of their journals: ``"models"`` or ``"datasets"``.
+    what : str
+        What one of them is called in messages.
+    missing : type
+        The error for a name that does not exist.
+    listing : str
+        The call that lists the versions of a name, with ``{}`` for the name.
+    """
+
+    store: Store
+    kind: str
+    what: str
+    missing: type[NotFound]
+    listing: str
+
+    def names(self) -> list[str]:
+        """Name all there are, sorted, as first spelled."""
+        return self.store.journal_names(self.kind)
+
+    def add(self, name: str, act: str, body: Callable[[int], dict[str, Any]], *, same: str | None = None) -> Entry:
+        """Make the next version of a name, and the name itself if it is new.
+
+        Parameters
+        ----------
+        name : str
+            A name as the user gave it.
+        act : str
+            The kind of entry that makes a version here.
+        body : callable
+            Takes the version's number and gives the rest of the entry.
+        same : str, optional
+            An identity; if the latest version has it, that version is the answer and nothing is written.
+
+        Returns
+        -------
+        Entry
+            The entry that made the version.
+
+        Raises
+        ------
+        InvalidName
+            The name cannot be one, or differs only in case from one that exists.
+        """
+        name = check_name(name, what=self.what)
+        self.store.ensure()
+        journal = self._open(name)
+
+        def create(state: State) -> Decision:
+            return None if state else ("create", {"name": name})
+
+        def decide(state: State) -> Decision:
+            self._check_spelling(name, state)
+            number = len(state["versions"]) + 1
+            if same is not None and state.get("identity") == same and versions.latest(state) == number - 1:
+                return None
+            return act, {"version": number, **body(number)}
+
+        journal.append(create)
+        entry = journal.append(decide)
+        return entry if entry is not None else self.resolve(f"{name}@{LATEST}")
+
+    def journal(self, name: str) -> Journal:
+        """Open the journal of a name that exists.
+
+        Raises
+        ------
+        NotFound
+            There is no such name; the message lists those there are.
+        """
+        name = check_name(name, what=self.what)
+        journal = self._open(name)
+        spelled = journal.read(lambda state: state.get("name"))
+        if spelled == name:
+            return journal
+        if spelled is not None:
+            raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}; there is {spelled!r}.")
+        names = self.names()
+        exist = f"There are: {_listed(names)}." if names else f"It holds no {self.what} yet."
+        raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}. {exist}")
+
+    def parse(self, spec: str) -> Spec:
+        """Read a spec, and answer a bare name with what it could mean."""
+        parsed = parse_spec(spec, what=self.what)
+        if parsed.version is None and parsed.alias is None:
+            journal = self._open(parsed.name)
+            exist = journal.read(
+                lambda state: self._exist(state) if state else f"There is no {self.what} of this name."
+            )
+            raise InvalidSpec(
+                f"{spec!r} names no version of a {self.what}: write '{spec}:3' or '{spec}@{LATEST}'. {exist}"
+            )
+        return parsed
+
+    def resolve(self, spec: str, *, as_of: AsOf | None = None) -> Entry:
+        """Find the version that a spec means, now or at a moment in the past.
+
+        Parameters
+        ----------
+        spec : str
+            ``"name:3"``, ``"name@alias"`` or ``"name@latest"``.
+        as_of : str, date or datetime, optional
+            What it meant then.
+
+        Returns
+        -------
+        Entry
+            The entry that made the version.
+
+        Raises
+        ------
+        NotFound
+            The name, version or alias does not exist, or did not then; the message says what does.
+        InvalidSpec
+            It is a bare name, or no spec at all.
+        """
+        parsed = self.parse(spec)
+        journal = self.journal(parsed.name)
+        try:
+            return self._resolve(journal, parsed, as_of)
+        except IntegrityError:
+            journal.forget_hint()  # a hint from elsewhere may promise entries that never arrived here
+            return self._resolve(journal, parsed, as_of)
+
+    def _resolve(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> Entry:
+        until = None if as_of is None else journal.last_at(as_of_moment(as_of))
+        version = self._version(journal, spec, until)
+        seqs: list[int] = journal.read(lambda state: state["versions"])
+        known = version is not None and version <= len(seqs) and (until is None or seqs[version - 1] <= until)
+        if version is None or not known:
+            kind = VersionNotFound if spec.alias is None else AliasNotFound
+            raise kind(self._absent(journal, spec, as_of))
+        return journal.entry(seqs[version - 1])
+
+    def _version(self, journal: Journal, spec: Spec, until: int | None) -> int | None:
+        alias = spec.alias
+        if alias is None:
+            return spec.version
+        if until is not None:
+            past = journal.backwards(until)
+            return versions.latest_in(past) if alias == LATEST else versions.alias_in(past, alias)
+        return journal.read(versions.latest if alias == LATEST else lambda state: versions.target(state, alias))
+
+    def _absent(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> str:
+        asked = f"version {spec.version}" if spec.alias is None else f"alias {spec.alias!r}"
+        then = "" if as_of is None else f" as of {as_of}"
+        exist = journal.read(self._exist)
+        had = "has" if as_of is None else "had"
+        return f"The {self.what} {spec.name!r} {had} no {asked} in {self.store.url}{then}. {exist}"
+
+    def _exist(self, state: State) -> str:
+        removed = set(state["removed"])
+        kept = [version for version in range(1, len(state["versions"]) + 1) if version not in removed]
+        aliases = "".join(
+            f"; {alias} → {standing[-1]}" for alias, standing in sorted(state["aliases"].items()) if standing
+        )
+        return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
+
+    def _open(self, name: str) -> Journal:
+        return self.store.journal(self.kind, name, versions.fold)
+
+    def _check_spelling(self, name: str, state: State) -> None:
+        if state["name"] != name:
+            raise InvalidName(
+                f"{name!r} cannot name a new {self.what} in {self.store.url}: {state['name']!r} exists and differs "
+                "only in case, which some file systems cannot tell apart. Use that spelling, or another name."
+            )
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Write ascending numbers briefly, such as ``1–3, 7``."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return _listed([f"{low}–{high}" if high > low else str(low) for low, high in parts]) or "none"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

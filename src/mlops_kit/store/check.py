@@ -1,0 +1,160 @@
+"""Check a store from its bytes alone: every digest, checksum, chain and reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
+from mlops_kit.records import codec
+from mlops_kit.records.check import FsckReport, Problem
+from mlops_kit.records.entry import FIRST_PREV, tip
+from mlops_kit.records.metrics import read_lines
+from mlops_kit.records.references import references
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend
+from mlops_kit.store.objects import digest_of
+
+_OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_ENTRY = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
+_HEAD = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)head\.json")
+_RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease)\.json")
+_METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/[0-9a-f]{8}-[0-9a-f]{12}\.metrics-\d{6}\.jsonl")
+_MANIFEST_START = b'{"'
+
+
+def fsck(backend: Backend) -> FsckReport:
+    """Read everything in a store and report what is wrong.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store. Nothing is changed.
+
+    Returns
+    -------
+    FsckReport
+        The problems, sorted by key.
+
+    Examples
+    --------
+    >>> from mlops_kit.store.memory import MemoryBackend
+    >>> fsck(MemoryBackend("fsck-doc")).ok
+    True
+    """
+    checker = _Checker(backend)
+    for found in backend.walk(""):
+        checker.look_at(found.key)
+    checker.conclude()
+    return FsckReport(backend.url, checker.files, tuple(sorted(checker.problems, key=lambda problem: problem.key)))
+
+
+class _Checker:
+    """Collects what was seen while reading key by key, and the questions that only the whole can answer."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.files = 0
+        self.problems: list[Problem] = []
+        self._objects: set[str] = set()
+        self._needed: dict[str, tuple[str, str]] = {}
+        self._chains: dict[str, dict[int, tuple[str, str]]] = {}
+        self._heads: list[tuple[str, dict[str, Any]]] = []
+        self._started: set[str] = set()
+        self._ended: dict[str, str] = {}
+        self._has_store = False
+
+    def look_at(self, key: str) -> None:
+        """Read one file and check all that can be told from it alone."""
+        if key.startswith(("tmp/", "gc/", "index/")) or key == ".gitignore":
+            return
+        try:
+            data = self._backend.get(key)
+        except MlopsKitError as error:
+            self._report("unreadable", key, str(error))
+            return
+        if data is None:
+            return
+        self.files += 1
+        try:
+            self._check(key, data)
+        except NewerFormat as error:
+            self._report("newer-format", key, str(error))
+        except IntegrityError as error:
+            self._report("damaged", key, str(error))
+
+    def conclude(self) -> None:
+        """Check what connects the files: chains, hints, references."""
+        if self.files and not self._has_store:
+            self._report("missing", keys.STORE, "the store's own record is not there")
+        for prefix, chain in self._chains.items():
+            self._check_chain(prefix, chain)
+        for key, head in self._heads:
+            self._check_head(key, head)
+        for run_id, key in self._ended.items():
+            if run_id not in self._started:
+                self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
+        for digest, (by, what) in self._needed.items():
+            if digest not in self._objects:
+                self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
+
+    def _check(self, key: str, data: bytes) -> None:
+        if match := _OBJECT.fullmatch(key):
+            self._check_object(key, data, match[2])
+        elif match := _ENTRY.fullmatch(key):
+            record = codec.unseal(data, where=key, kind="entry")
+            if record["seq"] != int(match[2]):
+                raise IntegrityError(f"It carries the number {record['seq']}: it was moved here.")
+            self._chains.setdefault(match[1], {})[record["seq"]] = (record["prev"], tip(data))
+            self._need(key, record)
+        elif match := _HEAD.fullmatch(key):
+            self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
+        elif match := _RUN.fullmatch(key):
+            record = codec.unseal(data, where=key, kind=f"run-{match[2]}")
+            if match[2] == "start":
+                self._started.add(match[1])
+            elif match[2] == "end":
+                self._ended[match[1]] = key
+            self._need(key, record)
+        elif _METRICS.fullmatch(key):
+            read_lines(data, where=key)
+        elif key == keys.STORE:
+            self._has_store = True
+            codec.unseal(data, where=key, kind="store")
+        else:
+            self._report("unknown-file", key, "no part of a store has such a name")
+
+    def _check_object(self, key: str, data: bytes, hexes: str) -> None:
+        self._objects.add(f"sha256:{hexes}")
+        actual = digest_of(data)
+        if actual != f"sha256:{hexes}":
+            raise IntegrityError(f"Its name says sha256:{hexes}, its bytes give {actual}.")
+        if data.startswith(_MANIFEST_START) and b'"record":"manifest"' in data:
+            self._need(key, codec.unseal(data, where=key, kind="manifest"))
+
+    def _need(self, key: str, record: dict[str, Any]) -> None:
+        for what, digest in references(record):
+            self._needed.setdefault(digest, (key, what))
+
+    def _check_chain(self, prefix: str, chain: dict[int, tuple[str, str]]) -> None:
+        previous = FIRST_PREV
+        for seq in range(1, max(chain) + 1):
+            key = f"{prefix}{seq:012d}.json"
+            if seq not in chain:
+                if not any(problem.key == key for problem in self.problems):
+                    self._report("missing", key, "later entries of the journal exist")
+                previous = ""
+                continue
+            prev, own = chain[seq]
+            if previous and prev != previous:
+                self._report("broken-chain", key, f"it follows an entry {prev}, and the one before it is {previous}")
+            previous = own
+
+    def _check_head(self, prefix: str, head: dict[str, Any]) -> None:
+        named = self._chains.get(prefix, {}).get(head["seq"])
+        if named is None or named[1] != head["tip"]:
+            message = f"it names entry {head['seq']} as {head['tip']}, which is not there; it is only a hint"
+            self._report("stale-hint", f"{prefix}head.json", message)
+
+    def _report(self, kind: str, key: str, message: str) -> None:
+        self.problems.append(Problem(kind, key, message))

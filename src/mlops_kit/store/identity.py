@@ -1,0 +1,88 @@
+"""Who is writing: the name that goes into each journal entry and run."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import socket
+import subprocess
+
+_CI_ACTORS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "BUILD_USER_ID")
+_GIT_SECONDS = 5
+
+
+def author() -> dict[str, str]:
+    """Name the present user.
+
+    Returns
+    -------
+    dict
+        ``actor``, and ``source``: ``"config"`` (``MLOPS_KIT_USER``), else ``"git"`` (the e-mail configured
+        there), else ``"ci"`` (the actor a CI system names), else ``"user"`` (login and host).
+
+    Examples
+    --------
+    >>> sorted(author())
+    ['actor', 'source']
+    """
+    configured = os.environ.get("MLOPS_KIT_USER")
+    if configured:
+        return {"actor": configured, "source": "config"}
+    email = _git_email(os.getcwd() if _has_folder() else "/")
+    if email:
+        return {"actor": email, "source": "git"}
+    for variable in _CI_ACTORS:
+        if os.environ.get(variable):
+            return {"actor": os.environ[variable], "source": "ci"}
+    return {"actor": f"{login()}@{host()}", "source": "user"}
+
+
+@functools.cache
+def login() -> str:
+    """Give the login name, or the number of a user that has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+@functools.cache
+def host() -> str:
+    """Give the name of this machine."""
+    return socket.gethostname()
+
+
+@functools.cache
+def boot() -> str | None:
+    """Give an id of this start of the machine, so that a process id can be held against it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def _git_email(folder: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "config", "--get", "user.email"],  # noqa: S607 - the user's own git, wherever it is
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,290 @@
+"""Everything that changes: an append-only, hash-chained, numbered sequence of small entries.
+
+An entry is committed by one put-if-absent of the next number. Whoever loses that race reads what the winner
+wrote and decides again. What a journal says now is the fold of its entries; ``head.json`` keeps that fold as a
+hint, so that the common read need not begin at entry 1.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
+
+from mlops_kit.errors import IntegrityError, MlopsKitError
+from mlops_kit.records import codec
+from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend
+
+State: TypeAlias = dict[str, Any]
+Fold: TypeAlias = Callable[[State, Entry], None]
+Decision: TypeAlias = tuple[str, dict[str, Any]] | None
+Answer = TypeVar("Answer")
+
+_REMEMBERED_ENTRIES = 4096
+
+
+@dataclass(slots=True)
+class _Head:
+    """How far the journal has been read, and what it says there."""
+
+    seq: int = 0
+    tip: str = FIRST_PREV
+    at: datetime | None = None
+    state: State = field(default_factory=dict)
+    verified: bool = True
+
+
+class Journal:
+    """The journal of one name.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where it is kept.
+    kind : str
+        ``"models"`` or ``"datasets"``.
+    folder : str
+        The folder of the name.
+    fold : callable
+        ``fold(state, entry)`` changes the plain JSON `state` as the entry says; it has no other effect.
+    author : callable
+        Gives who is writing, for ``by``.
+    """
+
+    def __init__(
+        self, backend: Backend, kind: str, folder: str, fold: Fold, author: Callable[[], dict[str, str]]
+    ) -> None:
+        self._backend = backend
+        self._kind = kind
+        self._folder = folder
+        self._fold = fold
+        self._author = author
+        self._head: _Head | None = None
+        self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def read(self, question: Callable[[State], Answer]) -> Answer:
+        """Ask what the journal says now.
+
+        Parameters
+        ----------
+        question : callable
+            Takes the state, which it may not change or keep, and gives the answer.
+
+        Returns
+        -------
+        object
+            The answer. One backend read if nothing was written since this process last looked, two on the
+            first look.
+        """
+        with self._lock:
+            return question(self._current().state)
+
+    def append(self, decide: Callable[[State], Decision]) -> Entry | None:
+        """Decide on the present state and commit the decision.
+
+        Parameters
+        ----------
+        decide : callable
+            Takes the state and gives the kind and body of the entry to write, or None if there is nothing
+            left to do, or raises to refuse. Called again after every lost race, with what the winner wrote.
+
+        Returns
+        -------
+        Entry or None
+            The entry, durable; None if the decision was to write nothing.
+        """
+        nonce = secrets.token_hex(16)
+        author = self._author()
+        with self._lock:
+            head = self._head or self._hinted()
+            if not head.verified:
+                head = self._verified(head)
+            while True:
+                decision, refusal = _attempt(decide, head.state)
+                if decision is None:
+                    newer = self._caught_up(head)
+                    if newer.seq > head.seq:
+                        head = newer  # the answer was founded on an old state
+                        continue
+                    self._head = head
+                    if refusal is not None:
+                        raise refusal
+                    return None
+                now = datetime.now(UTC)
+                at = now if head.at is None or now > head.at else head.at
+                entry = Entry(head.seq + 1, head.tip, at, author, nonce, *decision)
+                data = entry.encode()
+                if self._backend.create(self._key(entry.seq), data) or self._is_mine(entry.seq, nonce):
+                    self._head = head = self._advanced(head, entry, data)
+                    self._write_hint(head)
+                    return entry
+                head = self._caught_up(head)
+
+    def entry(self, seq: int) -> Entry:
+        """Read one entry that is known to exist.
+
+        Raises
+        ------
+        IntegrityError
+            It is missing or damaged.
+        """
+        with self._lock:
+            known = self._entries.get(seq)
+        if known is not None:
+            return known
+        found = self._load(seq)
+        if found is None:
+            raise IntegrityError(
+                f"Entry {seq} of the journal {self._prefix} in {self._backend.url} is missing, though later "
+                "entries exist. Restore it from a copy of the store; `Store.fsck()` lists all that is missing."
+            )
+        return found[0]
+
+    def entries(self, stop: int | None = None) -> list[Entry]:
+        """Read the entries from the first to number `stop`, or to the last, oldest first."""
+        last = self.last if stop is None else stop
+        return [self.entry(seq) for seq in range(1, last + 1)]
+
+    def backwards(self, start: int) -> Iterator[Entry]:
+        """Read the entries from number `start` back to the first, one at a time."""
+        for seq in range(start, 0, -1):
+            yield self.entry(seq)
+
+    @property
+    def last(self) -> int:
+        """The number of the newest entry; 0 if there is none."""
+        with self._lock:
+            return self._current().seq
+
+    def last_at(self, moment: datetime) -> int:
+        """Find the newest entry written at or before a moment, by binary search.
+
+        Parameters
+        ----------
+        moment : datetime
+            Aware.
+
+        Returns
+        -------
+        int
+            Its number; 0 if all are later.
+        """
+        low, high = 0, self.last
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.entry(middle).at <= moment:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def forget_hint(self) -> None:
+        """Fold again from entry 1: what the hint said turned out not to be so."""
+        with self._lock:
+            self._head = self._caught_up(_Head())
+
+    @property
+    def _prefix(self) -> str:
+        return keys.journal_prefix(self._kind, self._folder)
+
+    def _key(self, seq: int) -> str:
+        return keys.entry_key(self._kind, self._folder, seq)
+
+    def _current(self) -> _Head:
+        self._head = self._caught_up(self._head or self._hinted())
+        return self._head
+
+    def _hinted(self) -> _Head:
+        """Start from head.json if it is sound, else from nothing."""
+        key = keys.head_key(self._kind, self._folder)
+        data = self._backend.get(key)
+        if data is None:
+            return _Head()
+        try:
+            hint = codec.unseal(data, where=key, kind="head")
+            return _Head(int(hint["seq"]), str(hint["tip"]), None, dict(hint["fold"]), verified=False)
+        except (MlopsKitError, KeyError, TypeError, ValueError):
+            return _Head()
+
+    def _verified(self, head: _Head) -> _Head:
+        """Hold a hint against the entry it names, before anything is written on top of it."""
+        data = self._backend.get(self._key(head.seq))
+        if data is None or tip(data) != head.tip:
+            return self._caught_up(_Head())
+        entry = self._remember(Entry.decode(data, where=self._key(head.seq)))
+        return _Head(head.seq, head.tip, entry.at, head.state)
+
+    def _caught_up(self, head: _Head) -> _Head:
+        """Read on from a head until no next entry exists."""
+        found = self._load(head.seq + 1)
+        if found is None:
+            return head
+        head = _Head(head.seq, head.tip, head.at, copy.deepcopy(head.state), head.verified)
+        while found is not None:
+            entry, data = found
+            if entry.prev != head.tip:
+                if not head.verified:
+                    return self._caught_up(_Head())
+                raise IntegrityError(
+                    f"The journal {self._prefix} in {self._backend.url} is broken at entry {entry.seq}: it follows "
+                    f"an entry {entry.prev}, and entry {head.seq} is {head.tip}. One of the two was altered; "
+                    "compare with a copy of the store."
+                )
+            head.seq, head.tip, head.at, head.verified = entry.seq, tip(data), entry.at, True
+            self._fold(head.state, entry)
+            found = self._load(head.seq + 1)
+        return head
+
+    def _advanced(self, head: _Head, entry: Entry, data: bytes) -> _Head:
+        state = copy.deepcopy(head.state)
+        self._remember(entry)
+        self._fold(state, entry)
+        return _Head(entry.seq, tip(data), entry.at, state)
+
+    def _load(self, seq: int) -> tuple[Entry, bytes] | None:
+        key = self._key(seq)
+        data = self._backend.get(key)
+        if data is None:
+            return None
+        entry = Entry.decode(data, where=key)
+        if entry.seq != seq:
+            raise IntegrityError(
+                f"The entry at {key} in {self._backend.url} carries the number {entry.seq}: it was moved there. "
+                "Compare with a copy of the store."
+            )
+        return self._remember(entry), data
+
+    def _remember(self, entry: Entry) -> Entry:
+        with self._lock:
+            self._entries[entry.seq] = entry
+            if len(self._entries) > _REMEMBERED_ENTRIES:
+                self._entries.popitem(last=False)
+        return entry
+
+    def _is_mine(self, seq: int, nonce: str) -> bool:
+        found = self._load(seq)
+        return found is not None and found[0].nonce == nonce
+
+    def _write_hint(self, head: _Head) -> None:
+        """Leave the fold for the next reader; without it everything works, with more reads."""
+        hint = codec.seal("head", {"seq": head.seq, "tip": head.tip, "fold": head.state})
+        try:
+            self._backend.put(keys.head_key(self._kind, self._folder), hint, durable=False)
+        except MlopsKitError:
+            return
+
+
+def _attempt(decide: Callable[[State], Decision], state: State) -> tuple[Decision, MlopsKitError | None]:
+    """Decide, and keep a refusal until it is known to rest on the newest state."""
+    try:
+        return decide(state), None
+    except MlopsKitError as refusal:
+        return None, refusal

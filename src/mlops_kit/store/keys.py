@@ -1,0 +1,65 @@
+"""Where each thing is kept: every key of a store, made and read in one place."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime
+
+STORE = "store.json"
+RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def object_key(digest: str) -> str:
+    """Locate the bytes of a digest.
+
+    Examples
+    --------
+    >>> object_key("sha256:" + "ab" * 32)[:14]
+    'objects/ab/aba'
+    """
+    hexes = digest.removeprefix("sha256:")
+    return f"objects/{hexes[:2]}/{hexes}"
+
+
+def journal_prefix(kind: str, folder: str) -> str:
+    """Locate a journal; `kind` is ``"models"`` or ``"datasets"``."""
+    return f"journals/{kind}/{folder}/"
+
+
+def entry_key(kind: str, folder: str, seq: int) -> str:
+    """Locate one entry of a journal."""
+    return f"journals/{kind}/{folder}/{seq:012d}.json"
+
+
+def head_key(kind: str, folder: str) -> str:
+    """Locate the hint of a journal."""
+    return f"journals/{kind}/{folder}/head.json"
+
+
+def new_run_id() -> str:
+    """Make a run id: the second it was made in, then 48 random bits.
+
+    Examples
+    --------
+    >>> bool(RUN_ID.fullmatch(new_run_id()))
+    True
+    """
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}-{os.urandom(6).hex()}"
+
+
+def run_day(run_id: str) -> str:
+    """Give the UTC day in a run id, which is the folder of its records."""
+    return datetime.fromtimestamp(int(run_id[:8], 16), UTC).strftime("%Y-%m-%d")
+
+
+def run_key(run_id: str, part: str) -> str:
+    """Locate a record of a run; `part` is ``"start"``, ``"end"`` or ``"lease"``."""
+    return f"runs/{run_day(run_id)}/{run_id}.{part}.json"
+
+
+def metrics_key(run_id: str, segment: int) -> str:
+    """Locate a segment of a run's metric history, numbered from 1."""
+    return f"runs/{run_day(run_id)}/{run_id}.metrics-{segment:06d}.jsonl"

@@ -1,0 +1,153 @@
+"""Immutable bytes, kept under their SHA-256 and verified at every read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Hashable
+
+from mlops_kit.errors import IntegrityError, ObjectNotFound
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend, Bytes
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+written: set[str] = set()
+"""Digests that this very process has written: their content is its own and needs no further trust."""
+
+
+def digest_of(data: Bytes) -> str:
+    """Digest bytes, as records name them.
+
+    Examples
+    --------
+    >>> digest_of(b"")[:14]
+    'sha256:e3b0c44'
+    """
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Objects:
+    """The objects of one store.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the bytes are.
+    refresh_after : float
+        Seconds after which a reused object is refreshed, so that a collection of garbage that began before
+        does not take it.
+    """
+
+    def __init__(self, backend: Backend, refresh_after: float) -> None:
+        self._backend = backend
+        self._refresh_after = refresh_after
+        self._seen: dict[str, float] = {}
+        self._slots: dict[str, tuple[Hashable, str]] = {}
+        self._lock = threading.Lock()
+
+    def put(self, data: Bytes) -> str:
+        """Keep bytes durably, or find that they are kept already.
+
+        Parameters
+        ----------
+        data : bytes-like
+            Any size.
+
+        Returns
+        -------
+        str
+            ``sha256:<hex>``.
+        """
+        digest = digest_of(data)
+        if self._is_fresh(digest):
+            return digest
+        now = self._backend.now()
+        key = keys.object_key(digest)
+        found = self._backend.stat(key)
+        fresh = now
+        if found is None or found.size != memoryview(data).nbytes:
+            self._backend.put(key, data)
+        elif now - found.modified > self._refresh_after:
+            self._backend.touch(key)
+        else:
+            fresh = found.modified
+        with self._lock:
+            self._seen[digest] = fresh
+            written.add(digest)
+        return digest
+
+    def put_once(self, slot: str, key: Hashable, make: Callable[[], bytes]) -> str:
+        """Keep bytes that are costly to make and seldom change.
+
+        Parameters
+        ----------
+        slot : str
+            What they are, such as ``"environment"``; the last key of each slot is remembered.
+        key : hashable
+            Equal keys stand for equal bytes.
+        make : callable
+            Makes the bytes when the key is new here, or when the object needs refreshing.
+
+        Returns
+        -------
+        str
+            ``sha256:<hex>``.
+        """
+        known = self._slots.get(slot)
+        if known is not None and known[0] == key and self._is_fresh(known[1]):
+            return known[1]
+        digest = self.put(make())
+        self._slots[slot] = (key, digest)
+        return digest
+
+    def _is_fresh(self, digest: str) -> bool:
+        return self._backend.now() - self._seen.get(digest, 0.0) < self._refresh_after
+
+    def get(self, digest: str, *, codec: str | None = None, what: str = "object") -> bytes:
+        """Read bytes and verify them.
+
+        Parameters
+        ----------
+        digest : str
+            ``sha256:<hex>`` of the stored bytes.
+        codec : str, optional
+            What the record that names the object says: ``"zstd"`` if the content is compressed.
+        what : str
+            What the object is to the reader, for the message of an error.
+
+        Returns
+        -------
+        bytes
+            The content.
+
+        Raises
+        ------
+        ObjectNotFound
+            The store does not hold it.
+        IntegrityError
+            The stored bytes have another digest.
+        """
+        key = keys.object_key(digest)
+        data = self._backend.get(key)
+        if data is None:
+            raise ObjectNotFound(
+                f"The {what} {digest} is not in the store {self._backend.url}, though a record names it. "
+                "Restore it from a copy of the store; `Store.fsck()` lists all that is missing."
+            )
+        actual = digest_of(data)
+        if actual != digest:
+            raise IntegrityError(
+                f"The {what} at {key} in {self._backend.url} is damaged: expected {digest}, found {actual}. "
+                "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
+            )
+        if codec == "zstd" and data.startswith(_ZSTD_MAGIC):
+            return _decompress(data)
+        return data
+
+
+def _decompress(data: bytes) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only compressed objects need it
+
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        return bytes(stream.read())

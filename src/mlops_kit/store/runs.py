@@ -1,0 +1,188 @@
+"""The records of runs: written by the run itself, read by everybody."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.records import codec
+from mlops_kit.records.run import RunEnd, RunStart
+from mlops_kit.store import identity, keys
+from mlops_kit.store.backend import Backend
+
+LEASE_SECONDS = 60.0
+"""How often a running run renews its lease."""
+EXPIRY_SECONDS = 180.0
+"""How old the last lease of a run may be before the run counts as interrupted."""
+
+_PART = re.compile(r"([0-9a-f]{8}-[0-9a-f]{12})\.(start|end)\.json")
+_SHORTEST = 4
+_SHOWN = 5
+
+
+class Runs:
+    """The runs of one store.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the records are.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def write_start(self, start: RunStart) -> None:
+        """Record that a run began; not synced, for the run may yet come to nothing."""
+        self._backend.put(keys.run_key(start.id, "start"), start.encode(), durable=False)
+
+    def write_end(self, run_id: str, end: RunEnd) -> None:
+        """Record what a run came to, durably."""
+        self._backend.put(keys.run_key(run_id, "end"), end.encode())
+
+    def renew_lease(self, run_id: str) -> None:
+        """Record that a run is alive; the age of the file is what counts."""
+        self._backend.put(keys.run_key(run_id, "lease"), codec.seal("run-lease", {"id": run_id}), durable=False)
+
+    def start(self, run_id: str) -> RunStart:
+        """Read the start of a run.
+
+        Raises
+        ------
+        RunNotFound
+            There is no such run.
+        """
+        key = keys.run_key(run_id, "start")
+        data = self._backend.get(key)
+        if data is None:
+            raise RunNotFound(f"There is no run {run_id} in {self._backend.url}. `list_runs()` shows those there are.")
+        return RunStart.decode(data, where=key)
+
+    def end(self, run_id: str) -> RunEnd | None:
+        """Read the end of a run, or None if it has not ended."""
+        key = keys.run_key(run_id, "end")
+        data = self._backend.get(key)
+        return None if data is None else RunEnd.decode(data, where=key)
+
+    def is_alive(self, start: RunStart) -> bool:
+        """Tell whether a run without an end may still be running.
+
+        Parameters
+        ----------
+        start : RunStart
+            Its start.
+
+        Returns
+        -------
+        bool
+            False at once if its process is gone on this machine, and when its last sign of life is more than
+            180 seconds old by the clock of the backend.
+        """
+        if start.host == identity.host() and start.boot is not None and start.boot == identity.boot():
+            return _process_lives(start.pid, start.at.timestamp())
+        sign = self._backend.stat(keys.run_key(start.id, "lease")) or self._backend.stat(
+            keys.run_key(start.id, "start")
+        )
+        return sign is not None and self._backend.now() - sign.modified <= EXPIRY_SECONDS
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all runs, newest first, reading a day's folder only when it is reached."""
+        for day in reversed(self._backend.folders("runs/")):
+            found = (_PART.fullmatch(item.key.rpartition("/")[2]) for item in self._backend.walk(f"runs/{day}/"))
+            yield from sorted({match[1] for match in found if match}, reverse=True)
+
+    def find(self, part: str) -> str:
+        """Complete a run id.
+
+        Parameters
+        ----------
+        part : str
+            An id, or its first or last characters, at least 4.
+
+        Returns
+        -------
+        str
+            The whole id.
+
+        Raises
+        ------
+        RunNotFound
+            No run, or more than one, is meant; the message lists some that are.
+        InvalidInput
+            It cannot be a part of an id.
+        """
+        if not re.fullmatch(r"[0-9a-f-]{4,21}", str(part)):
+            raise InvalidInput(
+                f"{part!r} is not a run id: give the id, or at least {_SHORTEST} of its first or last characters "
+                "(digits, a-f and '-')."
+            )
+        if keys.RUN_ID.fullmatch(part):
+            if self._backend.stat(keys.run_key(part, "start")) or self._backend.stat(keys.run_key(part, "end")):
+                return part
+            matches = []
+        else:
+            matches = [run_id for run_id in self.ids() if run_id.startswith(part) or run_id.endswith(part)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            shown = ", ".join(matches[:_SHOWN]) + (", …" if len(matches) > _SHOWN else "")
+            raise RunNotFound(
+                f"{len(matches)} runs in {self._backend.url} match {part!r}: {shown}. Give more of the id."
+            )
+        newest = [run_id for run_id, _ in zip(self.ids(), range(_SHOWN), strict=False)]
+        exist = f"The newest are {', '.join(newest)}" if newest else "It holds no runs"
+        raise RunNotFound(f"No run in {self._backend.url} matches {part!r}. {exist}; `list_runs()` shows all.")
+
+    def write_metrics(self, run_id: str, segment: int, data: bytes) -> bool:
+        """Write a segment of metric points unless another writer took its number."""
+        return self._backend.create(keys.metrics_key(run_id, segment), data)
+
+    def metrics(self, run_id: str, segment: int) -> bytes | None:
+        """Read a segment of metric points, or None past the last."""
+        return self._backend.get(keys.metrics_key(run_id, segment))
+
+
+def status_of(runs: Runs, start: RunStart, end: RunEnd | None) -> str:
+    """Say how a run stands.
+
+    Parameters
+    ----------
+    runs : Runs
+        The runs of the store.
+    start, end : RunStart and RunEnd
+        Its records.
+
+    Returns
+    -------
+    str
+        ``"running"``, ``"finished"``, ``"failed"`` or ``"interrupted"``.
+    """
+    if end is not None:
+        return end.status
+    return "running" if runs.is_alive(start) else "interrupted"
+
+
+def _process_lives(pid: int, since: float) -> bool:
+    """Tell whether the process that started a run at `since` is still there, and not another of its number."""
+    try:
+        os.kill(pid, 0) if os.name != "nt" else None
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it exists and belongs to somebody else
+    born = _born(pid)
+    return born is None or born <= since + 1
+
+
+def _born(pid: int) -> float | None:
+    """Tell when a process started, in Unix seconds, where /proc says so."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/stat", encoding="ascii") as file:
+            booted = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+        return booted + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, StopIteration, IndexError):
+        return None

@@ -1,0 +1,155 @@
+"""Objects to bytes and back, one format each; the format comes from the verified record, never a guess."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mlops_kit.errors import InvalidInput, NotSerializable
+
+_MAX_VISITED = 10_000
+
+
+class Serializer(Protocol):
+    """A format: how to write an object, how to read it, and whether reading runs code."""
+
+    name: str
+    runs_code: bool
+
+    def dump(self, value: Any, *, what: str) -> bytes:
+        """Write an object, or raise `NotSerializable` naming the part that prevents it."""
+        ...
+
+    def load(self, data: bytes, *, what: str) -> Any:
+        """Read an object."""
+        ...
+
+
+class CloudpickleSerializer:
+    """Any Python object, classes and functions of ``__main__`` and notebooks included; reading it runs code."""
+
+    name = "cloudpickle"
+    runs_code = True
+
+    def dump(self, value: Any, *, what: str) -> bytes:
+        """Write an object.
+
+        Raises
+        ------
+        NotSerializable
+            Naming the path of the attribute that cannot be pickled.
+        """
+        import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
+
+        try:
+            return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+        except Exception as error:
+            path, cause = _culprit(value)
+            raise NotSerializable(
+                f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
+                f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
+                "returning the object, or give its class a __getstate__ that leaves it out."
+            ) from error
+
+    def load(self, data: bytes, *, what: str) -> Any:
+        """Read an object.
+
+        Raises
+        ------
+        NotSerializable
+            Its code is not importable here; the message names the module.
+        """
+        import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
+
+        try:
+            return cloudpickle.loads(data)
+        except ModuleNotFoundError as error:
+            raise NotSerializable(
+                f"The {what} needs the module {error.name!r}, which cannot be imported here. Install the package "
+                "it was saved with, or put the file that defines it on sys.path; the run that made it keeps "
+                "the sources and the list of packages (`run.code`, `run.environment`)."
+            ) from error
+        except AttributeError as error:
+            raise NotSerializable(
+                f"The {what} cannot be restored: {error}. The class or function it names has moved or changed "
+                "since it was saved; the run that made it keeps the sources (`run.code`)."
+            ) from error
+
+
+_formats: dict[str, Serializer] = {"cloudpickle": CloudpickleSerializer()}
+
+
+def serializer(name: str) -> Serializer:
+    """Find a format by its name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"cloudpickle"``.
+
+    Returns
+    -------
+    Serializer
+        The format.
+
+    Raises
+    ------
+    InvalidInput
+        There is none of this name.
+
+    Examples
+    --------
+    >>> serializer("cloudpickle").runs_code
+    True
+    """
+    found = _formats.get(name)
+    if found is None:
+        raise InvalidInput(f"There is no format {name!r}. Formats: {', '.join(sorted(_formats))}.")
+    return found
+
+
+def _culprit(value: Any) -> tuple[str, Any]:
+    """Find the innermost part of an object that does not pickle, and the path to it."""
+    path, seen = "", {id(value)}
+    while True:
+        for step, child in _children(value):
+            if id(child) in seen or len(seen) > _MAX_VISITED:
+                continue
+            seen.add(id(child))
+            if not _pickles(child):
+                path, value = path + step, child
+                break
+        else:
+            return path, value
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"[{key!r}]", child) for key, child in value.items())
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from ((f"[{position}]", child) for position, child in enumerate(value))
+    elif callable(value) and getattr(value, "__closure__", None):
+        names = value.__code__.co_freevars
+        yield from (
+            (f".<closure {name}>", cell.cell_contents) for name, cell in zip(names, value.__closure__, strict=True)
+        )
+    else:
+        members = getattr(value, "__dict__", None)
+        if isinstance(members, dict):
+            yield from ((f".{name}", child) for name, child in members.items())
+
+
+def _pickles(value: Any) -> bool:
+    import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
+
+    try:
+        cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001 - whatever a __reduce__ raises, the answer is no
+        return False
+    return True
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,229 @@
+"""A store: one place that holds objects, journals and runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from mlops_kit.records import codec
+from mlops_kit.records.check import FsckReport
+from mlops_kit.records.names import folder
+from mlops_kit.store import check, identity, keys
+from mlops_kit.store.backend import Backend
+from mlops_kit.store.journal import Fold, Journal
+from mlops_kit.store.local import LocalBackend
+from mlops_kit.store.locate import backend_for, locate
+from mlops_kit.store.objects import Objects
+from mlops_kit.store.runs import Runs
+
+GRACE_SECONDS = 1_209_600
+
+StoreLike: TypeAlias = "str | os.PathLike[str] | Store | None"
+
+
+class Store:
+    """A place that keeps runs, datasets and models: a folder, or ``memory://name``.
+
+    Opening a store reads and writes nothing. It comes into being with the first thing recorded in it, and can
+    be copied, moved or synchronised as plain files. A pickled store is only its address.
+
+    Parameters
+    ----------
+    url : str or path, optional
+        A folder, ``file://`` or ``memory://`` address. By default ``MLOPS_KIT_STORE``, else
+        ``[tool.mlops_kit] store`` in the nearest pyproject.toml, else ``.mlops`` in the project root.
+
+    Attributes
+    ----------
+    url : str
+        The address, absolute.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> store = mk.Store("memory://store-doc")
+    >>> store.url
+    'memory://store-doc'
+    >>> store.fsck().ok
+    True
+    """
+
+    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+        self._attach(backend_for(locate() if url is None else url))
+
+    @classmethod
+    def on(cls, backend: Backend) -> Store:
+        """Make a store on a backend of your own.
+
+        Parameters
+        ----------
+        backend : Backend
+            An implementation that passes `mlops_kit.testing.BackendContract`.
+
+        Returns
+        -------
+        Store
+            The store; it does not pickle to another process unless its address can be opened there.
+        """
+        self = cls.__new__(cls)
+        self._attach(backend)
+        return self
+
+    def _attach(self, backend: Backend) -> None:
+        self.backend = backend
+        self.objects = Objects(backend, GRACE_SECONDS / 4)
+        self.runs = Runs(backend)
+        self._journals: dict[tuple[str, str], Journal] = {}
+        self._lock = threading.Lock()
+        self._record: dict[str, Any] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the store."""
+        return self.backend.url
+
+    def describe(self) -> dict[str, Any] | None:
+        """Read the store's own record.
+
+        Returns
+        -------
+        dict or None
+            ``id``, ``created``, ``grace_seconds`` and ``capabilities``; None if nothing was ever recorded here.
+
+        Raises
+        ------
+        NewerFormat
+            The store was made by a newer release, which says that this one may not read it.
+        """
+        if self._record is None:
+            data = self.backend.get(keys.STORE)
+            if data is not None:
+                self._adopt(codec.unseal(data, where=keys.STORE, kind="store"))
+        return self._record
+
+    def ensure(self) -> None:
+        """Make the store if it does not exist yet; called before everything that is written."""
+        if self._record is not None and isinstance(self.backend, LocalBackend) and not self.backend.stat(keys.STORE):
+            self._attach(self.backend)  # the folder was removed under us: what was kept there is gone too
+        if self._record is not None or self.describe() is not None:
+            return
+        record = {
+            "id": secrets.token_hex(16),
+            "created": codec.timestamp(datetime.now(UTC)),
+            "grace_seconds": GRACE_SECONDS,
+            "capabilities": self.backend.capabilities(),
+        }
+        if self.backend.create(keys.STORE, codec.seal("store", record)) and isinstance(self.backend, LocalBackend):
+            self.backend.put(".gitignore", b"*\n", durable=False)  # models are not for the code's repository
+        self.describe()
+
+    def journal(self, kind: str, name: str, fold: Fold) -> Journal:
+        """Open the journal of a name.
+
+        Parameters
+        ----------
+        kind : str
+            ``"models"`` or ``"datasets"``.
+        name : str
+            A checked name.
+        fold : callable
+            What the entries mean; see `Journal`.
+
+        Returns
+        -------
+        Journal
+            The same object for the same name, so that what was read once is not read again.
+        """
+        where = (kind, folder(name))
+        with self._lock:
+            journal = self._journals.get(where)
+            if journal is None:
+                journal = self._journals[where] = Journal(self.backend, *where, fold, identity.author)
+        return journal
+
+    def journal_names(self, kind: str) -> list[str]:
+        """Name all that has a journal, as spelled when it was created, sorted."""
+        names = []
+        for where in self.backend.folders(f"journals/{kind}/"):
+            key = keys.entry_key(kind, where, 1)
+            data = self.backend.get(key)
+            if data is not None:
+                names.append(str(codec.unplain(codec.unseal(data, where=key, kind="entry")["body"])["name"]))
+        return sorted(names)
+
+    def fsck(self) -> FsckReport:
+        """Check everything in the store: digests, checksums, chains, references.
+
+        Returns
+        -------
+        FsckReport
+            ``.ok`` and ``.problems``, each with its key and what is wrong. Nothing is changed.
+
+        Examples
+        --------
+        >>> Store("memory://fsck-doc").fsck()
+        FsckReport(memory://fsck-doc: ok, 0 files, 0 problems)
+        """
+        return check.fsck(self.backend)
+
+    def _adopt(self, record: dict[str, Any]) -> None:
+        self._record = record
+        if isinstance(self.backend, LocalBackend):
+            self.backend.choose(record.get("capabilities", {}))
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.url,)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Store) and other.url == self.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+
+_opened: dict[str, Store] = {}
+
+
+def open_store(store: StoreLike = None) -> Store:
+    """Give the store that an argument means.
+
+    Parameters
+    ----------
+    store : str, path, Store or None
+        As users pass it.
+
+    Returns
+    -------
+    Store
+        One object per address and process, so that what it has read is not read again.
+
+    Examples
+    --------
+    >>> open_store("memory://same") is open_store("memory://same")
+    True
+    """
+    if isinstance(store, Store):
+        return store
+    address = os.fspath(locate() if store is None else store)
+    known = _opened.get(address) if os.path.isabs(address) or "://" in address else None
+    if known is None:
+        made = Store(address)
+        known = _opened.setdefault(made.url, made)
+        if os.path.isabs(address) or "://" in address:
+            _opened[address] = known
+    return known
+
+
+def _forget_opened() -> None:
+    """Drop what a fork inherited: another thread of the parent may have held a lock of it."""
+    _opened.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_opened)

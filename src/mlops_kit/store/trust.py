@@ -1,0 +1,75 @@
+"""Whose bytes may run as code here.
+
+Unpickling runs code, so who wrote an object matters more than its hash. Trusted is what this very process
+wrote, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
+is trusted by name in ``MLOPS_KIT_TRUST``, or one object by its digest in ``allow_code=``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mlops_kit.errors import UntrustedArtifact
+from mlops_kit.store import keys, objects
+from mlops_kit.store.backend import Backend
+
+VARIABLE = "MLOPS_KIT_TRUST"
+
+
+def require_trust(backend: Backend, digest: str, *, what: str, allow_code: str | None = None) -> None:
+    """Pass if an object may run code in this process.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store that holds it.
+    digest : str
+        ``sha256:<hex>`` of its bytes.
+    what : str
+        What it is, for the message.
+    allow_code : str, optional
+        The digest that the caller has decided to trust.
+
+    Raises
+    ------
+    UntrustedArtifact
+        Nobody vouches for it; the message holds the exact line that would.
+    """
+    if digest in objects.written or allow_code == digest or trusted_by_name(backend.url):
+        return
+    key = keys.object_key(digest)
+    if backend.is_private(key):
+        return
+    raise UntrustedArtifact(
+        f"Loading the {what} would run code from {key} in {backend.url}, which this user does not own alone: "
+        f"somebody else could have written it. If you trust the whole store, set "
+        f"{VARIABLE}='{backend.url}' in the environment; if you trust this one object, pass "
+        f"allow_code='{digest}'."
+    )
+
+
+def trusted_by_name(url: str) -> bool:
+    """Tell whether ``MLOPS_KIT_TRUST`` lists a store, or a folder above it.
+
+    Parameters
+    ----------
+    url : str
+        The store's address.
+
+    Returns
+    -------
+    bool
+        True if one of the whitespace-separated prefixes ends at a path boundary of `url`.
+
+    Examples
+    --------
+    >>> os.environ[VARIABLE] = "s3://team/models /srv/mlops"
+    >>> trusted_by_name("s3://team/models/fraud"), trusted_by_name("s3://team/models-evil")
+    (True, False)
+    >>> del os.environ[VARIABLE]
+    """
+    for prefix in os.environ.get(VARIABLE, "").split():
+        stem = prefix.rstrip("/")
+        if stem and (url == stem or url.startswith(stem + "/")):
+            return True
+    return False

@@ -1,0 +1,218 @@
+"""The exams we ship: a backend of your own subclasses `BackendContract` and inherits the tests.
+
+::
+
+    class TestMyBackend(BackendContract):
+        def make(self, tmp_path):
+            return MyBackend(tmp_path)
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mlops_kit.store.backend import Backend, Found
+
+_WRITERS = 8
+_BIG = 1 << 20
+
+
+class BackendContract(ABC):
+    """What every backend must do, as tests; see `mlops_kit.store.backend.Backend`.
+
+    Subclass it under a name that pytest collects, and give `make`. Every test gets a backend of its own.
+
+    Examples
+    --------
+    >>> from mlops_kit.store.memory import MemoryBackend
+    >>> class TestMemory(BackendContract):
+    ...     def make(self, tmp_path):
+    ...         return MemoryBackend(str(tmp_path))
+    >>> TestMemory().test_a_value_reads_back_as_it_was_written(Path("contract-doc"))
+    """
+
+    @abstractmethod
+    def make(self, tmp_path: Path) -> Backend:
+        """Make an empty backend; `tmp_path` is an empty folder of the test's own."""
+
+    def again(self, backend: Backend, tmp_path: Path) -> Backend:  # noqa: ARG002 - for backends that need it
+        """Open the same place a second time, as another process would; by default by making it again."""
+        return self.make(tmp_path)
+
+    def test_it_has_the_operations_of_the_protocol(self, tmp_path: Path) -> None:
+        """A backend is recognised by its operations alone."""
+        _check(isinstance(self.make(tmp_path), Backend), "an operation of the protocol is missing")
+
+    def test_a_value_reads_back_as_it_was_written(self, tmp_path: Path) -> None:
+        """Bytes of any kind and size come back equal, also through a second opening."""
+        backend = self.make(tmp_path)
+        values = {"a.json": b"{}", "b/c/d": b"", "b/c/e": bytes(range(256)), "big": b"\0\xff" * _BIG}
+        for key, value in values.items():
+            backend.put(key, value)
+        for place in (backend, self.again(backend, tmp_path)):
+            for key, value in values.items():
+                _check(place.get(key) == value, f"{key} reads back different")
+
+    def test_writing_takes_views_and_bytearrays(self, tmp_path: Path) -> None:
+        """Any bytes-like object can be written, by both ways of writing."""
+        backend = self.make(tmp_path)
+        backend.put("a", bytearray(b"abc"))
+        backend.put("b", memoryview(b"abc")[1:])
+        backend.create("c", memoryview(b"abc"))
+        _check([backend.get(key) for key in "abc"] == [b"abc", b"bc", b"abc"], "a view reads back different")
+
+    def test_what_is_absent_is_none(self, tmp_path: Path) -> None:
+        """Absence is an answer, not an error, for reading, looking and deleting."""
+        backend = self.make(tmp_path)
+        _check(backend.get("no/such") is None, "an absent value was read")
+        _check(backend.stat("no/such") is None, "an absent value was seen")
+        backend.delete("no/such")
+        _check(not list(backend.walk("")), "an empty place lists something")
+        _check(not list(backend.walk("no/")), "an absent folder lists something")
+        _check(not backend.folders("no/"), "an absent folder has folders")
+
+    def test_a_value_is_replaced_whole(self, tmp_path: Path) -> None:
+        """Writing over a value leaves nothing of the old one."""
+        backend = self.make(tmp_path)
+        backend.put("key", b"long old value")
+        backend.put("key", b"new", durable=False)
+        _check(backend.get("key") == b"new", "something of the old value is left")
+
+    def test_a_value_below_a_value_is_no_confusion(self, tmp_path: Path) -> None:
+        """A key whose parent is a value is absent, and does not make reading fail."""
+        backend = self.make(tmp_path)
+        backend.put("a", b"1")
+        _check(backend.get("a/b") is None, "there is a value below a value")
+        _check(backend.stat("a/b") is None, "there is a value below a value")
+
+    def test_create_writes_only_what_is_absent(self, tmp_path: Path) -> None:
+        """The second creator is told, and changes nothing."""
+        backend = self.make(tmp_path)
+        _check(backend.create("j/1", b"first"), "the first creator was refused")
+        _check(not self.again(backend, tmp_path).create("j/1", b"second"), "the second creator was not refused")
+        _check(backend.get("j/1") == b"first", "the second creator changed the value")
+
+    def test_create_is_refused_by_a_value_that_was_put(self, tmp_path: Path) -> None:
+        """Put-if-absent sees values however they were written."""
+        backend = self.make(tmp_path)
+        backend.put("k", b"put")
+        _check(not backend.create("k", b"created"), "a value that was put was created over")
+
+    def test_of_many_creators_at_once_exactly_one_wins(self, tmp_path: Path) -> None:
+        """Eight threads race for each of twenty keys; the value is the winner's."""
+        places = [self.make(tmp_path), *(self.make(tmp_path) for _ in range(_WRITERS - 1))]
+        for number in range(20):
+            key, won = f"race/{number}", [False] * _WRITERS
+            _race(_creator(place, key, won, index) for index, place in enumerate(places))
+            _check(won.count(True) == 1, f"{won.count(True)} writers won {key}")
+            _check(places[0].get(key) == b"%d" % won.index(True), f"{key} is not the winner's")
+
+    def test_reading_beside_a_writer_sees_whole_values(self, tmp_path: Path) -> None:
+        """While a value is replaced again and again, a reader meets old or new, never a mixture or nothing."""
+        backend = self.make(tmp_path)
+        values = {b"a" * 100_000, b"b" * 50_000}
+        backend.put("hot", b"a" * 100_000)
+        seen: set[bytes | None] = set()
+
+        def write() -> None:
+            for _ in range(30):
+                for value in values:
+                    backend.put("hot", value, durable=False)
+
+        def read() -> None:
+            for _ in range(120):
+                seen.add(backend.get("hot"))
+
+        _race([write, read, read])
+        _check(seen <= values, "a reader saw a value that nobody wrote")
+
+    def test_walking_lists_every_value_below_a_folder_by_key(self, tmp_path: Path) -> None:
+        """A walk is complete, sorted, and keeps to its folder."""
+        backend = self.make(tmp_path)
+        keys = ["a/b/1", "a/b/2", "a/c", "a-b", "ab/1", "z"]
+        for key in keys:
+            backend.put(key, key.encode())
+        _check([found.key for found in backend.walk("")] == sorted(keys), "a walk of everything is not complete")
+        _check([found.key for found in backend.walk("a/")] == ["a/b/1", "a/b/2", "a/c"], "a walk left its folder")
+
+    def test_folders_are_named_without_what_is_in_them(self, tmp_path: Path) -> None:
+        """Only the folders directly below count, each once."""
+        backend = self.make(tmp_path)
+        for key in ("runs/2026-01-02/x", "runs/2026-01-01/y", "runs/2026-01-01/z", "runs/file", "other/q"):
+            backend.put(key, b"")
+        _check(backend.folders("runs/") == ["2026-01-01", "2026-01-02"], "the folders are not these")
+        _check(backend.folders("") == ["other", "runs"], "the folders of the root are not these")
+
+    def test_looking_tells_size_and_age_by_the_clock_of_the_place(self, tmp_path: Path) -> None:
+        """`stat`, `walk` and `now` agree."""
+        backend = self.make(tmp_path)
+        backend.put("x/y", b"12345")
+        found = backend.stat("x/y")
+        _check(isinstance(found, Found), "a value cannot be seen")
+        if found is not None:
+            _check((found.key, found.size) == ("x/y", 5), "key or size is wrong")
+            _check(abs(backend.now() - found.modified) < 60, "the clock is off by a minute")  # noqa: PLR2004
+            _check([seen.size for seen in backend.walk("x/")] == [5], "a walk tells another size")
+
+    def test_touching_makes_a_value_younger_and_keeps_it(self, tmp_path: Path) -> None:
+        """A refreshed value has the same bytes and a time that is not earlier."""
+        backend = self.make(tmp_path)
+        backend.put("old", b"value")
+        before = backend.stat("old")
+        backend.touch("old")
+        after = backend.stat("old")
+        _check(backend.get("old") == b"value", "touching changed the value")
+        _check(before is not None and after is not None and after.modified >= before.modified, "it grew older")
+
+    def test_deleting_removes_one_value(self, tmp_path: Path) -> None:
+        """Its neighbours stay, and its key can be created again."""
+        backend = self.make(tmp_path)
+        backend.put("d/1", b"1")
+        backend.put("d/2", b"2")
+        backend.delete("d/1")
+        _check(backend.get("d/1") is None, "the value is still there")
+        _check(backend.get("d/2") == b"2", "a neighbour went too")
+        _check(backend.create("d/1", b"again"), "a deleted key cannot be created again")
+
+    def test_probing_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """Capabilities are named, and the probe cleans up."""
+        backend = self.make(tmp_path)
+        _check("create" in backend.capabilities(), "the means of put-if-absent is not named")
+        _check(not list(backend.walk("")), "the probe left something behind")
+
+
+def _check(condition: object, message: str) -> None:
+    """Fail with a message, also where Python runs without assertions."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def _creator(place: Backend, key: str, won: list[bool], index: int) -> Callable[[], None]:
+    def create() -> None:
+        won[index] = place.create(key, b"%d" % index)
+
+    return create
+
+
+def _race(acts: Iterable[Callable[[], None]]) -> None:
+    """Run functions in threads that begin together, and let the first failure out."""
+    listed = list(acts)
+    gate, failures = threading.Barrier(len(listed)), list[BaseException]()
+
+    def run(act: Callable[[], None]) -> None:
+        gate.wait()
+        try:
+            act()
+        except BaseException as failure:  # noqa: BLE001 - handed on below
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in listed]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,1 @@
+"""What happened: `track`, `Run`, and what a run records."""

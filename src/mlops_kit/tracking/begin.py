@@ -1,0 +1,155 @@
+"""The beginning of a run: what surrounds it is captured, what went in is kept, and the start is recorded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.fingerprints.code import code_fingerprint
+from mlops_kit.records.names import check_name
+from mlops_kit.records.run import InputRef, RunStart
+from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
+from mlops_kit.store import identity, keys
+from mlops_kit.store.active import active_run
+from mlops_kit.store.store import Store
+from mlops_kit.tracking import capture
+from mlops_kit.tracking.call import Call
+from mlops_kit.tracking.git import GitState
+from mlops_kit.tracking.inputs import dataset_name, record_input
+from mlops_kit.tracking.recorder import Recorder
+from mlops_kit.tracking.run import Run
+from mlops_kit.tracking.secrets import masked
+
+DEFAULT_EXPERIMENT = "default"
+_EXPERIMENT_VARIABLE = "MLOPS_KIT_EXPERIMENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a run is to be recorded.
+
+    Parameters
+    ----------
+    name : str
+        The run's name.
+    experiment : str or None
+        The experiment; None for that of the parent, or of the environment, or ``"default"``.
+    tags : dict
+        The tags it begins with.
+    limit : int or None
+        Tables up to so many bytes are kept.
+    strict : bool
+        Let a failing recording raise.
+    """
+
+    name: str
+    experiment: str | None
+    tags: Mapping[str, object] | None
+    limit: int | None
+    strict: bool
+
+
+def begin(store: Store, plan: Plan, function: Callable[..., Any] | None = None, call: Call | None = None) -> Run:
+    """Begin a run.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is recorded.
+    plan : Plan
+        How.
+    function : callable, optional
+        The function that is called.
+    call : Call, optional
+        What it is called with.
+
+    Returns
+    -------
+    Run
+        Running. What could not be recorded is noted as a problem, unless the plan is strict.
+    """
+    call = call or Call()
+    parent = active_run.get()
+    inside = parent if parent is not None and parent.store_url == store.url else None
+    start = RunStart(
+        id=keys.new_run_id(),
+        name=plan.name,
+        experiment=_experiment(plan, inside),
+        at=datetime.now(UTC),
+        user=identity.author(),
+        host=identity.host(),
+        pid=os.getpid(),
+        boot=identity.boot(),
+        parent=None if inside is None else inside.id,
+        params=call.params,
+        tags={str(key): str(masked(str(key), str(value))) for key, value in (plan.tags or {}).items()},
+    )
+    recorder = Recorder(store, start, strict=plan.strict)
+    for what, surround in (("surroundings", _surroundings), ("data", _data)):
+        with recorder.guarded(f"The {what} of the run"):
+            store.ensure()
+            surround(recorder, plan, function, call)
+    recorder.open()
+    return began(Run(store, start.id, recorder))
+
+
+_newest: list[Run] = []
+
+
+def began(run: Run) -> Run:
+    """Remember a run as the one that began last in this process."""
+    _newest[:] = [run]
+    return run
+
+
+def newest_run() -> Run | None:
+    """Give the run that began last in this process."""
+    return _newest[0] if _newest else None
+
+
+def _surroundings(recorder: Recorder, _plan: Plan, function: Callable[..., Any] | None, call: Call) -> None:
+    objects = recorder.store.objects
+    code = None if function is None else code_fingerprint(function)
+    modules = ("__main__",) if code is None else code.modules
+    files = tuple(capture.source_files(modules).values())
+    recorder.git = GitState(os.path.dirname(files[0]) if files else os.getcwd(), files)
+    described = None if function is None or code is None else capture.capture_function(objects, function, code)
+    for name, model in call.models.items():
+        call.params[name]["fingerprint"] = fingerprint_or_none(model)
+    recorder.amend(
+        function=described,
+        environment=keep_environment(objects),
+        sources=capture.capture_sources(objects, function, modules),
+        rng=capture.capture_rng(objects),
+    )
+
+
+def _data(recorder: Recorder, plan: Plan, function: Callable[..., Any] | None, call: Call) -> None:
+    base = plan.name if function is None else getattr(function, "__qualname__", plan.name)
+    refs: list[InputRef] = []
+    for name, value in call.data.items():
+        with recorder.guarded(f"The data {name!r}"):
+            dataset = dataset_name(base, name)
+            refs.append(
+                record_input(recorder.store, name, value, dataset=dataset, limit=plan.limit, note=recorder.problem)
+            )
+    recorder.amend(inputs=tuple(refs))
+
+
+def _experiment(plan: Plan, parent: Any) -> str:
+    if plan.experiment is not None:
+        return plan.experiment
+    inherited = getattr(parent, "experiment", None)
+    return str(inherited or os.environ.get(_EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT)
+
+
+def checked_names(name: object, experiment: object) -> None:
+    """Refuse a run name or an experiment that is not text, before anything runs."""
+    if not isinstance(name, str) or not name.strip() or any(ord(char) < ord(" ") for char in name):
+        raise InvalidInput(f"{name!r} cannot name a run: a name is text without control characters.")
+    if experiment is not None:
+        check_name(experiment, what="experiment")

@@ -1,0 +1,324 @@
+"""What a call says: its arguments, told apart into parameters and data. Pure: nothing is read or written."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from mlops_kit.fingerprints.arrow import is_tabular
+from mlops_kit.records.codec import Repr
+from mlops_kit.tracking.secrets import masked
+
+_MAX_DEPTH = 8
+_MAX_ITEMS = 1000
+_MAX_TEXT = 10_000
+_DATA_DEPTH = 3
+_MAX_DATA = 64
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_SEQUENCES = frozenset({list, tuple})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call, bound to the parameters of its function.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters by name: plain values, bounded in size, secrets masked.
+    data : dict
+        Tables, arrays and datasets by name; those inside a container as ``name.key``.
+    models : dict
+        Estimators by name; each is described in `params` too.
+    """
+
+    params: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, Any] = field(default_factory=dict)
+
+
+def bind(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Tell apart what a function was called with.
+
+    Parameters
+    ----------
+    signature : inspect.Signature
+        Of the function.
+    args, kwargs : tuple and dict
+        The call; it must fit the signature.
+
+    Returns
+    -------
+    Call
+        Defaults included; ``self`` and ``cls`` are left out.
+
+    Raises
+    ------
+    TypeError
+        The call does not fit; calling the function raises the same.
+
+    Examples
+    --------
+    >>> bind(inspect.signature(lambda x, depth=3: None), (1,), {}).params
+    {'x': 1, 'depth': 3}
+    """
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    call = Call()
+    for position, (name, value) in enumerate(bound.arguments.items()):
+        kind = signature.parameters[name].kind
+        if position == 0 and name in {"self", "cls"}:
+            continue
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            for key, item in value.items():
+                _sort(call, key if key not in bound.arguments else f"{name}.{key}", item)
+        elif kind is not inspect.Parameter.VAR_POSITIONAL or value:
+            _sort(call, name, value)
+    return call
+
+
+def _sort(call: Call, name: str, value: Any) -> None:
+    if type(value) in _SCALARS:
+        call.params[name] = masked(name, recordable(value))
+    elif is_data(value):
+        call.data[name] = value
+    elif is_model(value):
+        call.models[name] = value
+        call.params[name] = {"type": type_name(value), "params": masked(name, _settings(value))}
+    else:
+        found = dict(_data_within(name, value))
+        call.data.update(found)
+        call.params[name] = masked(name, recordable(value))
+
+
+def is_data(value: Any) -> bool:
+    """Tell whether a value is a table, column, array, sparse matrix or dataset, without importing anything."""
+    if type(value) in _SCALARS or type(value) in _SEQUENCES:
+        return False
+    if is_tabular(value) or _is_dataset(value):
+        return True
+    for library, names in (("numpy", ("ndarray",)), ("pandas", ("Series", "Index")), ("polars", ("Series",))):
+        module = sys.modules.get(library)
+        kinds = tuple(getattr(module, name) for name in names if hasattr(module, name))
+        if kinds and isinstance(value, kinds):
+            return getattr(value, "ndim", 1) > 0
+    if "scipy.sparse" in sys.modules:
+        return bool(sys.modules["scipy.sparse"].issparse(value))
+    return False
+
+
+def _is_dataset(value: Any) -> bool:
+    module = sys.modules.get("mlops_kit.datasets.dataset")
+    return module is not None and isinstance(value, module.Dataset)
+
+
+def is_model(value: Any) -> bool:
+    """Tell whether a value is something that predicts or transforms: an instance, not a class.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> is_model(DummyClassifier()), is_model(DummyClassifier), is_model("text")
+    (True, False, False)
+    """
+    if isinstance(value, type) or inspect.ismodule(value) or type(value) in _SCALARS or is_data(value):
+        return False
+    kind = type(value)
+    return any(
+        callable(inspect.getattr_static(kind, name, None)) for name in ("predict", "transform", "state_dict")
+    ) or (callable(getattr(kind, "fit", None)) and callable(getattr(kind, "get_params", None)))
+
+
+def recordable(value: Any) -> Any:
+    """Reduce a value to one that a record can hold: plain, bounded, without cycles.
+
+    Parameters
+    ----------
+    value : object
+        Any object.
+
+    Returns
+    -------
+    object
+        Plain values are kept, numpy scalars become Python's, paths become text, enums become their names;
+        everything else, and whatever is too deep or too large, becomes a `Repr`.
+
+    Examples
+    --------
+    >>> loop = [1]
+    >>> loop.append(loop)
+    >>> recordable(loop)
+    [1, '[...]']
+    """
+    return _recordable(value, 0, set(), [_MAX_ITEMS])
+
+
+def _recordable(value: Any, depth: int, above: set[int], budget: list[int]) -> Any:
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= _MAX_TEXT else Repr("str", f"{value[:200]}… ({len(value)} characters)")
+    if kind is bytes:
+        return value if len(value) <= _MAX_TEXT else Repr("bytes", f"{len(value)} bytes")
+    if kind in _SCALARS:
+        return value
+    if kind is dict or kind in _SEQUENCES or kind in {set, frozenset}:
+        return _container(value, depth, above, budget)
+    return _other(value)
+
+
+def _container(value: Any, depth: int, above: set[int], budget: list[int]) -> Any:
+    kind = type(value)
+    if id(value) in above:
+        return Repr(kind.__name__, "{...}" if kind is dict else "[...]")
+    if depth >= _MAX_DEPTH or len(value) > budget[0]:
+        return Repr(kind.__name__, f"{kind.__name__} of {len(value)} items")
+    budget[0] -= len(value)
+    within = above | {id(value)}
+    if kind is dict:
+        return {
+            _recordable(key, depth + 1, within, budget): _recordable(item, depth + 1, within, budget)
+            for key, item in value.items()
+        }
+    items = [_recordable(item, depth + 1, within, budget) for item in value]
+    return items if kind is list else kind(items)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return Repr(type_name(value), f"{type(value).__qualname__}.{value.name}")
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if is_data(value):
+        return Repr(type_name(value), f"{type(value).__name__} of shape {getattr(value, 'shape', '?')}")
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        item = value.item()
+        return item if type(item) in _SCALARS else safe_repr(item)
+    if inspect.isroutine(value) or isinstance(value, type):
+        return Repr(type_name(value), f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', '?')}")
+    return safe_repr(value)
+
+
+def safe_repr(value: Any) -> Repr:
+    """Give the start of a value's ``repr``, whatever its ``__repr__`` does."""
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
+        text = f"<{type(value).__qualname__} whose repr raises {type(error).__name__}>"
+    return Repr(type_name(value), text[:1000])
+
+
+def type_name(value: Any) -> str:
+    """Name the type of a value, with its module."""
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _settings(model: Any) -> Any:
+    """Read the constructor arguments of an estimator, if it tells them."""
+    try:
+        found = model.get_params(deep=False)
+    except Exception:  # noqa: BLE001 - third-party estimators raise what they like
+        return {}
+    return recordable(found if type(found) is dict else {})
+
+
+def _data_within(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Find the data inside a list, tuple, dict or dataclass, as far as a person would still call it an argument."""
+    if depth >= _DATA_DEPTH:
+        return
+    for key, item in _members(value):
+        if is_data(item):
+            yield f"{name}.{key}", item
+        elif type(item) not in _SCALARS:
+            yield from _data_within(f"{name}.{key}", item, depth + 1)
+
+
+def _members(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())[:_MAX_DATA]
+    if isinstance(value, list | tuple):
+        return list(enumerate(value[:_MAX_DATA]))
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(item.name, getattr(value, item.name, None)) for item in fields(value)]
+    return []
+
+
+def parts_of(result: Any) -> list[tuple[str, Any]]:
+    """Take a returned value apart into what is recorded one by one.
+
+    Parameters
+    ----------
+    result : object
+        What a function returned.
+
+    Returns
+    -------
+    list of tuple
+        ``("return", result)``; for a tuple or a dataclass ``("return.<position or field>", item)`` for each.
+
+    Examples
+    --------
+    >>> parts_of((1, 2))
+    [('return.0', 1), ('return.1', 2)]
+    """
+    if result is None:
+        return []
+    if type(result) is tuple or (isinstance(result, tuple) and hasattr(result, "_fields")):
+        names = getattr(result, "_fields", range(len(result)))
+        return [(f"return.{name}", item) for name, item in zip(names, result, strict=True)]
+    if is_dataclass(result) and not isinstance(result, type) and not is_model(result):
+        return [(f"return.{item.name}", getattr(result, item.name, None)) for item in fields(result)]
+    return [("return", result)]
+
+
+def metrics_in(value: Any) -> dict[str, float] | None:
+    """Read a mapping of names to numbers as metrics.
+
+    Returns
+    -------
+    dict or None
+        None if it is anything else, or empty.
+
+    Examples
+    --------
+    >>> metrics_in({"auc": 0.9}), metrics_in({"auc": "high"})
+    ({'auc': 0.9}, None)
+    """
+    if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
+        return None
+    numbers = {key: as_number(item) for key, item in value.items()}
+    found = {key: number for key, number in numbers.items() if number is not None}
+    return found if len(found) == len(value) else None
+
+
+def as_number(value: Any) -> float | None:
+    """Read a number of any library as Python's, or None; booleans are not numbers here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_number(np.float32(0.5)), as_number(3), as_number("3"), as_number(True)
+    (0.5, 3, None, None)
+    """
+    if isinstance(value, int | float) and type(value) in {int, float}:
+        return value
+    if isinstance(value, bool | str | bytes | complex) or value is None:
+        return None
+    if (
+        getattr(value, "shape", None) not in {None, ()}
+        or getattr(getattr(value, "dtype", None), "kind", "f") in "bcOSUV"
+    ):
+        return None
+    convert: Callable[[Any], float] = int if hasattr(type(value), "__index__") else float
+    if not hasattr(type(value), "__index__") and not hasattr(type(value), "__float__"):
+        return None
+    try:
+        return convert(value)
+    except Exception:  # noqa: BLE001 - whatever a foreign __float__ raises, it is no number
+        return None

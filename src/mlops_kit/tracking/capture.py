@@ -1,0 +1,110 @@
+"""What surrounds a call: the code that would run, its sources, the environment, the state of the generators."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import sys
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from mlops_kit.fingerprints.code import CodeFingerprint
+from mlops_kit.records import codec
+from mlops_kit.store.objects import Objects
+from mlops_kit.tracking.rng import rng_members, rng_state
+
+_MAX_SOURCE = 2_000_000
+
+
+def capture_rng(objects: Objects) -> str:
+    """Keep the states of the random number generators and give their digest."""
+    state = rng_state()
+    return objects.put_once("rng", state, lambda: codec.seal("rng", rng_members(state)))
+
+
+def capture_function(objects: Objects, function: Callable[..., Any], code: CodeFingerprint) -> dict[str, Any]:
+    """Describe a function as a run records it; its parts are kept as an object."""
+    return {
+        "module": getattr(function, "__module__", None) or "",
+        "qualname": getattr(function, "__qualname__", None) or type(function).__qualname__,
+        "code": code.value,
+        "parts": objects.put_once(f"parts {id(function)}", code.value, lambda: _sealed("parts", _parts(code))),
+    }
+
+
+def capture_sources(objects: Objects, function: Callable[..., Any] | None, modules: tuple[str, ...]) -> str | None:
+    """Keep the source of the user's modules that a function reaches, and of the notebook cell that defines it.
+
+    Parameters
+    ----------
+    objects : Objects
+        Where to keep them.
+    function : callable or None
+        The function.
+    modules : tuple of str
+        The user's modules in its closure.
+
+    Returns
+    -------
+    str or None
+        The digest of the sources; None if there are none to be had.
+    """
+    files = source_files(modules)
+    cell = None if function is None else _cell(function)
+    if not files and cell is None:
+        return None
+    stamp: Hashable = (cell, tuple((name, path, _seen(path)) for name, path in files.items()))
+    return objects.put_once(f"sources {id(function)}", stamp, lambda: _sealed("sources", _sources(files, cell)))
+
+
+def source_files(modules: tuple[str, ...]) -> dict[str, str]:
+    """Find the source file of each module that has one."""
+    found = {}
+    for name in modules:
+        module = sys.modules.get(name)
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.endswith(".py"):
+            found[name] = os.path.abspath(path)
+    return found
+
+
+def _sources(files: dict[str, str], cell: tuple[str, str] | None) -> dict[str, Any]:
+    modules = {}
+    for name, path in files.items():
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                modules[name] = {"path": path, "text": file.read(_MAX_SOURCE)}
+        except OSError:
+            continue
+    return {"modules": modules, "cells": {} if cell is None else {cell[0]: cell[1]}}
+
+
+def _cell(function: Callable[..., Any]) -> tuple[str, str] | None:
+    """Give the text that defined a function and is in no file: a notebook cell, an interactive session."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or os.path.exists(code.co_filename):
+        return None
+    lines = linecache.getlines(code.co_filename)
+    return (code.co_filename, "".join(lines)[:_MAX_SOURCE]) if lines else None
+
+
+def _parts(code: CodeFingerprint) -> dict[str, Any]:
+    return {
+        "functions": code.parts,
+        "modules": list(code.modules),
+        "distributions": code.distributions,
+        "opaque": list(code.opaque),
+    }
+
+
+def _sealed(kind: str, members: dict[str, Any]) -> bytes:
+    return codec.seal(kind, {name: codec.plain(value) for name, value in members.items()})
+
+
+def _seen(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -1,0 +1,165 @@
+"""Data that goes into a run: fingerprinted always, kept as a dataset version where that is wanted."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from mlops_kit.datasets.dataset import Dataset, Prepared, keep, origin_of, prepare
+from mlops_kit.errors import InvalidInput, UnsupportedData
+from mlops_kit.fingerprints.arrow import is_tabular
+from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.records.run import InputRef
+from mlops_kit.store.store import Store
+
+SNAPSHOT_BYTES = 256_000_000
+"""Tables up to this size are kept unless the user says otherwise."""
+
+_KEPT_DIMENSIONS = 2
+_MAX_KEPT_COLUMNS = 10_000
+
+
+def snapshot_limit(snapshot: object) -> int | None:
+    """Read ``snapshot=``: how many bytes of a table are kept.
+
+    Parameters
+    ----------
+    snapshot : str, bool or int
+        ``"auto"``, True, False, or a number of bytes.
+
+    Returns
+    -------
+    int or None
+        The limit; None for no limit.
+
+    Raises
+    ------
+    InvalidInput
+        It is none of these.
+
+    Examples
+    --------
+    >>> snapshot_limit("auto"), snapshot_limit(True), snapshot_limit(False), snapshot_limit(10)
+    (256000000, None, 0, 10)
+    """
+    if snapshot is True:
+        return None
+    if snapshot is False:
+        return 0
+    if snapshot == "auto":
+        return SNAPSHOT_BYTES
+    if isinstance(snapshot, int) and snapshot >= 0:
+        return snapshot
+    raise InvalidInput(f"snapshot={snapshot!r} is not 'auto', True, False or a number of bytes.")
+
+
+def record_input(
+    store: Store, name: str, value: Any, *, dataset: str, limit: int | None, note: Callable[[str], None]
+) -> InputRef:
+    """Fingerprint data and keep it if it is not too large.
+
+    Parameters
+    ----------
+    store : Store
+        Where to keep it.
+    name : str
+        What it is called in the run.
+    value : table, column, array, sparse matrix or Dataset
+        The data.
+    dataset : str
+        The dataset that a bare table becomes a version of.
+    limit : int or None
+        So many bytes are kept; None for any number.
+    note : callable
+        Takes the reason why something could not be kept.
+
+    Returns
+    -------
+    InputRef
+        What the run records.
+    """
+    if isinstance(value, Dataset):
+        return _linked(name, "dataset", value)
+    kind = _kind(value)
+    of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
+    printed = _fingerprint(name, value, note) if of_its_own else None
+    if not _is_kept(value, kind, limit):
+        return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
+    try:
+        prepared = prepare(value)
+        kept = _origin(value, prepared) or keep(prepared, name=dataset, store=store)
+    except UnsupportedData as error:
+        note(f"The data {name!r} was not kept: {error}")
+        return InputRef(name, kind, printed or "", _rows(value))
+    return _linked(name, kind, kept, printed)
+
+
+def dataset_name(function: str, parameter: str) -> str:
+    """Name the dataset that a parameter's tables become versions of.
+
+    Examples
+    --------
+    >>> dataset_name("make.<locals>.train", "data")
+    'train.data'
+    """
+    own = function.rpartition("<locals>.")[2]
+    text = unicodedata.normalize("NFC", f"{own}.{parameter}")
+    clean = re.sub(r"[^\w.-]+", "_", text).strip(".-")
+    while len(clean.encode()) > 120:  # noqa: PLR2004 - what a name may have
+        clean = clean[1:].lstrip(".-")
+    return clean or "data"
+
+
+def _kind(value: Any) -> str:
+    if is_tabular(value):
+        return "table"
+    if hasattr(value, "tocsr"):
+        return "sparse"
+    return "array" if type(value).__module__.partition(".")[0] == "numpy" else "column"
+
+
+def _fingerprint(name: str, value: Any, note: Callable[[str], None]) -> str:
+    try:
+        return fingerprint(value)
+    except UnsupportedData as error:
+        note(f"The data {name!r} has no fingerprint: {error}")
+        return ""
+
+
+def _is_kept(value: Any, kind: str, limit: int | None) -> bool:
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    wide = len(shape) == _KEPT_DIMENSIONS and shape[1] > _MAX_KEPT_COLUMNS
+    if kind == "sparse" or len(shape) > _KEPT_DIMENSIONS or (kind == "array" and wide) or limit == 0:
+        return False
+    return limit is None or _bytes(value) <= limit
+
+
+def _bytes(value: Any) -> int:
+    """Estimate the memory that data takes, without walking through Python objects."""
+    if hasattr(value, "memory_usage"):
+        used = value.memory_usage(deep=False)
+        return int(used.sum() if hasattr(used, "sum") else used)
+    size = getattr(value, "nbytes", None)
+    if size is None and hasattr(value, "estimated_size"):
+        size = value.estimated_size()
+    return int(size or 0)
+
+
+def _rows(value: Any) -> int | None:
+    shape = getattr(value, "shape", None)
+    if shape:
+        return int(shape[0])
+    rows = getattr(value, "num_rows", None)
+    return None if rows is None else int(rows)
+
+
+def _origin(value: Any, prepared: Prepared) -> Dataset | None:
+    """Find the version that a frame was read from, if it has not been changed since."""
+    origin = origin_of(value)
+    return origin if origin is not None and origin.identity == prepared.identity else None
+
+
+def _linked(name: str, kind: str, dataset: Dataset, printed: str | None = None) -> InputRef:
+    return InputRef(name, kind, printed or dataset.fingerprint, dataset.n_rows, dataset.name, dataset.version)

@@ -1,0 +1,203 @@
+"""Finding runs again: by id, and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.store.runs import status_of
+from mlops_kit.store.store import Store, StoreLike, open_store
+from mlops_kit.tracking.begin import newest_run
+from mlops_kit.tracking.run import Run
+from mlops_kit.views.table import RunRow, runs_html, runs_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUSES = ("running", "finished", "failed", "interrupted")
+
+
+class RunTable(Sequence[Run]):
+    """Runs, newest first: a sequence of `Run`, shown as a table, convertible to pandas.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run("one", store="memory://table-doc"):
+    ...     mk.log_metric("auc", 0.9)
+    >>> runs = mk.list_runs(store="memory://table-doc")
+    >>> len(runs), runs[0].name, runs.to_pandas()["metrics.auc"].tolist()
+    (1, 'one', [0.9])
+    """
+
+    def __init__(self, runs: Sequence[Run], rows: Sequence[RunRow]) -> None:
+        self._runs = list(runs)
+        self._rows = list(rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> RunTable: ...
+
+    def __getitem__(self, index: int | slice) -> Run | RunTable:
+        if isinstance(index, slice):
+            return RunTable(self._runs[index], self._rows[index])
+        return self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give the runs as a frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per run: ``id``, ``name``, ``experiment``, ``status``, ``started``, ``seconds``, ``by``,
+            ``models``, and a column ``params.<name>`` and ``metrics.<name>`` for each there is.
+        """
+        import pandas as pd  # noqa: PLC0415 - importing mlops_kit stays light
+
+        return pd.DataFrame([_flat(row) for row in self._rows], columns=_columns(self._rows))
+
+    def __repr__(self) -> str:
+        return runs_text(self._rows)
+
+    def _repr_html_(self) -> str:
+        return runs_html(self._rows)
+
+
+def list_runs(
+    *, experiment: str | None = None, status: str | None = None, limit: int | None = 100, store: StoreLike = None
+) -> RunTable:
+    """List the runs of a store, newest first.
+
+    Parameters
+    ----------
+    experiment : str, optional
+        Only those of this experiment.
+    status : str, optional
+        Only those that are ``"running"``, ``"finished"``, ``"failed"`` or ``"interrupted"``.
+    limit : int, optional
+        At most so many; None for all.
+    store : str, path or Store, optional
+        By default the store of the project.
+
+    Returns
+    -------
+    RunTable
+        Empty if nothing was ever recorded here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> len(mk.list_runs(store="memory://list-doc"))
+    0
+    """
+    if status is not None and status not in STATUSES:
+        raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {status!r}.")
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise InvalidInput(f"limit={limit!r} is not a number of runs.")
+    opened = open_store(store)
+    runs: list[Run] = []
+    rows: list[RunRow] = []
+    for run_id in opened.runs.ids():
+        if limit is not None and len(runs) >= limit:
+            break
+        row = _row(opened, run_id)
+        if row is None or experiment not in {None, row.experiment} or status not in {None, row.status}:
+            continue
+        runs.append(Run(opened, run_id))
+        rows.append(row)
+    return RunTable(runs, rows)
+
+
+def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:
+    """Find a run.
+
+    Parameters
+    ----------
+    id_or_prefix : str
+        Its id, or at least 4 of its first or last characters.
+    store : str, path or Store, optional
+        By default the store of the project.
+
+    Returns
+    -------
+    Run
+        The run.
+
+    Raises
+    ------
+    RunNotFound
+        No run, or more than one, is meant; the message lists some that are.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://get-doc") as run:
+    ...     pass
+    >>> mk.get_run(run.id[-6:], store="memory://get-doc") == run
+    True
+    """
+    opened = open_store(store)
+    return Run(opened, opened.runs.find(id_or_prefix))
+
+
+def last_run() -> Run | None:
+    """Give the run that began last in this process.
+
+    Returns
+    -------
+    Run or None
+        None if none began yet.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://last-doc") as run:
+    ...     pass
+    >>> mk.last_run() == run
+    True
+    """
+    return newest_run()
+
+
+def _row(store: Store, run_id: str) -> RunRow | None:
+    """Read what a table shows of a run; None for one whose start was never written."""
+    try:
+        start = store.runs.start(run_id)
+    except RunNotFound:
+        return None
+    end = store.runs.end(run_id)
+    return RunRow(
+        id=run_id,
+        name=start.name,
+        experiment=start.experiment,
+        status=status_of(store.runs, start, end),
+        started=start.at,
+        seconds=None if end is None else end.resources.get("seconds"),
+        params={**start.params, **(end.params if end else {})},
+        metrics=end.metrics if end else Run(store, run_id).metrics,
+        models=tuple(f"{model['name']}:{model['version']}" for model in (end.models if end else ())),
+        by=start.user.get("actor", ""),
+    )
+
+
+_FIXED = ("id", "name", "experiment", "status", "started", "seconds", "by", "models")
+
+
+def _columns(rows: Sequence[RunRow]) -> list[str]:
+    params = dict.fromkeys(f"params.{name}" for row in rows for name in row.params)
+    metrics = dict.fromkeys(f"metrics.{name}" for row in rows for name in row.metrics)
+    return [*_FIXED, *params, *metrics]
+
+
+def _flat(row: RunRow) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in _FIXED},
+        **{f"params.{name}": value for name, value in row.params.items()},
+        **{f"metrics.{name}": value for name, value in row.metrics.items()},
+    }

@@ -1,0 +1,123 @@
+"""What a run made: kept so that it loads as it was returned, and told apart into models, tables and values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_kit.datasets import dataset as datasets
+from mlops_kit.errors import MlopsKitError, OutputNotFound
+from mlops_kit.fingerprints.arrow import is_tabular
+from mlops_kit.records import codec
+from mlops_kit.records.dataset import Manifest
+from mlops_kit.records.run import OutputRef
+from mlops_kit.registry.saving import save
+from mlops_kit.store.serializers import serializer
+from mlops_kit.store.store import Store
+from mlops_kit.store.trust import require_trust
+from mlops_kit.tracking.call import is_model, type_name
+
+_INLINE_BYTES = 4096
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_MAX_PLAIN_DEPTH = 8
+
+
+def record_output(store: Store, name: str, value: Any) -> OutputRef:
+    """Keep a value.
+
+    Parameters
+    ----------
+    store : Store
+        Where to.
+    name : str
+        What it is called in the run.
+    value : object
+        Anything: small plain values go into the record, tables are kept as tables, the rest is pickled.
+
+    Returns
+    -------
+    OutputRef
+        What the run records.
+
+    Raises
+    ------
+    NotSerializable
+        It cannot be saved; the message names the part that prevents it.
+    """
+    if _is_plain(value, 0) and len(codec.canonical(codec.plain(value))) <= _INLINE_BYTES:
+        return OutputRef(name, "value", "json", type=type_name(value), value=value)
+    if is_tabular(value):
+        try:
+            prepared = datasets.prepare(value)
+            manifest, size = datasets.write_manifest(prepared, store)
+            kind = type_name(value)
+            return OutputRef(name, "table", "dataset", manifest, prepared.fingerprint, size, kind)
+        except MlopsKitError:
+            pass  # what a table cannot keep exactly, a pickle can
+    saved = save(store, value, what=name)
+    kind = "model" if is_model(value) else "object"
+    return OutputRef(name, kind, saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
+
+
+def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | None = None) -> Any:
+    """Give back what `record_output` kept.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is.
+    ref : OutputRef
+        What the run recorded.
+    what : str
+        What it is to the user, for messages.
+    allow_code : str, optional
+        The digest of an object that may run code here.
+
+    Returns
+    -------
+    object
+        An equal object of the same type.
+
+    Raises
+    ------
+    OutputNotFound
+        It could not be kept when the run was recorded.
+    UntrustedArtifact
+        Reading it would run code from bytes that somebody else could have written.
+    """
+    if ref.format == "json":
+        return ref.value
+    if ref.object is None:
+        raise OutputNotFound(f"The {what} of type {ref.type} could not be kept when the run was recorded.")
+    data = store.objects.get(ref.object, what=what)
+    if ref.format == "dataset":
+        return _frame(store, Manifest.decode(data, where=what), what)
+    form = serializer(ref.format)
+    if form.runs_code:
+        require_trust(store.backend, ref.object, what=what, allow_code=allow_code)
+    return form.load(data, what=what)
+
+
+def _frame(store: Store, manifest: Manifest, what: str) -> Any:
+    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+    table = datasets.read_table(manifest, store, what=what)
+    if manifest.header["container"] == "pandas":
+        return frames.unpack_pandas(table, manifest.header)
+    arrow = frames.unpack_arrow(table, manifest.header)
+    if manifest.header["container"] == "polars":
+        import polars as pl  # noqa: PLC0415 - the user's own library, in use when this was kept
+
+        return pl.from_arrow(arrow)
+    return arrow
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Tell whether a value comes back from JSON equal and of the same type, looking at few items only."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind not in {str, bytes} or len(value) <= _INLINE_BYTES
+    if kind not in _CONTAINERS or depth > _MAX_PLAIN_DEPTH or len(value) > _INLINE_BYTES:
+        return False
+    items = [*value.keys(), *value.values()] if kind is dict else value
+    return all(_is_plain(item, depth + 1) for item in items)

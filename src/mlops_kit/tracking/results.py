@@ -1,0 +1,89 @@
+"""What a function returned, sorted into metrics, models, tables and values, and registered where that is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_kit.errors import NotSerializable
+from mlops_kit.records.run import OutputRef
+from mlops_kit.registry.saving import Saved
+from mlops_kit.registry.store import ModelStore
+from mlops_kit.tracking.call import as_number, is_model, metrics_in, parts_of, type_name
+from mlops_kit.tracking.outputs import record_output
+from mlops_kit.tracking.run import Run
+
+
+def record_result(run: Run, result: Any, *, register: str | None) -> None:
+    """Record what a function returned.
+
+    Parameters
+    ----------
+    run : Run
+        The run of the call, still open.
+    result : object
+        What was returned.
+    register : str, optional
+        The model of which the model in it becomes the next version.
+    """
+    recorder = run.recorder
+    if recorder is None:
+        return
+    parts = parts_of(result)
+    refs: dict[str, OutputRef] = {}
+    for name, value in parts:
+        with recorder.guarded(f"The metrics in {name!r}"):
+            for key, number in _metrics(name, value).items():
+                run.log_metric(key, number)
+        with recorder.guarded(f"The output {name!r}"):
+            refs[name] = _kept(run, name, value)
+    recorder.outputs.extend(refs.values())
+    if register is not None:
+        with recorder.guarded(f"The version of the model {register!r}"):
+            _register(run, register, _the_model(parts, register), refs)
+
+
+def _kept(run: Run, name: str, value: Any) -> OutputRef:
+    recorder = run.recorder
+    try:
+        return record_output(run.store, name, value)
+    except NotSerializable as error:
+        if recorder is not None:
+            recorder.problem(f"The output {name!r} was not kept: {error}")
+        return OutputRef(name, "none", "none", type=type_name(value))
+
+
+def _metrics(name: str, value: Any) -> dict[str, float]:
+    """Read numbers as metrics: a mapping by its keys, a field of a dataclass by its name."""
+    found = metrics_in(value)
+    if found is not None:
+        return found
+    field = name.removeprefix("return.")
+    number = None if field == name or field.isdigit() else as_number(value)
+    return {} if number is None else {field: number}
+
+
+def _the_model(parts: list[tuple[str, Any]], register: str) -> str:
+    """Find which part of the result is to be registered."""
+    models = [name for name, value in parts if is_model(value)]
+    if len(models) == 1:
+        return models[0]
+    if not models and len(parts) == 1 and metrics_in(parts[0][1]) is None:
+        return parts[0][0]
+    found = f"{len(models)} models ({', '.join(models)})" if models else "no model"
+    raise NotSerializable(
+        f"register={register!r} takes the model that the function returns, and it returned {found}. Return one model, "
+        f"or call ModelStore().register({register!r}, model) inside."
+    )
+
+
+def _register(run: Run, register: str, name: str, refs: dict[str, OutputRef]) -> None:
+    recorder, ref = run.recorder, refs.get(name)
+    if recorder is None or ref is None or ref.kind == "none":
+        return  # what kept it from being saved has been noted
+    models = ModelStore(run.store)
+    if ref.object is None or ref.size is None:
+        version = models.register(register, ref.value, run=run.id, metrics=run.metrics)
+    else:
+        saved = Saved(ref.object, ref.format, ref.size, ref.type or "", ref.fingerprint)
+        version = models.register_saved(register, saved, run=run.id, metrics=run.metrics)
+    recorder.models.append({"name": version.name, "version": version.version})

@@ -1,0 +1,272 @@
+"""`Run`: one execution, while it is recorded and ever after."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import Token
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mlops_kit.errors import InvalidInput, RunClosed
+from mlops_kit.records.metrics import Point
+from mlops_kit.records.run import ArtifactRef, OutputRef
+from mlops_kit.registry.saving import save
+from mlops_kit.store.active import ActiveRun, active_run
+from mlops_kit.store.runs import Runs
+from mlops_kit.store.store import Store
+from mlops_kit.tracking import artifacts
+from mlops_kit.tracking.call import as_number, is_data, recordable
+from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
+from mlops_kit.tracking.metrics import MetricLog, write_segment
+from mlops_kit.tracking.recorded import RecordedRun
+from mlops_kit.tracking.recorder import Recorder
+from mlops_kit.tracking.secrets import masked
+
+
+class Run(RecordedRun):
+    """One execution: what went in, what ran, what came out.
+
+    Made by `mlops_kit.track`, `mlops_kit.start_run` and `mlops_kit.get_run`, never by calling the class. Used as
+    a context manager, a started run is the current one inside the block and ends with it. A pickled run is its
+    store's address and its id; in another process it takes metrics while the run is running.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run("by hand", store="memory://run-doc") as run:
+    ...     run.log_param("depth", 3)
+    ...     run.log_metric("auc", 0.91)
+    >>> again = mk.get_run(run.id, store="memory://run-doc")
+    >>> again.status, again.params, again.metrics
+    ('finished', {'depth': 3}, {'auc': 0.91})
+    """
+
+    def __init__(self, store: Store, run_id: str, recorder: Recorder | None = None) -> None:
+        super().__init__(store, run_id, recorder)
+        self._remote: MetricLog | None = None
+        self._tokens: list[Token[ActiveRun | None]] = []
+
+    def log_param(self, key: str, value: Any) -> None:
+        """Record a parameter; logged again, the last value counts.
+
+        Parameters
+        ----------
+        key : str
+            Its name; a name that ends like a secret (``password``, ``api_key``) has its value masked.
+        value : object
+            Plain values are kept exactly; anything else becomes the start of its ``repr``.
+        """
+        self._writable("params").params[_key("param", key)] = masked(key, recordable(value))
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record several parameters."""
+        for key, value in dict(params).items():
+            self.log_param(key, value)
+
+    def log_metric(self, key: str, value: float, *, step: int | None = None) -> None:
+        """Record a point of a metric.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        value : number
+            Of Python, numpy or torch; NaN and infinities are kept.
+        step : int, optional
+            The epoch or iteration.
+
+        Raises
+        ------
+        InvalidInput
+            The value is not a number.
+        """
+        self._log_points([self._point(key, value, step, time.time())])
+
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
+        """Record a point of each of several metrics."""
+        now = time.time()
+        self._log_points([self._point(key, value, step, now) for key, value in dict(metrics).items()])
+
+    def set_tag(self, key: str, value: object) -> None:
+        """Tag the run; a tag is text."""
+        self._writable("tags").tags[_key("tag", key)] = str(masked(key, str(value)))
+
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        """Set several tags."""
+        for key, value in dict(tags).items():
+            self.set_tag(key, value)
+
+    def log_artifact(self, path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
+        """Keep a file, a folder of files, or bytes.
+
+        Parameters
+        ----------
+        path_or_bytes : str, path or bytes
+            What to keep; bytes need a name.
+        name : str, optional
+            What to call it; by default the file's own name.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such file, or the name is missing or points out of its place.
+        """
+        recorder = self._writable("artifacts")
+        for item, data in artifacts.read(path_or_bytes, name):
+            with recorder.guarded(f"The artifact {item!r}"):
+                self._store.ensure()
+                ref = ArtifactRef(item, self._store.objects.put(data), len(data))
+                recorder.artifacts = [kept for kept in recorder.artifacts if kept.name != item] + [ref]
+
+    def log_figure(self, fig: Any, name: str) -> None:
+        """Keep a figure of matplotlib (as PNG, or what the name ends in) or plotly (as HTML or JSON).
+
+        Parameters
+        ----------
+        fig : figure
+            Anything with ``savefig`` or ``to_html``.
+        name : str
+            What to call it; without an ending, ``.png`` or ``.html`` is added.
+        """
+        data, full = artifacts.figure(fig, name)
+        self.log_artifact(data, full)
+
+    def log_model(self, model: Any, name: str) -> None:
+        """Keep a model with the run, to be had again with ``run.load(name)``; `ModelStore.register` makes a version."""
+        recorder = self._writable("models")
+        with recorder.guarded(f"The model {name!r}"):
+            saved = save(self._store, model, what=_key("model", name))
+            ref = OutputRef(name, "model", saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
+            self._add_output(recorder, ref)
+
+    def log_dataset(self, data: Any, name: str) -> None:
+        """Record data as an input of the run, and keep it as a version of the dataset `name` up to 256 MB.
+
+        Parameters
+        ----------
+        data : table, array or Dataset
+            The data.
+        name : str
+            The input, and the dataset.
+        """
+        recorder = self._writable("datasets")
+        if not is_data(data):
+            raise InvalidInput(f"A {type(data).__name__} is not a table, an array or a Dataset: log it as an artifact.")
+        with recorder.guarded(f"The data {name!r}"):
+            dataset = dataset_name("", _key("dataset", name))
+            limit = SNAPSHOT_BYTES
+            ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.problem)
+            recorder.inputs = [kept for kept in recorder.inputs if kept.name != name] + [ref]
+
+    def finish(self, status: str = "finished") -> None:
+        """End a run that was started without a ``with`` block.
+
+        Parameters
+        ----------
+        status : str
+            ``"finished"``, ``"failed"`` or ``"interrupted"``.
+        """
+        if status not in {"finished", "failed", "interrupted"}:
+            raise InvalidInput(f"A run ends 'finished', 'failed' or 'interrupted', not {status!r}.")
+        if self._live is None:
+            raise RunClosed(f"The run {self._id} is not running in this process.")
+        self._live.close(status)
+
+    def close(self, error: BaseException | None) -> None:
+        """End the run as an exception left it, or None; a run that has ended stays as it is."""
+        if self._live is not None:
+            self._live.close(status_after(error), error)
+
+    def note(self, problem: str) -> None:
+        """Note something that could not be recorded, and warn of it."""
+        if self._live is not None:
+            self._live.problem(problem)
+
+    def attach(self) -> AbstractContextManager[Run]:
+        """Make this the current run of a block, in a thread or process that did not start it.
+
+        Returns
+        -------
+        context manager
+            Inside, `mlops_kit.current_run` is this run, and tracked functions become its children. Leaving the
+            block does not end the run.
+        """
+        return _attached(self)
+
+    def __enter__(self) -> Self:
+        if self._live is None:
+            raise RunClosed(f"The run {self._id} is not running here: to log beside it, use `with run.attach():`.")
+        self._tokens.append(active_run.set(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        active_run.reset(self._tokens.pop())
+        self.close(error)
+
+    def _writable(self, what: str) -> Recorder:
+        if self._live is None:
+            end = self._load()[1]
+            state = "is running in another process" if end is None else "has ended"
+            raise RunClosed(
+                f"The run {self._id} {state} and takes no {what}. Start a run inside it, whose parent it will be, or "
+                "log where it runs."
+            )
+        return self._live
+
+    def _log_points(self, points: list[Point]) -> None:
+        if self._live is not None:
+            self._live.log(points)
+            return
+        if self._load()[1] is not None:
+            raise RunClosed(f"The run {self._id} has ended and takes no metrics. Start another run.")
+        if self._remote is None:
+            runs = self._store.runs
+            self._remote = MetricLog(lambda data: _write(runs, self._id, data), eager=True)
+        self._remote.add(points)
+
+    def _point(self, key: str, value: object, step: int | None, at: float) -> Point:
+        number = int(value) if isinstance(value, bool) else as_number(value)
+        if number is None:
+            raise InvalidInput(
+                f"The metric {key!r} is not a number: {type(value).__name__} {str(recordable(value))[:80]!r}."
+            )
+        if step is not None and (isinstance(step, bool) or as_number(step) is None or not math.isfinite(step)):
+            raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {step!r}.")
+        return _key("metric", key), number, None if step is None else int(step), at
+
+    def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
+        recorder.outputs = [kept for kept in recorder.outputs if kept.name != ref.name] + [ref]
+
+
+def status_after(error: BaseException | None) -> str:
+    """Say how a run ended that an exception left, or nothing did."""
+    if error is None or (isinstance(error, SystemExit) and error.code in {None, 0}):
+        return "finished"
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
+        return "interrupted"
+    return "failed"
+
+
+@contextmanager
+def _attached(run: Run) -> Iterator[Run]:
+    token = active_run.set(run)
+    try:
+        yield run
+    finally:
+        active_run.reset(token)
+
+
+def _write(runs: Runs, run_id: str, data: bytes) -> None:
+    write_segment(runs, run_id, data)
+
+
+def _key(what: str, key: object) -> str:
+    if not isinstance(key, str) or not key.strip():
+        raise InvalidInput(f"{key!r} cannot name a {what}: a name is text.")
+    return key

@@ -1,0 +1,1 @@
+"""How records are shown: pure functions from records to text and HTML."""

@@ -1,0 +1,279 @@
+"""Runs shown: what went in, what ran, what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
+from mlops_kit.views import html
+from mlops_kit.views.sheet import Item, Row, Sheet
+from mlops_kit.views.text import sheet_text
+from mlops_kit.views.values import clean, duration, number, plural, short, shown, size, when
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is shown of a run.
+
+    Parameters
+    ----------
+    id, name, experiment, status : str
+        Which run, and how it stands.
+    started : datetime
+        When it began.
+    seconds : float or None
+        How long it took, if it has ended.
+    by : dict
+        ``actor`` and ``source``: who ran it.
+    params, metrics : dict
+        Values by name.
+    inputs, outputs, artifacts : tuple of InputRef, OutputRef, ArtifactRef
+        What went in and what came out.
+    models : tuple of str
+        The model versions it registered, as ``name:version``.
+    git : dict or None
+        ``commit``, ``branch`` and ``dirty``, as far as known.
+    code : str or None
+        Fingerprint of the function.
+    error : dict or None
+        ``type`` and ``message`` of the exception that ended it.
+    problems : tuple of str
+        What could not be recorded.
+    """
+
+    id: str
+    name: str
+    experiment: str
+    status: str
+    started: datetime
+    seconds: float | None
+    by: dict[str, str]
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    inputs: tuple[InputRef, ...]
+    outputs: tuple[OutputRef, ...]
+    artifacts: tuple[ArtifactRef, ...]
+    models: tuple[str, ...]
+    git: dict[str, Any] | None
+    code: str | None
+    error: dict[str, Any] | None
+    problems: tuple[str, ...]
+
+
+def run_text(facts: RunFacts) -> str:
+    """Show a run as text.
+
+    Parameters
+    ----------
+    facts : RunFacts
+        The run.
+
+    Returns
+    -------
+    str
+        Its identity and outcome in one line, then the details.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> start = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    >>> facts = RunFacts("6921b1aa-0123456789ab", "train", "default", "finished", start, 1.24, {"actor": "ann"},
+    ...                  {"depth": 3}, {"auc": 0.9931}, (), (), (), ("fraud:3",), None, None, None, ())
+    >>> print(run_text(facts))
+    Run 6921b1aa-0123456789ab train: finished in 1.24 s
+      started     2026-11-22 10:00:00 UTC by ann
+      experiment  default
+      params      depth=3
+      metrics     auc=0.9931
+      models      fraud:3
+    """
+    return sheet_text(_sheet(facts))
+
+
+def run_html(facts: RunFacts) -> str:
+    """Show a run in a notebook.
+
+    Parameters
+    ----------
+    facts : RunFacts
+        The run.
+
+    Returns
+    -------
+    str
+        A fragment of HTML of at most 30,000 bytes.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> start = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    >>> facts = RunFacts("6921b1aa-0123456789ab", "<b>", "default", "running", start, None, {}, {}, {}, (), (), (), (),
+    ...                  None, None, None, ())
+    >>> "&lt;b&gt;: running" in run_html(facts)
+    True
+    """
+    return html.fragment(lambda room: html.sheet(_sheet(facts), room))
+
+
+def input_text(ref: InputRef, *, fingerprint: bool = True) -> str:
+    """Say which data went in.
+
+    Parameters
+    ----------
+    ref : InputRef
+        The data.
+    fingerprint : bool
+        Whether to say its fingerprint where the data was kept; where it was not, that is said in any case.
+
+    Returns
+    -------
+    str
+        Such as ``"data → train.data:3, 569 rows"``.
+
+    Examples
+    --------
+    >>> input_text(InputRef("data", "table", "fp1:1a2b3c4d5e", 569, "train.data", 3))
+    'data → train.data:3, 569 rows, fp1:1a2b3c4d…'
+    >>> input_text(InputRef("X", "array", "fp1:1a2b3c4d5e", 569))
+    'X, 569 rows, fingerprint only: fp1:1a2b3c4d…'
+    """
+    known = [ref.name if ref.spec is None else f"{ref.name} → {ref.spec}"]
+    if isinstance(ref.rows, int):
+        known.append(plural(ref.rows, "row"))
+    if not ref.fingerprint:
+        known.append("no fingerprint")
+    elif ref.spec is None:
+        known.append(f"fingerprint only: {short(ref.fingerprint)}")
+    elif fingerprint:
+        known.append(short(ref.fingerprint))
+    return clean(", ".join(known))
+
+
+def commit_text(git: Mapping[str, Any]) -> str:
+    """Say which commit ran, and whether it was changed.
+
+    Parameters
+    ----------
+    git : mapping
+        ``commit``, ``branch`` and ``dirty``, as far as known.
+
+    Returns
+    -------
+    str
+        Such as ``"1a2b3c4d5e on main, with uncommitted changes"``; nothing if no commit is known.
+
+    Examples
+    --------
+    >>> commit_text({"commit": "1a2b3c4d5e6f7a8b", "branch": "main", "dirty": True})
+    '1a2b3c4d5e on main, with uncommitted changes'
+    """
+    if not git.get("commit"):
+        return ""
+    branch = f" on {git['branch']}" if git.get("branch") else ""
+    changed = ", with uncommitted changes" if git.get("dirty") else ""
+    return clean(f"{str(git['commit'])[:10]}{branch}{changed}")
+
+
+def by_text(by: Mapping[str, str]) -> str:
+    """Say who did something, as the end of a phrase.
+
+    Parameters
+    ----------
+    by : mapping
+        ``actor`` and ``source``.
+
+    Returns
+    -------
+    str
+        Such as ``" by ann"``, or nothing.
+
+    Examples
+    --------
+    >>> by_text({"actor": "ann", "source": "git"})
+    ' by ann'
+    """
+    return f" by {clean(by['actor'])}" if by.get("actor") else ""
+
+
+def values(params: Mapping[str, Any]) -> tuple[Item, ...]:
+    """Write parameters as pairs of name and value.
+
+    Parameters
+    ----------
+    params : mapping
+        Values by name.
+
+    Returns
+    -------
+    tuple of pairs
+        In the same order.
+
+    Examples
+    --------
+    >>> values({"depth": 3, "kernel": "rbf"})
+    (('depth', '3'), ('kernel', "'rbf'"))
+    """
+    return tuple((clean(name), shown(value, limit=400)) for name, value in params.items())
+
+
+def numbers(metrics: Mapping[str, float]) -> tuple[Item, ...]:
+    """Write metrics as pairs of name and number.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Numbers by name.
+
+    Returns
+    -------
+    tuple of pairs
+        In the same order.
+
+    Examples
+    --------
+    >>> numbers({"auc": 2 / 3})
+    (('auc', '0.66667'),)
+    """
+    return tuple((clean(name), number(value)) for name, value in metrics.items())
+
+
+def _sheet(facts: RunFacts) -> Sheet:
+    took = "" if facts.seconds is None else f" in {duration(facts.seconds)}"
+    rows = (
+        Row("started", (f"{when(facts.started)}{by_text(facts.by)}",)),
+        Row("experiment", (facts.experiment,)),
+        Row("error", _error(facts.error)),
+        Row("params", values(facts.params)),
+        Row("metrics", numbers(facts.metrics)),
+        Row("data", tuple(input_text(ref) for ref in facts.inputs), flowing=False),
+        Row("outputs", tuple(_output(ref) for ref in facts.outputs), flowing=False),
+        Row("models", facts.models),
+        Row("artifacts", tuple(f"{ref.name} ({size(ref.size)})" for ref in facts.artifacts)),
+        Row("code", _code(facts)),
+        Row("problems", facts.problems, flowing=False),
+    )
+    return Sheet(f"Run {facts.id} {facts.name}: {facts.status}{took}", rows)
+
+
+def _error(error: dict[str, Any] | None) -> tuple[str, ...]:
+    if not error:
+        return ()
+    kind, message = error.get("type") or "error", error.get("message")
+    return (f"{kind}: {message}" if message else str(kind),)
+
+
+def _output(ref: OutputRef) -> str:
+    if ref.format == "json":
+        return f"{ref.name}: {shown(ref.value)}"
+    type_name = f" {ref.type.rpartition('.')[2]}" if ref.type else ""
+    kept = "not kept" if ref.kind == "none" else size(ref.size) if ref.size is not None else ""
+    return f"{ref.name}: {ref.kind if ref.kind != 'none' else 'value'}{type_name}" + (f", {kept}" if kept else "")
+
+
+def _code(facts: RunFacts) -> tuple[str, ...]:
+    commit = commit_text(facts.git or {})
+    found = (short(facts.code) if facts.code else "", f"commit {commit}" if commit else "")
+    return tuple(part for part in found if part)
