@@ -87,7 +87,7 @@ def test_a_column_that_cannot_be_typed_is_refused_by_name():
 def test_plain_values_load_no_library_of_data():
     code = """
         import datetime, sys
-        import mlops_kit.fingerprint
+        import mlops_kit.fingerprints
         value = {"a": [1, 2.5, None, ("x", b"y")], "b": {1, 2}, "c": datetime.date(2026, 1, 1)}
         mlops_kit.fingerprints.fingerprint(value)
         class Params:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mlops_kit.records.dataset import DatasetRecord
 from mlops_kit.views import html
 from mlops_kit.views.run import by_text
@@ -61,7 +63,7 @@ def dataset_html(record: DatasetRecord) -> str:
     >>> "Dataset empty:1: 0 rows, 0 columns" in dataset_html(record)
     True
     """
-    return html.fragment(lambda room: html.sheet(_sheet(record), room))
+    return html.fragment(partial(html.sheet, _sheet(record)))
 
 
 def _sheet(record: DatasetRecord) -> Sheet:

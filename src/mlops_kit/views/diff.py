@@ -149,7 +149,7 @@ def _sides(difference: Difference) -> tuple[str, str, str, str]:
 
 def _side(difference: Difference, value: object) -> str:
     if value is MISSING:
-        return MISSING.value
+        return str(MISSING.value)
     if isinstance(value, str) and difference.section not in _QUOTED:
         return clip(value, 1000)
     return shown(value, limit=1000)

@@ -48,7 +48,10 @@ class Room:
     characters: int
 
 
-_ROOMS = (Room(100, 400), Room(40, 240), Room(16, 160), Room(8, 100), Room(3, 60), Room(1, 30))
+_ROOMS = (
+    *(Room(100, 400), Room(70, 300), Room(50, 240), Room(35, 200), Room(24, 160), Room(16, 120)),
+    *(Room(8, 100), Room(4, 80), Room(2, 60), Room(1, 30)),
+)
 
 
 def fragment(body: Callable[[Room], str]) -> str:
@@ -113,7 +116,7 @@ def sheet(shown: Sheet, room: Room) -> str:
     Returns
     -------
     str
-        A title and a table with a row for each row.
+        Its title, if it has one, and a table with a row for each row.
 
     Examples
     --------
@@ -121,7 +124,8 @@ def sheet(shown: Sheet, room: Room) -> str:
     '<div class="t">Run 1</div><table><tr><th>by</th><td>ann</td></tr></table>'
     """
     rows = "".join(f"<tr><th>{text(row.label, room)}</th><td>{_items(row, room)}</td></tr>" for row in shown.filled)
-    return f'<div class="t">{text(shown.title, room)}</div>' + (f"<table>{rows}</table>" if rows else "")
+    title = f'<div class="t">{text(shown.title, room)}</div>' if shown.title else ""
+    return title + (f"<table>{rows}</table>" if rows else "")
 
 
 def table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mlops_kit.records.model import LineageRecord, ModelRecord
@@ -9,12 +10,13 @@ from mlops_kit.views import html
 from mlops_kit.views.run import by_text, commit_text, input_text, numbers, values
 from mlops_kit.views.sheet import Row, Sheet
 from mlops_kit.views.text import row_lines, sheet_text
-from mlops_kit.views.values import clean, clip, plural, short, size, when
+from mlops_kit.views.values import clip, plural, short, size, when
 
 _KEY_PACKAGES = (
     *("scikit-learn", "numpy", "pandas", "scipy", "polars", "pyarrow"),
     *("xgboost", "lightgbm", "catboost", "torch", "tensorflow", "jax", "transformers"),
 )
+_UNKNOWN = 10
 
 
 def version_text(record: ModelRecord) -> str:
@@ -68,7 +70,7 @@ def version_html(record: ModelRecord) -> str:
     >>> "ModelVersion fraud:3: Forest" in version_html(record)
     True
     """
-    return html.fragment(lambda room: html.sheet(_version(record), room))
+    return html.fragment(partial(html.sheet, _version(record)))
 
 
 def lineage_text(record: LineageRecord) -> str:
@@ -101,14 +103,13 @@ def lineage_text(record: LineageRecord) -> str:
         Its data was not recorded.
     """
     made_by, made = _run(record), _made(record.model)
-    lines = [f"Lineage of {record.model.spec}", *row_lines([Row("data", _data(record), flowing=False)])]
+    lines = [f"Lineage of {clip(record.model.spec, 150)}", *row_lines([Row("data", _data(record), flowing=False)])]
     lines += [f"└─ {clip(made_by.title, 110)}", *(f"   │  {line}" for line in row_lines(made_by.filled))]
     lines += [f"   └─ {clip(made.title, 110)}", *(f"        {line}" for line in row_lines(made.filled))]
     if record.unknown:
-        lines += ["unknown", *(f"  {clip(line, 160)}" for line in record.unknown[:10])]
-    if hidden := html.more(len(record.unknown) - 10):
-        lines.append(f"  {hidden}")
-    return "\n  ".join(clean(line) for line in lines)
+        hidden = html.more(len(record.unknown) - _UNKNOWN)
+        lines += ["unknown", *(f"  {clip(line, 160)}" for line in (*record.unknown[:_UNKNOWN], hidden) if line)]
+    return "\n  ".join(lines)
 
 
 def lineage_html(record: LineageRecord) -> str:
@@ -133,13 +134,13 @@ def lineage_html(record: LineageRecord) -> str:
     """
     data = Sheet("data", (Row("", _data(record), flowing=False),))
     boxes = (data, _run(record), _made(record.model))
+    unknown = Sheet("", (Row("unknown", record.unknown, flowing=False),))
 
     def body(room: html.Room) -> str:
         arrow = '<div class="a">→</div>'
         flow = arrow.join(f'<div class="b">{html.sheet(box, room)}</div>' for box in boxes)
-        unknown = Row("unknown", record.unknown, flowing=False)
-        rest = html.sheet(Sheet("", (unknown,)), room) if record.unknown else ""
-        return f'<div class="t">Lineage of {html.text(record.model.spec, room)}</div><div class="f">{flow}</div>{rest}'
+        title = f'<div class="t">Lineage of {html.text(record.model.spec, room)}</div>'
+        return f'{title}<div class="f">{flow}</div>{html.sheet(unknown, room)}'
 
     return html.fragment(body)
 
@@ -163,7 +164,7 @@ def _identity(record: ModelRecord) -> str:
 
 
 def _data(record: LineageRecord) -> tuple[str, ...]:
-    return tuple(input_text(ref) for ref in record.data) or ("not known" if record.run is None else "none",)
+    return tuple(input_text(ref) for ref in record.data) or ("not known" if record.run is None else "none recorded",)
 
 
 def _run(record: LineageRecord) -> Sheet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
@@ -115,7 +116,7 @@ def run_html(facts: RunFacts) -> str:
     >>> "&lt;b&gt;: running" in run_html(facts)
     True
     """
-    return html.fragment(lambda room: html.sheet(_sheet(facts), room))
+    return html.fragment(partial(html.sheet, _sheet(facts)))
 
 
 def input_text(ref: InputRef, *, fingerprint: bool = True) -> str:
@@ -261,8 +262,8 @@ def _sheet(facts: RunFacts) -> Sheet:
 def _error(error: dict[str, Any] | None) -> tuple[str, ...]:
     if not error:
         return ()
-    kind, message = error.get("type") or "error", error.get("message")
-    return (f"{kind}: {message}" if message else str(kind),)
+    kind = str(error.get("type") or "error").removeprefix("builtins.")
+    return (f"{kind}: {error['message']}" if error.get("message") else kind,)
 
 
 def _output(ref: OutputRef) -> str:

@@ -69,8 +69,9 @@ def summary_text(summary: Summary) -> str:
 
     Examples
     --------
-    >>> print(summary_text(Summary("6921b1aa-0123456789ab", "train", "finished", 1.24, ("data → train.data:3, 569 rows",),
-    ...                            {"auc": 0.9931}, "fraud:2", {"auc": 0.991}, "fraud:3", next="models.promote('fraud:3')")))
+    >>> summary = Summary("6921b1aa-0123456789ab", "train", "finished", 1.24, ("data → train.data:3, 569 rows",),
+    ...                   {"auc": 0.9931}, "fraud:2", {"auc": 0.991}, "fraud:3", next="models.promote('fraud:3')")
+    >>> print(summary_text(summary))
     train finished in 1.24 s
       run      6921b1aa-0123456789ab
       data     data → train.data:3, 569 rows

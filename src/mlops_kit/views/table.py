@@ -20,6 +20,8 @@ _INDENT = 2
 _GAP = 2
 _WIDE = 120
 _NONE = "–"
+_FIRST = frozenset({"id", "name", "status"})
+_TELLING_FIRST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def runs_text(rows: Sequence[RunRow], *, total: int | None = None, terminal: int
     if not rows:
         return _title(0, total)
     identifying, telling = _identifying(rows), _telling(rows)
-    kept = _fitting([*identifying, *telling[:_VALUES]], (_terminal() if terminal is None else terminal) - _INDENT)
+    kept = _fitting(identifying, telling[:_VALUES], (_terminal() if terminal is None else terminal) - _INDENT)
     cells = zip(*((column.head, *column.cells) for column in kept), strict=True)
     hidden = _hidden(len(identifying) + len(telling) - len(kept))
     lines = [_title(len(rows), total), *aligned([*cells], right=_right(kept)), hidden]
@@ -172,10 +174,14 @@ def _telling(rows: Sequence[RunRow]) -> list[_Column]:
     return sorted([*found, *([by] if by.varies else [])], key=lambda column: not column.varies)
 
 
-def _fitting(found: Sequence[_Column], room: int) -> list[_Column]:
-    """Keep columns from the left as far as they fit, and the first in any case."""
-    ends = accumulate(column.width + _GAP for column in found)
-    return [column for column, end in zip(found, ends, strict=True) if end <= room or column is found[0]]
+def _fitting(identifying: Sequence[_Column], telling: Sequence[_Column], room: int) -> list[_Column]:
+    """Keep the columns that fit, the id in any case; what tells runs apart goes before when and how long."""
+    named = [column for column in identifying if column.head in _FIRST]
+    others = [column for column in identifying if column.head not in _FIRST]
+    ranked = [*named, *telling[:_TELLING_FIRST], *others, *telling[_TELLING_FIRST:]]
+    ends = accumulate(column.width + _GAP for column in ranked)
+    kept = [column for column, end in zip(ranked, ends, strict=True) if end - _GAP <= room] or ranked[:1]
+    return [column for column in (*identifying, *telling) if column in kept]
 
 
 def _title(count: int, total: int | None) -> str:

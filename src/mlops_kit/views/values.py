@@ -155,7 +155,7 @@ def change(before: object, after: object) -> str | None:
         difference = float(after - before)
     except OverflowError:
         return None
-    return f"{difference:+.4g}" if math.isfinite(difference) else None
+    return f"{difference or 0.0:+.4g}" if math.isfinite(difference) else None
 
 
 def duration(seconds: float | None) -> str:
@@ -184,7 +184,7 @@ def duration(seconds: float | None) -> str:
     if seconds < _MINUTE:
         return f"{seconds:.3g} s"
     whole = round(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, length in _SPANS:
         amount, whole = divmod(whole, length)
         if amount or parts:
@@ -299,16 +299,14 @@ def when(moment: object, *, seconds: bool = True) -> str:
 
 
 def _shown(value: object, depth: int) -> str:
-    if isinstance(value, Repr):
-        return value[:_LONGEST]
+    if isinstance(value, list | tuple | set | frozenset | dict):
+        return _container(value, depth)
     if isinstance(value, str):
-        return repr(value[:_LONGEST])
+        return value[:_LONGEST] if isinstance(value, Repr) else repr(value[:_LONGEST])
     if isinstance(value, datetime):
         return when(value)
     if isinstance(value, int) and value.bit_length() > _BITS:
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, list | tuple | set | frozenset | dict):
-        return _container(value, depth)
+        return f"an integer of {value.bit_length():,} bits"
     try:
         return repr(value)[:_LONGEST]
     except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything, and showing never does
