@@ -1,10 +1,12 @@
 """Write the pages of the reference from the public names, so that none is missing and none is left over.
 
-Each public name goes to the page of the subject whose part of the package defines it.
+Each public name goes to the page of the subject whose part of the package defines it. What the public names
+return, and users never make, has a page of its own.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -18,17 +20,33 @@ SUBJECTS = {
     "tracking": ("Runs", "Record what a function did, find it again, do it again."),
     "datasets": ("Data", "Keep the data that went in, by content, and compare its versions."),
     "registry": ("Models", "Number models, decide which one counts, and see how each came to be."),
-    "fingerprint": ("Fingerprints", "The identity of content: of tables, arrays, code and values."),
+    "fingerprints": ("Fingerprints", "The identity of content: of tables, arrays, code and values."),
     "store": ("Stores", "Where everything is kept, and how it is checked."),
-    "records": ("Records", "The unchanging values that the functions of the other pages return."),
     "errors": ("Errors", "Everything that is raised on purpose."),
 }
+
+RETURNED = (
+    ("tracking.listing", "RunTable"),
+    ("tracking.diff", "RunDiff"),
+    ("views.diff", "Difference"),
+    ("records.run", "InputRef"),
+    ("records.run", "OutputRef"),
+    ("records.run", "ArtifactRef"),
+    ("registry.version", "ModelVersion"),
+    ("records.model", "Promotion"),
+    ("records.entry", "Entry"),
+    ("registry.lineage", "Lineage"),
+    ("records.check", "FsckReport"),
+    ("records.check", "Problem"),
+)
+"""The classes of what the public functions return, with their homes below ``mlops_kit``."""
 
 
 def write_reference_pages(folder: Path) -> None:
     """Write one page per subject that has public names; pages that are current are left untouched."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {f"{subject}.md": page(subject, names) for subject, names in names_by_subject().items()}
+    pages["returned.md"] = returned_page()
     for path in folder.iterdir():
         if path.name not in pages:
             path.unlink()
@@ -66,6 +84,25 @@ def page(subject: str, names: list[str]) -> str:
     )
 
 
+def returned_page() -> str:
+    """Lay out the page of the classes that are returned and never made by users."""
+    directives = "\n".join(
+        f".. autoclass:: mlops_kit.{home}.{name}\n   :members:\n   :exclude-members: members, encode, decode\n"
+        f"   :inherited-members: {_bases(home, name)}\n"
+        for home, name in RETURNED
+    )
+    return (
+        "# Returned values\n\nWhat the functions of the other pages return. Read them; do not make them.\n\n"
+        f"```{{eval-rst}}\n{directives}```\n"
+    )
+
+
+def _bases(home: str, name: str) -> str:
+    """Name the base classes that are not ours, whose members need no page."""
+    value = getattr(importlib.import_module(f"mlops_kit.{home}"), name)
+    return ", ".join(base.__name__ for base in value.__mro__ if not base.__module__.startswith("mlops_kit"))
+
+
 def directive(name: str) -> str:
     """Choose the directive that documents a name with all its public members."""
     value = getattr(mlops_kit, name)
@@ -73,5 +110,5 @@ def directive(name: str) -> str:
         return f".. automodule:: {value.__name__}\n   :members:\n   :show-inheritance:\n"
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
-        return f".. {kind}:: {name}\n   :members:\n"
+        return f".. {kind}:: {name}\n   :members:\n   :inherited-members:\n"
     return f".. autofunction:: {name}\n"

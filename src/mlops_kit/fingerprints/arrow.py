@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_kit.errors import UnsupportedData
+from mlops_kit.fingerprints.labels import refuse_duplicates
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# Tables and columns of other libraries, of which nothing is known before run time.
-Foreign: TypeAlias = Any
 
 _ACCEPTED = (
     "a pandas, polars or Arrow table, anything with `__arrow_c_stream__`, a two-dimensional array, "
@@ -92,36 +90,7 @@ def to_arrow(data: object, *, index: Literal["content", "all"] = "content") -> p
     return _without_views(_content(table)) if index == "content" else table
 
 
-def refuse_duplicates(names: list[str]) -> None:
-    """Refuse columns that carry the same name.
-
-    Parameters
-    ----------
-    names : list of str
-        The names in column order.
-
-    Raises
-    ------
-    UnsupportedData
-        Two columns have the same name; both positions are named.
-    """
-    if len(set(names)) == len(names):
-        return
-    seen: dict[str, list[int]] = {}
-    for position, name in enumerate(names):
-        seen.setdefault(name, []).append(position)
-    twins = "; ".join(
-        f"{name!r} at positions {', '.join(map(str, positions))}"
-        for name, positions in seen.items()
-        if len(positions) > 1
-    )
-    raise UnsupportedData(
-        f"Several columns have the same name (labels are compared as text): {twins}. "
-        "A column is known by its name: rename or drop all but one."
-    )
-
-
-def _table(data: Foreign, *, keep_integers: bool) -> pa.Table:
+def _table(data: Any, *, keep_integers: bool) -> pa.Table:
     import numpy as np  # noqa: PLC0415 - loaded once data is at hand
     import pyarrow as pa  # noqa: PLC0415 - likewise
 
@@ -143,7 +112,7 @@ def _table(data: Foreign, *, keep_integers: bool) -> pa.Table:
     raise UnsupportedData(_no_table(data))
 
 
-def _stream(data: Foreign) -> pa.Table:
+def _stream(data: Any) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415 - loaded once data is at hand
 
     if _belongs(data, _COLUMNS):
@@ -166,7 +135,7 @@ def _stream(data: Foreign) -> pa.Table:
         ) from error
 
 
-def _matrix(data: Foreign) -> pa.Table:
+def _matrix(data: Any) -> pa.Table:
     if data.ndim != 2:  # noqa: PLR2004 - rows and columns
         raise UnsupportedData(
             f"An array of shape {data.shape} is not a table: a table has two dimensions, rows and columns. "

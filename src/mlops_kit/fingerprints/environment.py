@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 import threading
+import time
 from typing import Any
 
 VARIABLES = (
@@ -30,9 +31,11 @@ VARIABLES = (
 """The environment variables that are recorded; no other is ever read into a record."""
 
 _METADATA = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[\d.]+.*)?\.(?:dist-info|egg-info)")
+_LOOK_SECONDS = 1.0
 _SEPARATORS = re.compile(r"[-_.]+")
 
 _listed: dict[str, tuple[int, dict[str, str]]] = {}
+_looked: tuple[tuple[str, ...], float, tuple[Any, ...]] | None = None
 _lock = threading.Lock()
 
 
@@ -69,8 +72,16 @@ def environment_stamp() -> tuple[Any, ...]:
     tuple
         The times at which the folders of `sys.path` changed, and the variables.
     """
-    folders = tuple((folder, _changed(folder)) for folder in sys.path)
-    return folders, tuple(os.environ.get(name) for name in VARIABLES)
+    return _folders(), tuple(map(os.environ.get, VARIABLES))
+
+
+def _folders() -> tuple[Any, ...]:
+    """Look at the folders of `sys.path`, at most once a second."""
+    global _looked  # noqa: PLW0603 - one memory per process
+    path, now = tuple(sys.path), time.monotonic()
+    if _looked is None or _looked[0] != path or now - _looked[1] > _LOOK_SECONDS:
+        _looked = path, now, tuple((folder, _changed(folder)) for folder in path)
+    return _looked[2]
 
 
 def packages() -> dict[str, str]:

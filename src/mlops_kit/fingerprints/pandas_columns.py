@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops_kit.errors import UnsupportedData
-from mlops_kit.fingerprints.arrow import Foreign, refuse_duplicates
+from mlops_kit.fingerprints.labels import refuse_duplicates
 from mlops_kit.fingerprints.object_columns import Column, object_array
 
 _FAILURES = (pa.ArrowException, OverflowError, TypeError, ValueError)
@@ -95,7 +96,7 @@ def table(columns: dict[str, Column], rows: int) -> pa.Table:
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
-def column(values: Foreign, name: str) -> Column:
+def column(values: Any, name: str) -> Column:
     """Turn one column into an Arrow array.
 
     Parameters
@@ -131,7 +132,7 @@ def column(values: Foreign, name: str) -> Column:
         ) from error
 
 
-def _column(values: Foreign, name: str) -> Column:
+def _column(values: Any, name: str) -> Column:
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return values
     if isinstance(values, np.ma.MaskedArray):

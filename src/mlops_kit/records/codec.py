@@ -19,6 +19,9 @@ from mlops_kit.errors import IntegrityError, NewerFormat
 
 FORMAT = 1
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 _SAFE_INT = 2**53
 _REPR_LIMIT = 1000
 _SUM_TAIL = len(b',"sum":""}') + 64
@@ -43,9 +46,7 @@ def canonical(value: Any) -> bytes:
     >>> canonical({"b": 0.1, "a": "ż"}).decode()
     '{"a":"ż","b":0.1}'
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-    ).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def seal(kind: str, members: dict[str, Any]) -> bytes:

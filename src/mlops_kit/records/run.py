@@ -163,13 +163,13 @@ class RunEnd:
 
     def encode(self) -> bytes:
         """Write the record."""
-        history = {name: [list(point) for point in points] for name, points in self.history.items()}
+        history = {name: [_point(*point) for point in points] for name, points in self.history.items()}
         members = {
             "at": codec.timestamp(self.at),
             "status": self.status,
             "error": self.error,
             "metrics": codec.plain(self.metrics),
-            "history": codec.plain(history),
+            "history": history,
             "params": codec.plain(self.params),
             "inputs": _references(self.inputs),
             "outputs": [_output(ref) for ref in self.outputs],
@@ -197,8 +197,10 @@ class RunEnd:
         known["problems"] = tuple(codec.unplain(members.get("problems", [])))
         for name in ("metrics", "params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))
-        history = codec.unplain(members.get("history", {}))
-        known["history"] = {name: [tuple(point) for point in points] for name, points in history.items()}
+        known["history"] = {
+            name: [(codec.unplain(value), step, at) for value, step, at in points]
+            for name, points in members.get("history", {}).items()
+        }
         return cls(**known)
 
 
@@ -215,6 +217,10 @@ def _filled(members: dict[str, Any]) -> dict[str, Any]:
 
 def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
     return [_filled(asdict(ref)) for ref in refs]
+
+
+def _point(value: float, step: int | None, at: float) -> list[Any]:
+    return [codec.plain(value), step, at]
 
 
 def _output(ref: OutputRef) -> dict[str, Any]:

@@ -16,6 +16,21 @@ from mlops_kit.views.model import lineage_html, lineage_text
 class Lineage(LineageRecord):
     """Exactly which data, code and environment made a version of a model; see `ModelStore.lineage`.
 
+    Attributes
+    ----------
+    model : ModelVersion
+        The version.
+    run : dict or None
+        ``id``, ``name``, ``experiment``, ``status``, ``started``, ``by``, ``params`` and ``metrics`` of the run.
+    data : tuple of InputRef
+        The data that went in, with dataset versions where it was kept.
+    code : dict
+        ``function``, ``fingerprint``, ``parts``, ``commit``, ``branch`` and ``dirty``, as far as known.
+    environment : dict
+        As `Run.environment`.
+    unknown : tuple of str
+        What is not known, and why.
+
     Examples
     --------
     >>> import mlops_kit as mk

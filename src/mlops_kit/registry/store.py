@@ -123,7 +123,7 @@ class ModelStore:
             The model.
         saved : Saved
             What `mlops_kit.registry.saving.save` gave.
-        run, metrics, description
+        run, metrics, description : str, dict and str, optional
             As for `register`.
 
         Returns
@@ -182,12 +182,35 @@ class ModelStore:
         return form.load(data, what=what)
 
     def get(self, spec: str, *, as_of: AsOf | None = None) -> ModelVersion:
-        """Find a version without loading the model; the arguments are those of `load`."""
+        """Find a version without loading the model; no trust is needed.
+
+        Parameters
+        ----------
+        spec : str
+            ``"name:3"``, ``"name@champion"`` or ``"name@latest"``.
+        as_of : str, date or datetime, optional
+            What the spec meant at that moment; a bare date means the end of that day in UTC.
+
+        Returns
+        -------
+        ModelVersion
+            What is known of it.
+
+        Raises
+        ------
+        NotFound
+            There is no such name, version or alias; the message lists what exists.
+        """
         entry = self._catalog.resolve(spec, as_of=as_of)
         return self._version(entry, self._catalog.parse(spec).name)
 
     def names(self) -> list[str]:
         """Name all models, sorted.
+
+        Returns
+        -------
+        list of str
+            As first spelled.
 
         Examples
         --------
@@ -198,19 +221,57 @@ class ModelStore:
         return self._catalog.names()
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """List the versions of a model that are neither archived nor deleted, oldest first."""
+        """List the versions of a model, oldest first.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+
+        Returns
+        -------
+        list of ModelVersion
+            Those neither archived nor deleted.
+
+        Raises
+        ------
+        ModelNotFound
+            There is no such model; the message lists those there are.
+        """
         journal = self._catalog.journal(name)
         seqs, removed = journal.read(lambda state: (list(state["versions"]), set(state["removed"])))
         kept = (seq for version, seq in enumerate(seqs, 1) if version not in removed)
         return [self._version(journal.entry(seq), name) for seq in kept]
 
     def aliases(self, name: str) -> dict[str, int]:
-        """Tell where each alias of a model points."""
+        """Tell where each alias of a model points.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+
+        Returns
+        -------
+        dict of str to int
+            The version by alias; ``latest``, which is computed, is not among them.
+        """
         state = self._catalog.journal(name).read(lambda state: dict(state["aliases"]))
         return {alias: standing[-1] for alias, standing in sorted(state.items()) if standing}
 
     def history(self, name: str) -> list[Entry]:
-        """Read the journal of a model, oldest entry first."""
+        """Read the journal of a model: who did what to it, when and why.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+
+        Returns
+        -------
+        list of Entry
+            Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``.
+        """
         return self._catalog.journal(name).entries()
 
     def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
@@ -218,7 +279,9 @@ class ModelStore:
 
         Parameters
         ----------
-        spec, as_of
+        spec : str
+            ``"name:3"``, ``"name@champion"`` or ``"name@latest"``.
+        as_of : str, date or datetime, optional
             As for `load`; nothing is loaded and no trust is needed.
 
         Returns

@@ -11,6 +11,27 @@ class ModelVersion(ModelRecord):
 
     Returned by `ModelStore.register`, `ModelStore.get` and `ModelStore.versions`.
 
+    Attributes
+    ----------
+    name, version : str, int
+        Which one; versions count from 1, in the order of registration.
+    digest, size, format : str, int, str
+        ``sha256:<hex>`` of the stored bytes, how many they are, and how they are read.
+    fingerprint : str or None
+        ``fp1:<hex>`` of the model's content, equal for equal models whatever their bytes.
+    type : str
+        The dotted name of the model's class.
+    created, by : datetime, dict
+        When it was registered, and who did: ``actor`` and ``source``.
+    run_id : str or None
+        The run that made it.
+    metrics : dict
+        The metrics it was registered with.
+    environment : str or None
+        Digest of the record of the environment it was made in.
+    description : str or None
+        The registrant's words.
+
     Examples
     --------
     >>> import mlops_kit as mk

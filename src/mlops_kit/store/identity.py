@@ -29,7 +29,7 @@ def author() -> dict[str, str]:
     configured = os.environ.get("MLOPS_KIT_USER")
     if configured:
         return {"actor": configured, "source": "config"}
-    email = _git_email(os.getcwd() if _has_folder() else "/")
+    email = _git_email(_here())
     if email:
         return {"actor": email, "source": "git"}
     for variable in _CI_ACTORS:
@@ -80,9 +80,8 @@ def _git_email(folder: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def _has_folder() -> bool:
+def _here() -> str:
     try:
-        os.getcwd()
+        return os.getcwd()
     except OSError:
-        return False
-    return True
+        return os.sep  # the current folder was deleted

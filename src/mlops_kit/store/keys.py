@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
-from datetime import UTC, datetime
+from datetime import date
 
 STORE = "store.json"
+_EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -52,7 +54,12 @@ def new_run_id() -> str:
 
 def run_day(run_id: str) -> str:
     """Give the UTC day in a run id, which is the folder of its records."""
-    return datetime.fromtimestamp(int(run_id[:8], 16), UTC).strftime("%Y-%m-%d")
+    return _day(int(run_id[:8], 16) // 86_400)
+
+
+@functools.lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return date.fromordinal(_EPOCH + number).isoformat()
 
 
 def run_key(run_id: str, part: str) -> str:

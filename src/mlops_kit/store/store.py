@@ -145,7 +145,18 @@ class Store:
         return journal
 
     def journal_names(self, kind: str) -> list[str]:
-        """Name all that has a journal, as spelled when it was created, sorted."""
+        """Name all that has a journal, sorted.
+
+        Parameters
+        ----------
+        kind : str
+            ``"models"`` or ``"datasets"``.
+
+        Returns
+        -------
+        list of str
+            As spelled when each was created.
+        """
         names = []
         for where in self.backend.folders(f"journals/{kind}/"):
             key = keys.entry_key(kind, where, 1)

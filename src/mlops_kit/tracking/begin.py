@@ -75,26 +75,31 @@ def begin(store: Store, plan: Plan, function: Callable[..., Any] | None = None, 
     call = call or Call()
     parent = active_run.get()
     inside = parent if parent is not None and parent.store_url == store.url else None
-    start = RunStart(
-        id=keys.new_run_id(),
-        name=plan.name,
-        experiment=_experiment(plan, inside),
-        at=datetime.now(UTC),
-        user=identity.author(),
-        host=identity.host(),
-        pid=os.getpid(),
-        boot=identity.boot(),
-        parent=None if inside is None else inside.id,
-        params=call.params,
-        tags={str(key): str(masked(str(key), str(value))) for key, value in (plan.tags or {}).items()},
+    recorder = Recorder(store, plan.name, strict=plan.strict)
+    captured: dict[str, Any] = {}
+    with recorder.guarded("The store"):
+        store.ensure()
+    with recorder.guarded("The surroundings of the run"):
+        captured.update(_surroundings(recorder, function, call))
+    if call.data:
+        captured["inputs"] = _inputs(recorder, plan, function, call)
+    recorder.open(
+        RunStart(
+            id=keys.new_run_id(),
+            name=plan.name,
+            experiment=_experiment(plan, inside),
+            at=datetime.now(UTC),
+            user=identity.author(),
+            host=identity.host(),
+            pid=os.getpid(),
+            boot=identity.boot(),
+            parent=None if inside is None else inside.id,
+            params=call.params,
+            tags={str(key): str(masked(str(key), str(value))) for key, value in (plan.tags or {}).items()},
+            **captured,
+        )
     )
-    recorder = Recorder(store, start, strict=plan.strict)
-    for what, surround in (("surroundings", _surroundings), ("data", _data)):
-        with recorder.guarded(f"The {what} of the run"):
-            store.ensure()
-            surround(recorder, plan, function, call)
-    recorder.open()
-    return began(Run(store, start.id, recorder))
+    return began(Run(store, recorder.start.id, recorder))
 
 
 _newest: list[Run] = []
@@ -111,33 +116,33 @@ def newest_run() -> Run | None:
     return _newest[0] if _newest else None
 
 
-def _surroundings(recorder: Recorder, _plan: Plan, function: Callable[..., Any] | None, call: Call) -> None:
+def _surroundings(recorder: Recorder, function: Callable[..., Any] | None, call: Call) -> dict[str, Any]:
     objects = recorder.store.objects
     code = None if function is None else code_fingerprint(function)
     modules = ("__main__",) if code is None else code.modules
-    files = tuple(capture.source_files(modules).values())
-    recorder.git = GitState(os.path.dirname(files[0]) if files else os.getcwd(), files)
-    described = None if function is None or code is None else capture.capture_function(objects, function, code)
+    files = capture.source_files(modules)
+    git = GitState(os.path.dirname(next(iter(files.values()), "")) or os.getcwd(), tuple(files.values()))
+    recorder.git = None if git.ready else git
     for name, model in call.models.items():
         call.params[name]["fingerprint"] = fingerprint_or_none(model)
-    recorder.amend(
-        function=described,
-        environment=keep_environment(objects),
-        sources=capture.capture_sources(objects, function, modules),
-        rng=capture.capture_rng(objects),
-    )
+    return {
+        "function": None if function is None or code is None else capture.capture_function(objects, function, code),
+        "environment": keep_environment(objects),
+        "sources": capture.capture_sources(objects, function, files),
+        "git": git.result(objects.put) if git.ready else None,
+        "rng": capture.capture_rng(objects),
+    }
 
 
-def _data(recorder: Recorder, plan: Plan, function: Callable[..., Any] | None, call: Call) -> None:
+def _inputs(recorder: Recorder, plan: Plan, function: Callable[..., Any] | None, call: Call) -> tuple[InputRef, ...]:
     base = plan.name if function is None else getattr(function, "__qualname__", plan.name)
     refs: list[InputRef] = []
     for name, value in call.data.items():
         with recorder.guarded(f"The data {name!r}"):
             dataset = dataset_name(base, name)
-            refs.append(
-                record_input(recorder.store, name, value, dataset=dataset, limit=plan.limit, note=recorder.problem)
-            )
-    recorder.amend(inputs=tuple(refs))
+            note, limit = recorder.problem, plan.limit
+            refs.append(record_input(recorder.store, name, value, dataset=dataset, limit=limit, note=note))
+    return tuple(refs)
 
 
 def _experiment(plan: Plan, parent: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.records.codec import Repr
-from mlops_kit.tracking.secrets import masked
+from mlops_kit.tracking.secrets import MASK, is_secret_name, masked
 
 _MAX_DEPTH = 8
 _MAX_ITEMS = 1000
@@ -20,6 +20,8 @@ _MAX_TEXT = 10_000
 _DATA_DEPTH = 3
 _MAX_DATA = 64
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_NUMBERS = frozenset({type(None), bool, int, float})
+_MASKABLE = frozenset({int, float})
 _SEQUENCES = frozenset({list, tuple})
 
 
@@ -83,7 +85,10 @@ def bind(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _sort(call: Call, name: str, value: Any) -> None:
-    if type(value) in _SCALARS:
+    kind = type(value)
+    if kind in _NUMBERS:
+        call.params[name] = MASK if kind in _MASKABLE and is_secret_name(name) else value
+    elif kind in _SCALARS:
         call.params[name] = masked(name, recordable(value))
     elif is_data(value):
         call.data[name] = value

@@ -33,7 +33,7 @@ def capture_function(objects: Objects, function: Callable[..., Any], code: CodeF
     }
 
 
-def capture_sources(objects: Objects, function: Callable[..., Any] | None, modules: tuple[str, ...]) -> str | None:
+def capture_sources(objects: Objects, function: Callable[..., Any] | None, files: dict[str, str]) -> str | None:
     """Keep the source of the user's modules that a function reaches, and of the notebook cell that defines it.
 
     Parameters
@@ -42,15 +42,14 @@ def capture_sources(objects: Objects, function: Callable[..., Any] | None, modul
         Where to keep them.
     function : callable or None
         The function.
-    modules : tuple of str
-        The user's modules in its closure.
+    files : dict
+        The source files of the user's modules in its closure, by module.
 
     Returns
     -------
     str or None
         The digest of the sources; None if there are none to be had.
     """
-    files = source_files(modules)
     cell = None if function is None else _cell(function)
     if not files and cell is None:
         return None

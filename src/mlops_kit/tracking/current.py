@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_kit.errors import NoActiveRun, RunClosed
+from mlops_kit.store import identity
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import StoreLike, open_store
 from mlops_kit.tracking.begin import Plan, began, begin, checked_names
@@ -94,42 +95,224 @@ def current_run() -> Run | None:
 
 
 def log_param(key: str, value: Any) -> None:
-    """Record a parameter of the current run; see `Run.log_param`."""
+    """Record a parameter of the current run; logged again, the last value counts.
+
+    Parameters
+    ----------
+    key : str
+        Its name; a name that ends like a secret (``password``, ``api_key``) has its value masked.
+    value : object
+        Plain values are kept exactly; anything else becomes the start of its ``repr``.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://log-param-doc") as run:
+    ...     mk.log_param("depth", 3)
+    >>> run.params
+    {'depth': 3}
+    """
     _required("log_param").log_param(key, value)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
-    """Record several parameters of the current run."""
+    """Record several parameters of the current run.
+
+    Parameters
+    ----------
+    params : mapping
+        Values by name, each as in `log_param`.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://log-params-doc") as run:
+    ...     mk.log_params({"depth": 3, "api_key": "sesame"})
+    >>> run.params
+    {'depth': 3, 'api_key': '********'}
+    """
     _required("log_params").log_params(params)
 
 
 def log_metric(key: str, value: float, *, step: int | None = None) -> None:
-    """Record a point of a metric of the current run; see `Run.log_metric`."""
+    """Record a point of a metric of the current run.
+
+    Parameters
+    ----------
+    key : str
+        Its name.
+    value : number
+        Of Python, numpy or torch; NaN and infinities are kept.
+    step : int, optional
+        The epoch or iteration.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+    InvalidInput
+        The value is not a number.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://log-metric-doc") as run:
+    ...     mk.log_metric("loss", 0.5, step=1)
+    ...     mk.log_metric("loss", 0.25, step=2)
+    >>> run.metrics
+    {'loss': 0.25}
+    """
     _required("log_metric").log_metric(key, value, step=step)
 
 
 def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
-    """Record a point of each of several metrics of the current run."""
+    """Record a point of each of several metrics of the current run.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Numbers by name.
+    step : int, optional
+        The epoch or iteration, of all of them.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+    InvalidInput
+        A value is not a number; none of them is recorded.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://log-metrics-doc") as run:
+    ...     mk.log_metrics({"auc": 0.91, "recall": 0.8})
+    >>> run.metrics
+    {'auc': 0.91, 'recall': 0.8}
+    """
     _required("log_metrics").log_metrics(metrics, step=step)
 
 
 def log_artifact(path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
-    """Keep a file, a folder or bytes with the current run; see `Run.log_artifact`."""
+    """Keep a file, a folder of files, or bytes with the current run.
+
+    Parameters
+    ----------
+    path_or_bytes : str, path or bytes
+        What to keep; bytes need a name.
+    name : str, optional
+        What to call it; by default the file's own name.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+    InvalidInput
+        There is no such file, or the name is missing or points out of its place.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://log-artifact-doc") as run:
+    ...     mk.log_artifact(b"<h1>done</h1>", "report.html")
+    >>> run.load("report.html")
+    b'<h1>done</h1>'
+    """
     _required("log_artifact").log_artifact(path_or_bytes, name)
 
 
 def log_figure(fig: Any, name: str) -> None:
-    """Keep a figure with the current run; see `Run.log_figure`."""
+    """Keep a figure with the current run, of matplotlib (as PNG, or what the name ends in) or plotly.
+
+    Parameters
+    ----------
+    fig : figure
+        Anything with ``savefig`` or ``to_html``.
+    name : str
+        What to call it; without an ending, ``.png`` or ``.html`` is added.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+    InvalidInput
+        It is no figure, or cannot be saved in that format.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> from matplotlib.figure import Figure
+    >>> with mk.start_run(store="memory://log-figure-doc") as run:
+    ...     mk.log_figure(Figure(), "roc")
+    >>> list(run.artifacts)
+    ['roc.png']
+    """
     _required("log_figure").log_figure(fig, name)
 
 
 def log_model(model: Any, name: str) -> None:
-    """Keep a model with the current run; see `Run.log_model`."""
+    """Keep a model with the current run, to be had again with ``run.load(name)``.
+
+    Parameters
+    ----------
+    model : object
+        Any object that can be saved; `ModelStore.register` makes a numbered version of it instead.
+    name : str
+        What to call it.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> from sklearn.dummy import DummyRegressor
+    >>> with mk.start_run(store="memory://log-model-doc") as run:
+    ...     mk.log_model(DummyRegressor(strategy="median"), "baseline")
+    >>> run.load("baseline").strategy
+    'median'
+    """
     _required("log_model").log_model(model, name)
 
 
 def log_dataset(data: Any, name: str) -> None:
-    """Record data as an input of the current run; see `Run.log_dataset`."""
+    """Record data as an input of the current run, and keep it as a version of the dataset `name` up to 256 MB.
+
+    Parameters
+    ----------
+    data : table, array or Dataset
+        The data.
+    name : str
+        The input, and the dataset.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+    InvalidInput
+        It is no data.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> import pandas as pd
+    >>> with mk.start_run(store="memory://log-dataset-doc") as run:
+    ...     mk.log_dataset(pd.DataFrame({"x": [1, 2]}), "points")
+    >>> run.dataset("points").spec
+    'points:1'
+    """
     _required("log_dataset").log_dataset(data, name)
 
 
@@ -160,7 +343,7 @@ def _resumed(run: Run, store: Any) -> Run:
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
-    recorder = Recorder(store, replace(start, pid=os.getpid(), at=start.at))
+    recorder = Recorder(store, start.name)
     if end is not None:
         recorder.params.update(end.params)
         recorder.tags.update(end.tags)
@@ -169,5 +352,5 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.artifacts.extend(end.artifacts)
         recorder.models.extend(end.models)
         recorder.metrics.resume(end.metrics, end.history)
-    recorder.open()
+    recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
     return began(Run(store, run.id, recorder))

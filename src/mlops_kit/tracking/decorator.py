@@ -144,7 +144,8 @@ def track(
 
 
 def _wrapped(fn: Callable[..., Any], options: Options) -> Tracked[..., Any]:
-    tracked: Any = functools.wraps(fn)((_asynchronous if inspect.iscoroutinefunction(fn) else _synchronous)(fn, options))
+    wrap = _asynchronous if inspect.iscoroutinefunction(fn) else _synchronous
+    tracked: Any = functools.wraps(fn)(wrap(fn, options))
     tracked.last_run = None
     tracked.__mlops_kit__ = True  # tells the fingerprint of code to look through
     return cast("Tracked[..., Any]", tracked)

@@ -8,10 +8,9 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from mlops_kit.errors import MlopsKitError, RecordingWarning
@@ -31,7 +30,6 @@ except ImportError:  # Windows
 _MAX_TRACE = 20_000
 
 
-@dataclass(slots=True)
 class Recorder:
     """What a running run has collected, and how it is written.
 
@@ -39,61 +37,54 @@ class Recorder:
     ----------
     store : Store
         Where it goes.
-    start : RunStart
-        How it began.
+    name : str
+        What the run is called in warnings.
     strict : bool
         Let a failing recording raise.
+
+    Attributes
+    ----------
+    start : RunStart
+        How it began, once it is open.
+    final : RunEnd or None
+        What it came to, once it is closed.
     git : GitState or None
         The question to git that is still open.
     """
 
-    store: Store
     start: RunStart
-    strict: bool = False
-    git: GitState | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    inputs: list[InputRef] = field(default_factory=list)
-    outputs: list[OutputRef] = field(default_factory=list)
-    artifacts: list[ArtifactRef] = field(default_factory=list)
-    models: list[dict[str, Any]] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    metrics: MetricLog = field(init=False)
-    pid: int = field(default_factory=os.getpid)
-    closed: bool = False
-    final: RunEnd | None = None
-    _segment: int = 1
-    _began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
-    _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def __post_init__(self) -> None:
+    def __init__(self, store: Store, name: str, *, strict: bool = False) -> None:
+        self.store = store
+        self.name = name
+        self.strict = strict
+        self.git: GitState | None = None
+        self.final: RunEnd | None = None
+        self.closed = False
+        self.params: dict[str, Any] = {}
+        self.inputs: list[InputRef] = []
+        self.outputs: list[OutputRef] = []
+        self.artifacts: list[ArtifactRef] = []
+        self.models: list[dict[str, Any]] = []
+        self.tags: dict[str, str] = {}
+        self.problems: list[str] = []
         self.metrics = MetricLog(self._write_segment)
+        self._pid = os.getpid()
+        self._segment = 1
+        self._began = time.perf_counter(), time.process_time()
+        self._lock = threading.RLock()
 
-    def open(self) -> None:
-        """Record the start, and again once git has answered."""
+    def open(self, start: RunStart) -> None:
+        """Record the start; if git has not answered yet, it is recorded again at the end."""
+        self.start = start
         with self.guarded("The start of the run"):
-            self.store.ensure()
-            self.settle_git(wait=False)
-            self.store.runs.write_start(self.start)
-        heartbeat.begin(self.store.runs, self.start.id)
-
-    def settle_git(self, *, wait: bool) -> bool:
-        """Take git's answer into the start record; tell whether it had been missing."""
-        if self.git is None or not (wait or self.git.ready):
-            return False
-        late = not self.git.ready
-        self.start = replace(self.start, git=self.git.result(self.store.objects.put))
-        self.git = None
-        return late
+            self.store.runs.write_start(start)
+        heartbeat.begin(self.store.runs, start.id)
 
     @property
     def is_own(self) -> bool:
         """Whether this is the process that started the run, not a fork of it."""
-        return os.getpid() == self.pid
-
-    def amend(self, **members: Any) -> None:
-        """Complete the start record before it is written."""
-        self.start = replace(self.start, **members)
+        return os.getpid() == self._pid
 
     def log(self, points: list[Point]) -> None:
         """Take metric points."""
@@ -107,9 +98,9 @@ class Recorder:
                 return
             self.closed = True
             heartbeat.end(self.start.id)
-            with self.guarded("The end of the run"):
-                self.store.ensure()
-                if self.settle_git(wait=True):
+            if self.git is not None:
+                with self.guarded("The state of the git repository"):
+                    self.start = replace(self.start, git=self.git.result(self.store.objects.put))
                     self.store.runs.write_start(self.start)
             with self.guarded("The end of the run"):
                 self.final = self.end(status, error)
@@ -134,22 +125,16 @@ class Recorder:
             problems=tuple(self.problems),
         )
 
-    @contextmanager
-    def guarded(self, what: str) -> Iterator[None]:
+    def guarded(self, what: str) -> Guard:
         """Turn a failure of the recording into a problem and a warning, unless the run is strict."""
-        try:
-            yield
-        except Exception as error:
-            if self.strict:
-                raise
-            self.problem(f"{what} could not be recorded: {_told(error)}")
+        return Guard(self, what)
 
     def problem(self, message: str) -> None:
         """Note something that could not be recorded, and warn once."""
         message = masked_text(message)
         if message not in self.problems:
             self.problems.append(message)
-            warn(f"{message} The code of the run {self.start.name!r} goes on; its result is not affected.")
+            warn(f"{message} The code of the run {self.name!r} goes on; its result is not affected.")
 
     def _write_segment(self, data: bytes) -> None:
         self.store.ensure()
@@ -162,6 +147,28 @@ class Recorder:
             unit = 1_000_000 if sys.platform == "darwin" else 1000  # bytes there, kilobytes elsewhere
             used["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         return {name: round(value, 6) for name, value in used.items()}
+
+
+class Guard:
+    """A block whose failure is the recording's own affair."""
+
+    __slots__ = ("_recorder", "_what")
+
+    def __init__(self, recorder: Recorder, what: str) -> None:
+        self._recorder = recorder
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Note an error and swallow it; what is no `Exception`, such as an interrupt, goes on."""
+        if not isinstance(error, Exception) or self._recorder.strict:
+            return False
+        self._recorder.problem(f"{self._what} could not be recorded: {_told(error)}")
+        return True
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -63,7 +63,13 @@ class Run(RecordedRun):
         self._writable("params").params[_key("param", key)] = masked(key, recordable(value))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record several parameters."""
+        """Record several parameters.
+
+        Parameters
+        ----------
+        params : mapping
+            Values by name, each as in `log_param`.
+        """
         for key, value in dict(params).items():
             self.log_param(key, value)
 
@@ -87,16 +93,43 @@ class Run(RecordedRun):
         self._log_points([self._point(key, value, step, time.time())])
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
-        """Record a point of each of several metrics."""
+        """Record a point of each of several metrics.
+
+        Parameters
+        ----------
+        metrics : mapping
+            Numbers by name.
+        step : int, optional
+            The epoch or iteration, of all of them.
+
+        Raises
+        ------
+        InvalidInput
+            A value is not a number; none of them is recorded.
+        """
         now = time.time()
         self._log_points([self._point(key, value, step, now) for key, value in dict(metrics).items()])
 
     def set_tag(self, key: str, value: object) -> None:
-        """Tag the run; a tag is text."""
+        """Tag the run.
+
+        Parameters
+        ----------
+        key : str
+            The tag; set again, the last value counts.
+        value : object
+            Kept as text.
+        """
         self._writable("tags").tags[_key("tag", key)] = str(masked(key, str(value)))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
-        """Set several tags."""
+        """Set several tags.
+
+        Parameters
+        ----------
+        tags : mapping
+            Values by tag, each as in `set_tag`.
+        """
         for key, value in dict(tags).items():
             self.set_tag(key, value)
 
@@ -136,7 +169,15 @@ class Run(RecordedRun):
         self.log_artifact(data, full)
 
     def log_model(self, model: Any, name: str) -> None:
-        """Keep a model with the run, to be had again with ``run.load(name)``; `ModelStore.register` makes a version."""
+        """Keep a model with the run, to be had again with ``run.load(name)``.
+
+        Parameters
+        ----------
+        model : object
+            Any object that can be saved; `ModelStore.register` makes a numbered version of it instead.
+        name : str
+            What to call it.
+        """
         recorder = self._writable("models")
         with recorder.guarded(f"The model {name!r}"):
             saved = save(self._store, model, what=_key("model", name))
@@ -177,12 +218,24 @@ class Run(RecordedRun):
         self._live.close(status)
 
     def close(self, error: BaseException | None) -> None:
-        """End the run as an exception left it, or None; a run that has ended stays as it is."""
+        """End the run as an exception left it; a run that has ended stays as it is.
+
+        Parameters
+        ----------
+        error : exception or None
+            None if all went well.
+        """
         if self._live is not None:
             self._live.close(status_after(error), error)
 
     def note(self, problem: str) -> None:
-        """Note something that could not be recorded, and warn of it."""
+        """Note something that could not be recorded, and warn of it.
+
+        Parameters
+        ----------
+        problem : str
+            What, and why; it ends up in `problems`.
+        """
         if self._live is not None:
             self._live.problem(problem)
 
@@ -269,4 +322,8 @@ def _write(runs: Runs, run_id: str, data: bytes) -> None:
 def _key(what: str, key: object) -> str:
     if not isinstance(key, str) or not key.strip():
         raise InvalidInput(f"{key!r} cannot name a {what}: a name is text.")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{key!r} cannot name a {what}: it holds half of a surrogate pair.") from error
     return key

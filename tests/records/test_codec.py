@@ -1,0 +1,308 @@
+"""Records as bytes and back: what is kept exactly, what is refused, and what a reader checks."""
+
+import hashlib
+import json
+import math
+import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_kit.errors import IntegrityError, NewerFormat
+from mlops_kit.records import codec
+from mlops_kit.records.codec import Repr, canonical, plain, seal, unplain, unseal
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fp1.json").read_text(encoding="utf-8"))["records"]
+
+TEXT = st.text(st.characters(), max_size=12)  # lone surrogates included
+OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+HASHABLE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**200), 2**200)
+    | st.floats()
+    | TEXT
+    | st.binary(max_size=12)
+    | st.datetimes(timezones=st.none() | OFFSETS),
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+    max_leaves=6,
+)
+VALUES = st.recursive(
+    HASHABLE | st.binary(max_size=12).map(bytearray),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.sets(HASHABLE, max_size=4)
+        | st.dictionaries(HASHABLE | st.just("$"), inner, max_size=4)
+        | st.dictionaries(TEXT, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def same(left, right):
+    """Tell whether two values are equal, of equal types all through, with NaN equal to itself."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return left.hex() == right.hex()
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict):
+        pairs = zip(left.items(), right.items(), strict=True)
+        ordered = len(left) == len(right) and all(same(a, c) and same(b, d) for (a, b), (c, d) in pairs)
+        return ordered or (len(left) == len(right) and _matched(left.items(), right.items()))
+    if isinstance(left, set | frozenset):
+        return len(left) == len(right) and _matched(left, right)
+    if isinstance(left, datetime):
+        return left == right and left.utcoffset() == right.utcoffset()
+    return left == right
+
+
+def _matched(left, right):
+    rest = list(right)
+    for item in left:
+        found = next((place for place, other in enumerate(rest) if same(item, other)), None)
+        if found is None:
+            return False
+        rest.pop(found)
+    return not rest
+
+
+@contextmanager
+def time_limit(seconds):
+    def expired(_signal, _frame):
+        raise TimeoutError(f"it takes longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@given(VALUES)
+def test_a_value_comes_back_equal_and_of_the_same_types(value):
+    assert same(unplain(json.loads(canonical(plain(value)))), value)
+
+
+@given(VALUES)
+def test_equal_values_are_written_alike_and_can_always_be_sealed(value):
+    data = seal("demo", {"value": plain(value)})
+    assert data == seal("demo", {"value": plain(unplain(plain(value)))})
+    assert same(unplain(unseal(data, where="here")["value"]), value)
+
+
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 10**5000, -(10**12345) + 7, 10**4000, 10**8000])
+def test_an_integer_of_any_size_is_kept(number):
+    assert unplain(json.loads(canonical(plain(number)))) == number
+
+
+def test_integers_that_every_json_reader_keeps_are_plain_and_others_are_tagged():
+    assert plain(2**53) == 2**53
+    assert plain(2**53 + 1) == {"$": "int", "v": "9007199254740993"}
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_floats_that_json_cannot_say_are_tagged(text):
+    assert plain(float(text)) == {"$": "float", "v": text}
+
+
+def test_negative_zero_keeps_its_sign():
+    assert math.copysign(1, unplain(json.loads(canonical(plain(-0.0))))) == -1
+
+
+def test_a_bool_is_not_an_int_and_an_int_is_not_a_float():
+    assert [type(value) for value in unplain(json.loads(canonical(plain([True, 1, 1.0]))))] == [bool, int, float]
+
+
+def test_a_dict_with_the_tag_as_a_key_is_not_taken_for_a_tagged_value():
+    value = {"$": "tuple", "v": [1]}
+    assert plain(value) == {"$": "dict", "v": [["$", "tuple"], ["v", [1]]]}
+    assert unplain(plain(value)) == value
+
+
+def test_a_dict_keeps_keys_of_every_kind_apart():
+    value = {1: "int", "1": "str", (1,): "tuple", None: "none", b"1": "bytes"}
+    assert unplain(plain(value)) == value
+
+
+def test_a_dict_with_other_keys_than_text_keeps_its_order():
+    assert list(unplain(plain({3: 0, 1: 0, 2: 0}))) == [3, 1, 2]
+
+
+def test_text_with_lone_surrogates_is_kept_as_a_value_and_as_a_key():
+    value = {"\ud800": ["a\udfff", "ż"]}
+    assert unplain(json.loads(canonical(plain(value)))) == value
+
+
+def test_sets_are_written_in_one_order_whatever_the_hash_seed():
+    assert plain({"b", "a", 1}) == {"$": "set", "v": ["a", "b", 1]}
+
+
+def test_a_moment_keeps_its_offset_and_a_naive_one_stays_naive():
+    aware = datetime(2026, 5, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert unplain(plain(aware)).utcoffset() == timedelta(hours=5, minutes=30)
+    assert unplain(plain(datetime(2026, 5, 1))).tzinfo is None  # noqa: DTZ001 - naive on purpose
+
+
+def test_what_has_no_form_keeps_its_type_and_the_start_of_its_repr():
+    class Thing:
+        def __repr__(self):
+            return "x" * 5000
+
+    kept = unplain(plain([Thing()]))[0]
+    assert isinstance(kept, Repr)
+    assert kept.type_name.endswith("Thing")
+    assert kept == "x" * 1000
+
+
+def test_a_repr_that_raises_or_holds_surrogates_stops_nothing():
+    class Hostile:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    class Odd:
+        def __repr__(self):
+            return "\ud800"
+
+    assert "whose repr raises RuntimeError" in unplain(plain(Hostile()))
+    canonical(plain(Odd()))
+
+
+def test_a_subclass_of_a_plain_type_is_not_passed_off_as_its_base():
+    class Grade(int):
+        pass
+
+    kept = unplain(plain(Grade(3)))
+    assert isinstance(kept, Repr)
+    assert kept == "3"
+
+
+def test_a_repr_is_written_again_as_the_repr_it_was():
+    once = plain(object)
+    assert plain(unplain(once)) == once
+
+
+def test_a_value_that_contains_itself_ends():
+    value = []
+    value.append(value)
+    canonical(plain(value))
+
+
+def test_a_value_that_contains_itself_twice_ends_in_reasonable_time():
+    value = []
+    value.extend([value, value])
+    with time_limit(5):
+        plain(value)
+
+
+def test_a_value_nested_deeper_than_any_recursion_limit_ends():
+    value = leaf = []
+    for _ in range(100_000):
+        leaf.append([])
+        leaf = leaf[0]
+    canonical(plain(value))
+
+
+def test_a_tag_of_a_later_release_reads_as_text_rather_than_failing():
+    kept = unplain({"$": "complex", "v": "1+2j"})
+    assert isinstance(kept, Repr)
+    assert kept.type_name == "$complex"
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_vectors_of_the_format_unseal_and_seal_again_to_the_same_bytes(name):
+    data = VECTORS[name].encode()
+    members = unseal(data, where=name, kind="entry")
+    rest = {key: value for key, value in members.items() if key not in {"format", "record"}}
+    assert seal("entry", rest) == data
+
+
+def test_the_sum_covers_all_the_bytes_before_it():
+    data = seal("demo", {"x": 1})
+    head, _, tail = data.rpartition(b',"sum":"')
+    assert tail == hashlib.sha256(head).hexdigest().encode() + b'"}'
+    assert json.loads(data) == {"format": 1, "record": "demo", "x": 1, "sum": tail[:-2].decode()}
+
+
+def test_any_one_bit_flipped_in_a_record_is_seen():
+    data = seal("demo", {"name": "żółć", "value": plain((1, 2.5, None))})
+    for place in range(len(data) * 8):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(IntegrityError):
+            unseal(bytes(damaged), where="here")
+
+
+@pytest.mark.parametrize("length", [0, 1, 30, 73, 80, -1])
+def test_a_torn_record_is_seen(length):
+    with pytest.raises(IntegrityError, match="here"):
+        unseal(seal("demo", {"x": "y" * 50})[:length], where="here")
+
+
+def _resealed(body):
+    """Seal bytes that no writer of ours would make."""
+    head = body[:-1]
+    return head + b',"sum":"' + hashlib.sha256(head).hexdigest().encode() + b'"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"format":1,"record":"demo","x":1,"x":2}',
+        b'{"record":"demo","format":1}',
+        b'{"format": 1,"record":"demo"}',
+        b'{"format":1,"record":"demo","x":NaN}',
+        b'{"format":1,"record":"demo","x":1.50}',
+        b'{"format":1,"record":"demo","x":"\\u00e9"}',
+        b'{"format":1,"record":"demo","x":"\xff"}',
+        b"[1,2}",
+        b'{"format":1,"record":"demo","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=["twice", "unsorted", "spaced", "nan", "trailing-zero", "escaped", "not-utf8", "not-json", "deep"],
+)
+def test_a_record_that_is_summed_and_not_canonical_is_refused(body):
+    with pytest.raises(IntegrityError):
+        unseal(_resealed(body), where="here")
+
+
+@pytest.mark.parametrize("number", [b"", b'"format":null,', b'"format":true,', b'"format":"1",'])
+def test_a_record_without_a_format_number_is_refused(number):
+    with pytest.raises(IntegrityError, match="format number"):
+        unseal(_resealed(b"{" + number + b'"record":"demo"}'), where="here")
+
+
+def test_a_record_of_a_newer_format_is_refused_by_name():
+    with pytest.raises(NewerFormat, match=r"of format 2; this release reads up to 1.*pip install -U"):
+        unseal(_resealed(b'{"format":2,"record":"demo"}'), where="here")
+
+
+def test_a_newer_record_that_says_it_is_compatible_is_read():
+    members = unseal(_resealed(b'{"compatible":1,"format":2,"record":"demo","x":1}'), where="here", kind="demo")
+    assert members["x"] == 1
+
+
+def test_a_record_of_another_kind_is_refused():
+    with pytest.raises(IntegrityError, match="'head', where a 'entry' belongs"):
+        unseal(seal("head", {}), where="here", kind="entry")
+
+
+@given(st.datetimes(timezones=OFFSETS, min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)))  # noqa: DTZ001 - bounds are naive by rule
+def test_times_are_utc_with_six_digits_and_read_back(moment):
+    text = codec.timestamp(moment)
+    assert len(text) == len("2026-11-22T10:00:00.000000Z")
+    assert text.endswith("Z")
+    assert codec.moment(text) == moment
+
+
+@given(*[st.datetimes(timezones=st.just(UTC))] * 2)
+def test_times_sort_as_text(first, second):
+    assert (codec.timestamp(first) < codec.timestamp(second)) == (first < second)
