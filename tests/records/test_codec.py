@@ -100,9 +100,9 @@ def test_equal_values_are_written_alike_and_can_always_be_sealed(value):
     assert same(unplain(unseal(data, where="here")["value"]), value)
 
 
-@pytest.mark.parametrize("number", [2**53, 2**53 + 1, -(2**53) - 1, 10**5000, -(10**12345) + 7, 10**4000, 10**8000])
-def test_an_integer_of_any_size_is_kept(number):
-    assert unplain(json.loads(canonical(plain(number)))) == number
+def test_an_integer_of_any_size_is_kept():
+    for number in (2**53, 2**53 + 1, -(2**53) - 1, 10**4000, 10**5000, 10**8000, -(10**12345) + 7):
+        assert unplain(json.loads(canonical(plain(number)))) == number
 
 
 def test_integers_that_every_json_reader_keeps_are_plain_and_others_are_tagged():

@@ -29,7 +29,7 @@ def test_both_sides_are_shown_under_their_section(read_html):
 
 
 def test_what_one_side_lacks_is_a_dash():
-    assert diff_text("a", "b", [Difference("params", "x", MISSING, 1)]).endswith("x  –  1")
+    assert diff_text("a", "b", [Difference("params", "x", MISSING, 1)]).endswith("x     –  1")
 
 
 def test_missing_is_the_same_after_a_copy_and_a_pickle():
@@ -39,8 +39,8 @@ def test_missing_is_the_same_after_a_copy_and_a_pickle():
 
 def test_parameters_of_equal_looks_and_other_types_are_told_apart():
     text = diff_text("a", "b", [Difference("params", "x", 8, "8"), Difference("params", "y", 1, 1.0)])
-    assert "8    '8'" in text
-    assert "1    1.0" in text
+    assert "8  '8'" in text
+    assert "1  1.0" in text
 
 
 def test_metrics_are_shown_in_full_with_their_change():
@@ -49,7 +49,7 @@ def test_metrics_are_shown_in_full_with_their_change():
 
 
 def test_nan_has_no_change():
-    assert diff_text("a", "b", [Difference("metrics", "auc", float("nan"), 0.5)]).endswith("auc  nan  0.5")
+    assert diff_text("a", "b", [Difference("metrics", "auc", float("nan"), 0.5)]).endswith("auc    nan  0.5")
 
 
 def test_long_values_are_shown_where_they_differ(read_html):

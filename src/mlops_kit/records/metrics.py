@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import zlib
+from math import isfinite
 from typing import TypeAlias
+from zlib import crc32
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
@@ -32,9 +33,14 @@ def write_lines(points: list[Point]) -> bytes:
     [('auc', 0.5, 1, 0.0)]
     """
     lines = []
-    for point in points:
-        body = codec.canonical([codec.plain(member) for member in point])
-        lines.append(b"%s\t%08x\n" % (body, zlib.crc32(body)))
+    names: dict[str, str] = {}
+    for name, value, step, at in points:
+        written = names.get(name) or names.setdefault(name, codec.canonical(codec.plain(name)).decode())
+        number = (
+            repr(value) if type(value) is float and isfinite(value) else codec.canonical(codec.plain(value)).decode()
+        )
+        body = f"[{written},{number},{'null' if step is None else step},{at!r}]".encode()
+        lines.append(b"%s\t%08x\n" % (body, crc32(body)))
     return b"".join(lines)
 
 
@@ -62,10 +68,10 @@ def read_lines(data: bytes, *, where: str) -> list[Point]:
     lines = data.split(b"\n")[:-1]
     for number, line in enumerate(lines, 1):
         body, tab, crc = line.rpartition(b"\t")
-        if not tab or crc != b"%08x" % zlib.crc32(body):
+        if not tab or crc != b"%08x" % crc32(body):
             raise IntegrityError(
                 f"Line {number} of the metrics {where} is damaged: its checksum says {crc.decode('ascii', 'replace')}, "
-                f"its bytes give {zlib.crc32(body):08x}. Restore the file from a copy of the store."
+                f"its bytes give {crc32(body):08x}. Restore the file from a copy of the store."
             )
         name, value, step, at = codec.unplain(json.loads(body))
         points.append((name, value, step, at))

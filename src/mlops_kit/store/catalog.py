@@ -102,6 +102,7 @@ class Catalog:
             return journal
         if spelled is not None:
             raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}; there is {spelled!r}.")
+        self.store.describe()  # a store of a newer format says so, instead of seeming empty
         names = self.names()
         exist = f"There are: {_listed(names)}." if names else f"It holds no {self.what} yet."
         raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}. {exist}")

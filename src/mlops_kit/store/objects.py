@@ -10,6 +10,7 @@ from mlops_kit.errors import IntegrityError, ObjectNotFound
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, Bytes
 
+_MAX_SLOTS = 256
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 written: set[str] = set()
@@ -98,6 +99,8 @@ class Objects:
         if known is not None and known[0] == key and self._is_fresh(known[1]):
             return known[1]
         digest = self.put(make())
+        if len(self._slots) >= _MAX_SLOTS:
+            self._slots.clear()
         self._slots[slot] = (key, digest)
         return digest
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 from mlops_kit.errors import InvalidInput
@@ -53,7 +54,14 @@ class Plan:
     strict: bool
 
 
-def begin(store: Store, plan: Plan, function: Callable[..., Any] | None = None, call: Call | None = None) -> Run:
+def begin(
+    store: Store,
+    plan: Plan,
+    function: Callable[..., Any] | None = None,
+    call: Call | None = None,
+    *,
+    frame: FrameType | None = None,
+) -> Run:
     """Begin a run.
 
     Parameters
@@ -66,6 +74,8 @@ def begin(store: Store, plan: Plan, function: Callable[..., Any] | None = None, 
         The function that is called.
     call : Call, optional
         What it is called with.
+    frame : frame, optional
+        Where a run without a function was started: its source is kept.
 
     Returns
     -------
@@ -80,7 +90,7 @@ def begin(store: Store, plan: Plan, function: Callable[..., Any] | None = None, 
     with recorder.guarded("The store"):
         store.ensure()
     with recorder.guarded("The surroundings of the run"):
-        captured.update(_surroundings(recorder, function, call))
+        captured.update(_surroundings(recorder, function, call, frame))
     if call.data:
         captured["inputs"] = _inputs(recorder, plan, function, call)
     recorder.open(
@@ -116,10 +126,12 @@ def newest_run() -> Run | None:
     return _newest[0] if _newest else None
 
 
-def _surroundings(recorder: Recorder, function: Callable[..., Any] | None, call: Call) -> dict[str, Any]:
+def _surroundings(
+    recorder: Recorder, function: Callable[..., Any] | None, call: Call, frame: FrameType | None
+) -> dict[str, Any]:
     objects = recorder.store.objects
     code = None if function is None else code_fingerprint(function)
-    modules = ("__main__",) if code is None else code.modules
+    modules = code.modules if code is not None else capture.user_module(frame)
     files = capture.source_files(modules)
     git = GitState(os.path.dirname(next(iter(files.values()), "")) or os.getcwd(), tuple(files.values()))
     recorder.git = None if git.ready else git
@@ -128,7 +140,7 @@ def _surroundings(recorder: Recorder, function: Callable[..., Any] | None, call:
     return {
         "function": None if function is None or code is None else capture.capture_function(objects, function, code),
         "environment": keep_environment(objects),
-        "sources": capture.capture_sources(objects, function, files),
+        "sources": capture.capture_sources(objects, capture.code_of(function, frame), files),
         "git": git.result(objects.put) if git.ready else None,
         "rng": capture.capture_rng(objects),
     }

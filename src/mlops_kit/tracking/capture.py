@@ -7,9 +7,10 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Hashable
+from types import CodeType, FrameType
 from typing import Any
 
-from mlops_kit.fingerprints.code import CodeFingerprint
+from mlops_kit.fingerprints.code import CodeFingerprint, is_user_module
 from mlops_kit.records import codec
 from mlops_kit.store.objects import Objects
 from mlops_kit.tracking.rng import rng_members, rng_state
@@ -33,15 +34,15 @@ def capture_function(objects: Objects, function: Callable[..., Any], code: CodeF
     }
 
 
-def capture_sources(objects: Objects, function: Callable[..., Any] | None, files: dict[str, str]) -> str | None:
-    """Keep the source of the user's modules that a function reaches, and of the notebook cell that defines it.
+def capture_sources(objects: Objects, code: CodeType | None, files: dict[str, str]) -> str | None:
+    """Keep the source of the user's modules that a run reaches, and of the notebook cell it stands in.
 
     Parameters
     ----------
     objects : Objects
         Where to keep them.
-    function : callable or None
-        The function.
+    code : code or None
+        What runs: the function's, or that of the block.
     files : dict
         The source files of the user's modules in its closure, by module.
 
@@ -50,11 +51,25 @@ def capture_sources(objects: Objects, function: Callable[..., Any] | None, files
     str or None
         The digest of the sources; None if there are none to be had.
     """
-    cell = None if function is None else _cell(function)
+    cell = None if code is None else _cell(code)
     if not files and cell is None:
         return None
     stamp: Hashable = (cell, tuple((name, path, _seen(path)) for name, path in files.items()))
-    return objects.put_once(f"sources {id(function)}", stamp, lambda: _sealed("sources", _sources(files, cell)))
+    return objects.put_once(f"sources {id(code)}", stamp, lambda: _sealed("sources", _sources(files, cell)))
+
+
+def code_of(function: Callable[..., Any] | None, frame: FrameType | None) -> CodeType | None:
+    """Give the code of a function beneath its decorators, or of the block that a frame runs."""
+    if function is None:
+        return None if frame is None else frame.f_code
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def user_module(frame: FrameType | None) -> tuple[str, ...]:
+    """Name the module a frame runs in, if it is the user's."""
+    name = None if frame is None else frame.f_globals.get("__name__")
+    return (name,) if isinstance(name, str) and is_user_module(name) else ()
 
 
 def source_files(modules: tuple[str, ...]) -> dict[str, str]:
@@ -79,10 +94,9 @@ def _sources(files: dict[str, str], cell: tuple[str, str] | None) -> dict[str, A
     return {"modules": modules, "cells": {} if cell is None else {cell[0]: cell[1]}}
 
 
-def _cell(function: Callable[..., Any]) -> tuple[str, str] | None:
-    """Give the text that defined a function and is in no file: a notebook cell, an interactive session."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None or os.path.exists(code.co_filename):
+def _cell(code: CodeType) -> tuple[str, str] | None:
+    """Give the text of code that is in no file: a notebook cell, an interactive session."""
+    if os.path.exists(code.co_filename):
         return None
     lines = linecache.getlines(code.co_filename)
     return (code.co_filename, "".join(lines)[:_MAX_SOURCE]) if lines else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,7 +70,9 @@ def start_run(
     if resume is not None:
         return _resumed(Run(opened, opened.runs.find(resume)), opened)
     checked_names("run" if name is None else name, experiment)
-    return begin(opened, Plan(name or "run", experiment, tags, SNAPSHOT_BYTES, strict=False))
+    plan = Plan("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
+    here = inspect.currentframe()
+    return begin(opened, plan, frame=None if here is None else here.f_back)
 
 
 def current_run() -> Run | None:

@@ -101,6 +101,7 @@ def list_runs(
     if limit is not None and (type(limit) is not int or limit < 0):
         raise InvalidInput(f"limit={limit!r} is not a number of runs.")
     opened = open_store(store)
+    opened.describe()  # a store of a newer format says so, instead of seeming empty
     runs: list[Run] = []
     rows: list[RunRow] = []
     for run_id in opened.runs.ids():
@@ -143,6 +144,7 @@ def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:
     True
     """
     opened = open_store(store)
+    opened.describe()  # a store of a newer format says so, instead of seeming empty
     return Run(opened, opened.runs.find(id_or_prefix))
 
 

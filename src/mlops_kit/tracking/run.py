@@ -48,6 +48,7 @@ class Run(RecordedRun):
     def __init__(self, store: Store, run_id: str, recorder: Recorder | None = None) -> None:
         super().__init__(store, run_id, recorder)
         self._remote: MetricLog | None = None
+        self._keys: set[str] = set()
         self._tokens: list[Token[ActiveRun | None]] = []
 
     def log_param(self, key: str, value: Any) -> None:
@@ -284,14 +285,17 @@ class Run(RecordedRun):
         self._remote.add(points)
 
     def _point(self, key: str, value: object, step: int | None, at: float) -> Point:
-        number = int(value) if isinstance(value, bool) else as_number(value)
+        number = as_number(value) if type(value) is not bool else int(value)
         if number is None:
-            raise InvalidInput(
-                f"The metric {key!r} is not a number: {type(value).__name__} {str(recordable(value))[:80]!r}."
-            )
-        if step is not None and (isinstance(step, bool) or as_number(step) is None or not math.isfinite(step)):
-            raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {step!r}.")
-        return _key("metric", key), number, None if step is None else int(step), at
+            shown = str(recordable(value))[:80]
+            raise InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}.")
+        if step is not None and type(step) is not int:
+            step = _whole(key, step)
+        return key if type(key) is str and key in self._keys else self._new_key(key), number, step, at
+
+    def _new_key(self, key: str) -> str:
+        self._keys.add(_key("metric", key))
+        return key
 
     def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
         recorder.outputs = [kept for kept in recorder.outputs if kept.name != ref.name] + [ref]
@@ -317,6 +321,13 @@ def _attached(run: Run) -> Iterator[Run]:
 
 def _write(runs: Runs, run_id: str, data: bytes) -> None:
     write_segment(runs, run_id, data)
+
+
+def _whole(key: str, step: object) -> int:
+    number = None if isinstance(step, bool) else as_number(step)
+    if number is None or not math.isfinite(number) or number != int(number):
+        raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {step!r}.")
+    return int(number)
 
 
 def _key(what: str, key: object) -> str:

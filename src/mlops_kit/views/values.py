@@ -17,7 +17,7 @@ _DEPTH = 4
 _BITS = 400
 _WHOLE = 1e15
 _ROUNDED = 1e5
-_SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_SPANS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 _MINUTE = 60
 _KILO = 1000
 _TENTHS = 9.95
@@ -174,7 +174,7 @@ def duration(seconds: float | None) -> str:
     Examples
     --------
     >>> duration(0.0123), duration(1.2449), duration(75), duration(7325), duration(200_000), duration(None)
-    ('12 ms', '1.24 s', '1 min 15 s', '2 h 2 min', '2 d 7 h', 'unknown time')
+    ('12 ms', '1.24 s', '1 min 15 s', '2 h 2 min', '2 d 8 h', 'unknown time')
     """
     if not isinstance(seconds, int | float) or not 0 <= seconds < _WHOLE:
         return "unknown time"
@@ -183,13 +183,9 @@ def duration(seconds: float | None) -> str:
         return f"{milliseconds:.0f} ms" if milliseconds >= 1 else "under 1 ms"
     if seconds < _MINUTE:
         return f"{seconds:.3g} s"
-    whole = round(seconds)
-    parts: list[str] = []
-    for unit, length in _SPANS:
-        amount, whole = divmod(whole, length)
-        if amount or parts:
-            parts.append(f"{amount} {unit}")
-    return " ".join(parts[:2])
+    unit, length, smaller, part = next(span for span in _SPANS if seconds >= span[1])
+    amount, rest = divmod(round(seconds / part), length // part)
+    return f"{amount} {unit} {rest} {smaller}" if rest else f"{amount} {unit}"
 
 
 def size(count: object) -> str:
