@@ -106,21 +106,29 @@ def observe(estimator, rows):
     return seen | {name: getattr(estimator, name) for name in LEARNED if hasattr(estimator, name)}
 
 
-def same(one, other):
-    """Say whether two answers are equal, bit for bit; missing values are equal to each other."""
+def same(one, other, tolerance=0.0):
+    """Say whether two answers are equal, bit for bit unless told otherwise; missing values equal each other."""
     if isinstance(one, list | tuple) and any(np.ndim(part) for part in one):
-        return len(one) == len(other) and all(itertools.starmap(same, zip(one, other, strict=True)))
+        return len(one) == len(other) and all(same(*parts, tolerance) for parts in zip(one, other, strict=True))
     if sparse.issparse(one):
-        return same(one.toarray(), other.toarray())
+        return same(one.toarray(), other.toarray(), tolerance)
     one, other = np.asarray(one), np.asarray(other)
-    return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+    if one.dtype != other.dtype or one.dtype.kind not in "fc":
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    return np.allclose(one, other, tolerance, tolerance, equal_nan=True)
 
 
-def differing(before, after):
+def differing(before, after, tolerance=0.0):
     """Name the questions to which two estimators give different answers."""
     if before.keys() != after.keys():
         return sorted(before.keys() ^ after.keys())
-    return [act for act in before if not same(before[act], after[act])]
+    return [act for act in before if not same(before[act], after[act], tolerance)]
+
+
+def keeps_a_view(estimator):
+    """Say whether it holds a part of a larger array: pickle straightens those, and sums then round otherwise."""
+    arrays = (value for value in vars(estimator).values() if isinstance(value, np.ndarray))
+    return any(not (array.flags.c_contiguous or array.flags.f_contiguous) for array in arrays)
 
 
 def in_a_new_process(script, *arguments):
@@ -137,32 +145,36 @@ def in_a_new_process(script, *arguments):
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    """Every estimator fitted and registered: the store, and for each its data and its answers before."""
+    """Every estimator fitted and registered: the store, and for each its data, answers, and how near they can be."""
     url = tmp_path_factory.mktemp("zoo") / "store"
-    models, answers = mk.ModelStore(url), {}
+    models, known = mk.ModelStore(url), {}
     for name, cls in all_estimators():
         kind, estimator = fit(cls)
         models.register(name, estimator)
-        answers[name] = kind, observe(estimator, DATA[kind][0])
-    return url, answers
+        known[name] = kind, observe(estimator, DATA[kind][0]), 1e-13 if keeps_a_view(estimator) else 0.0
+    exact = sum(not tolerance for *_, tolerance in known.values())
+    answers = sum(len(seen) for _, seen, _ in known.values())
+    print(f"{len(known)} of {len(all_estimators())} estimators, {answers} answers; {exact} to be equal bit for bit")
+    assert exact > len(known) - 8
+    return url, known
 
 
 def test_every_estimator_that_can_be_fitted_comes_back_with_equal_answers(zoo):
-    url, answers = zoo
+    url, known = zoo
     models = mk.ModelStore(url)
-    print(f"{len(answers)} estimators, {sum(len(seen) for _, seen in answers.values())} answers")
-    assert len(answers) == len(all_estimators()) >= 190
-    after = {
-        name: differing(seen, observe(models.load(f"{name}:1"), DATA[kind][0]))
-        for name, (kind, seen) in answers.items()
-    }
-    assert {name: acts for name, acts in after.items() if acts} == {}
+    assert models.names() == sorted(name for name, _ in all_estimators())
+    wrong = {}
+    for name, (kind, seen, tolerance) in known.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of classes that are on their way out
+            loaded = models.load(f"{name}:1")
+        wrong[name] = differing(seen, observe(loaded, DATA[kind][0]), tolerance)
+    assert {name: acts for name, acts in wrong.items() if acts} == {}
 
 
 def test_every_estimator_gives_equal_answers_in_a_process_that_has_not_seen_it(zoo, tmp_path):
-    url, answers = zoo
-    kinds = {name: kind for name, (kind, _) in answers.items()}
-    (tmp_path / "kinds").write_bytes(pickle.dumps(kinds))
+    url, known = zoo
+    (tmp_path / "kinds").write_bytes(pickle.dumps({name: kind for name, (kind, _, _) in known.items()}))
     script = """
         import pickle, runpy, sys
         import mlops_kit as mk
@@ -177,7 +189,7 @@ def test_every_estimator_gives_equal_answers_in_a_process_that_has_not_seen_it(z
     """
     in_a_new_process(script, url, tmp_path, __file__)
     after = pickle.loads((tmp_path / "seen").read_bytes())
-    wrong = {name: differing(seen, after[name]) for name, (_, seen) in answers.items()}
+    wrong = {name: differing(seen, after[name], tolerance) for name, (_, seen, tolerance) in known.items()}
     assert {name: acts for name, acts in wrong.items() if acts} == {}
 
 
@@ -256,19 +268,19 @@ def test_a_class_of_a_script_is_loaded_by_another_script(tmp_path):
                 return self
 
             def predict(self, X):
-                return np.full(len(X), self.winner_) + self.bias + helper(np.asarray(X))
+                return np.full(len(X), self.winner_) * 1.0 + self.bias + helper(np.asarray(X))
 
         model = Majority(bias=2).fit([[0], [1], [2]], [0, 5, 5])
-        print(mk.ModelStore(sys.argv[1]).register("majority", model).type, list(model.predict([[1], [2]])))
+        print(mk.ModelStore(sys.argv[1]).register("majority", model).type, model.predict([[1], [2]]))
     """
-    assert in_a_new_process(script, tmp_path / "store") == "__main__.Majority [15, 16]\n"
+    assert in_a_new_process(script, tmp_path / "store") == "__main__.Majority [15. 16.]\n"
     loading = """
         import sys
         import mlops_kit as mk
         model = mk.ModelStore(sys.argv[1]).load("majority@latest")
-        print(type(model).__name__, model.get_params(), [int(p) for p in model.predict([[1], [2]])])
+        print(type(model).__name__, model.get_params(), model.predict([[1], [2]]))
     """
-    assert in_a_new_process(loading, tmp_path / "store") == "Majority {'bias': 2} [15, 16]\n"
+    assert in_a_new_process(loading, tmp_path / "store") == "Majority {'bias': 2} [15. 16.]\n"
 
 
 class Booster:

@@ -202,7 +202,7 @@ def test_hostile_text_in_a_notebook_stays_text_of_bounded_size(hostile, read_htm
     assert "<script" not in source
 
 
-@pytest.mark.parametrize("view", ["run", "lineage", "dataset", "runs", "diff"])
+@pytest.mark.parametrize("view", ["run", "lineage", "dataset", "runs"])
 def test_what_is_left_out_is_counted(hostile, read_html, view):
     text, source = hostile[view]
     assert "more" in text.split("… and ")[-1]

@@ -64,7 +64,7 @@ def test_models_and_experiments_are_shown_where_there_are_any():
 
 def test_a_narrow_terminal_keeps_what_tells_the_runs_apart():
     rows = [ROW, replace(ROW, metrics={"auc": 0.95})]
-    assert head(runs_text(rows, terminal=40)) == ["id", "name", "status", "auc"]
+    assert head(runs_text(rows, terminal=36)) == ["id", "name", "status", "auc"]
 
 
 @given(st.integers(12, 150), st.lists(st.text("a模 ", min_size=1, max_size=30), min_size=1, max_size=8, unique=True))

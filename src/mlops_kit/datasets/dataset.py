@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import weakref
 from collections.abc import Iterable
@@ -340,9 +341,13 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
     active = active_run.get()
     run = active.id if active is not None and active.store_url == store.url else None
 
+    @functools.cache
+    def manifest() -> str:
+        return write_manifest(prepared, store)[0]
+
     def body(_version: int) -> dict[str, Any]:
         members = {
-            "manifest": write_manifest(prepared, store)[0],
+            "manifest": manifest(),
             "fingerprint": prepared.fingerprint,
             "identity": prepared.identity,
             "rows": prepared.table.num_rows,

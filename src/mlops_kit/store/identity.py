@@ -29,7 +29,7 @@ def author() -> dict[str, str]:
     configured = os.environ.get("MLOPS_KIT_USER")
     if configured:
         return {"actor": configured, "source": "config"}
-    email = _git_email(_here())
+    email = _git_email(here())
     if email:
         return {"actor": email, "source": "git"}
     for variable in _CI_ACTORS:
@@ -80,8 +80,9 @@ def _git_email(folder: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def _here() -> str:
+def here() -> str:
+    """Give the current folder, or the root where it was deleted."""
     try:
         return os.getcwd()
     except OSError:
-        return os.sep  # the current folder was deleted
+        return os.sep

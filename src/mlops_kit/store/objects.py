@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Hashable
 
 from mlops_kit.errors import IntegrityError, ObjectNotFound
@@ -45,7 +44,6 @@ class Objects:
         self._refresh_after = refresh_after
         self._seen: dict[str, float] = {}
         self._slots: dict[str, tuple[Hashable, str]] = {}
-        self._lock = threading.Lock()
 
     def put(self, data: Bytes) -> str:
         """Keep bytes durably, or find that they are kept already.
@@ -73,9 +71,8 @@ class Objects:
             self._backend.touch(key)
         else:
             fresh = found.modified
-        with self._lock:
-            self._seen[digest] = fresh
-            written.add(digest)
+        self._seen[digest] = fresh
+        written.add(digest)
         return digest
 
     def put_once(self, slot: str, key: Hashable, make: Callable[[], bytes]) -> str:

@@ -40,7 +40,7 @@ class Plan:
     experiment : str or None
         The experiment; None for that of the parent, or of the environment, or ``"default"``.
     tags : dict
-        The tags it begins with.
+        The tags it begins with, as text.
     limit : int or None
         Tables up to so many bytes are kept.
     strict : bool
@@ -49,7 +49,7 @@ class Plan:
 
     name: str
     experiment: str | None
-    tags: Mapping[str, object] | None
+    tags: Mapping[str, str]
     limit: int | None
     strict: bool
 
@@ -105,7 +105,7 @@ def begin(
             boot=identity.boot(),
             parent=None if inside is None else inside.id,
             params=call.params,
-            tags={str(key): str(masked(str(key), str(value))) for key, value in (plan.tags or {}).items()},
+            tags=dict(plan.tags),
             **captured,
         )
     )
@@ -133,7 +133,7 @@ def _surroundings(
     code = None if function is None else code_fingerprint(function)
     modules = code.modules if code is not None else capture.user_module(frame)
     files = capture.source_files(modules)
-    git = GitState(os.path.dirname(next(iter(files.values()), "")) or os.getcwd(), tuple(files.values()))
+    git = GitState(os.path.dirname(next(iter(files.values()), "")) or identity.here(), tuple(files.values()))
     recorder.git = None if git.ready else git
     for name, model in call.models.items():
         call.params[name]["fingerprint"] = fingerprint_or_none(model)
@@ -164,9 +164,13 @@ def _experiment(plan: Plan, parent: Any) -> str:
     return str(inherited or os.environ.get(_EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT)
 
 
-def checked_names(name: object, experiment: object) -> None:
-    """Refuse a run name or an experiment that is not text, before anything runs."""
+def planned(
+    name: object, experiment: str | None, tags: Mapping[str, object] | None, limit: int | None, *, strict: bool
+) -> Plan:
+    """Refuse names and tags that cannot be recorded before anything runs."""
     if not isinstance(name, str) or not name.strip() or any(ord(char) < ord(" ") for char in name):
         raise InvalidInput(f"{name!r} cannot name a run: a name is text without control characters.")
     if experiment is not None:
-        check_name(experiment, what="experiment")
+        experiment = check_name(experiment, what="experiment")
+    texts = {str(key): str(masked(str(key), str(value))) for key, value in dict(tags or {}).items()}
+    return Plan(name, experiment, texts, limit, strict)

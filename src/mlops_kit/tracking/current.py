@@ -13,7 +13,7 @@ from mlops_kit.errors import NoActiveRun, RunClosed
 from mlops_kit.store import identity
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import StoreLike, open_store
-from mlops_kit.tracking.begin import Plan, began, begin, checked_names
+from mlops_kit.tracking.begin import began, begin, planned
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES
 from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.tracking.run import Run
@@ -69,8 +69,7 @@ def start_run(
     opened = open_store(store)
     if resume is not None:
         return _resumed(Run(opened, opened.runs.find(resume)), opened)
-    checked_names("run" if name is None else name, experiment)
-    plan = Plan("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
+    plan = planned("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
     here = inspect.currentframe()
     return begin(opened, plan, frame=None if here is None else here.f_back)
 

@@ -14,7 +14,7 @@ from mlops_kit.records.names import check_name
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking import summary
-from mlops_kit.tracking.begin import Plan, begin, checked_names
+from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, bind
 from mlops_kit.tracking.inputs import snapshot_limit
 from mlops_kit.tracking.results import record_result
@@ -136,10 +136,9 @@ def track(
         )
     _refuse(fn)
     run_name = name if name is not None else getattr(fn, "__name__", type(fn).__name__)
-    checked_names(run_name, experiment)
     if register is not None:
         register = check_name(register, what="model")
-    plan = Plan(run_name, experiment, tags, snapshot_limit(snapshot), strict)
+    plan = planned(run_name, experiment, tags, snapshot_limit(snapshot), strict=strict)
     return _wrapped(fn, Options(plan, register, store))
 
 

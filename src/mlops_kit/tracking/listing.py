@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
@@ -104,13 +105,12 @@ def list_runs(
     opened.describe()  # a store of a newer format says so, instead of seeming empty
     runs: list[Run] = []
     rows: list[RunRow] = []
-    for run_id in opened.runs.ids():
+    for row in _newest_first(opened):
         if limit is not None and len(runs) >= limit:
             break
-        row = _row(opened, run_id)
-        if row is None or experiment not in {None, row.experiment} or status not in {None, row.status}:
+        if experiment not in {None, row.experiment} or status not in {None, row.status}:
             continue
-        runs.append(Run(opened, run_id))
+        runs.append(Run(opened, row.id))
         rows.append(row)
     return RunTable(runs, rows)
 
@@ -165,6 +165,13 @@ def last_run() -> Run | None:
     True
     """
     return newest_run()
+
+
+def _newest_first(store: Store) -> Iterator[RunRow]:
+    """Order runs by their records where their ids, which begin with the second, do not."""
+    for _second, ids in groupby(store.runs.ids(), key=lambda run_id: run_id[:8]):
+        rows = [row for row in (_row(store, run_id) for run_id in ids) if row is not None]
+        yield from sorted(rows, key=lambda row: row.started, reverse=True)
 
 
 def _row(store: Store, run_id: str) -> RunRow | None:

@@ -150,7 +150,11 @@ class RecordedRun:
 
     @property
     def code(self) -> dict[str, Any]:
-        """The code: ``function``, ``fingerprint``, ``parts``, ``sources``, ``git``, as far as they were recorded."""
+        """The code, as far as it was recorded.
+
+        ``function``, ``fingerprint``, ``functions`` (the SHA-256 of each that is reached), ``modules``,
+        ``distributions``, ``opaque`` (what could not be looked into), ``sources`` and ``git``.
+        """
         start = self._start
         function = start.function or {}
         sources = self._object(start.sources, "sources")
@@ -185,7 +189,7 @@ class RecordedRun:
     @property
     def problems(self) -> tuple[str, ...]:
         """What could not be recorded, and why."""
-        return tuple(self._live.problems) if self._live else self._ending.problems
+        return tuple(self._recorder.problems) if self._recorder is not None else self._ending.problems
 
     @property
     def parent(self) -> Self | None:

@@ -47,8 +47,9 @@ def _kept(run: Run, name: str, value: Any) -> OutputRef:
     try:
         return record_output(run.store, name, value)
     except NotSerializable as error:
-        if recorder is not None:
-            recorder.problem(f"The output {name!r} was not kept: {error}")
+        if recorder is None or recorder.strict:
+            raise
+        recorder.problem(f"The output {name!r} was not kept: {error}")
         return OutputRef(name, "none", "none", type=type_name(value))
 
 

@@ -9,6 +9,7 @@ from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.run import InputRef
 from mlops_kit.registry.store import ModelStore
 from mlops_kit.registry.version import ModelVersion
+from mlops_kit.store.store import open_store
 from mlops_kit.tracking.run import Run
 from mlops_kit.views.summary import Summary, summary_text
 
@@ -52,8 +53,16 @@ def summary_of(run: Run, register: str | None) -> Summary:
         model=models[0] if models else None,
         problems=run.problems,
         error=None if run.error is None else f"{run.error['type'].removeprefix('builtins.')}: {run.error['message']}",
-        next=f"mlops-kit promote {models[0]}" if models else f"mlops-kit show {run.id}",
+        next=(f"mlops-kit promote {models[0]}" if models else f"mlops-kit show {run.id}") + _elsewhere(run),
     )
+
+
+def _elsewhere(run: Run) -> str:
+    """Name the store for the command line where it would not find it by itself."""
+    try:
+        return "" if open_store() == run.store else f" --store {run.store.url}"
+    except MlopsKitError:
+        return f" --store {run.store.url}"
 
 
 def _champion(run: Run, register: str | None) -> ModelVersion | None:

@@ -9,7 +9,9 @@ from mlops_kit.views import html
 from mlops_kit.views.run import by_text
 from mlops_kit.views.sheet import Row, Sheet
 from mlops_kit.views.text import sheet_text
-from mlops_kit.views.values import clean, plural, size, when
+from mlops_kit.views.values import clip, plural, size, when
+
+_NAME = 100
 
 
 def dataset_text(record: DatasetRecord) -> str:
@@ -70,7 +72,7 @@ def _sheet(record: DatasetRecord) -> Sheet:
     manifest = record.manifest
     stored = f"{size(sum(part.size for part in manifest.parts))} in {plural(len(manifest.parts), 'part')}"
     rows = (
-        Row("columns", tuple(f"{clean(column.name)} {column.type}" for column in manifest.columns)),
+        Row("columns", tuple(f"{clip(column.name, _NAME)} {clip(column.type, _NAME)}" for column in manifest.columns)),
         Row("source", (record.source,) if record.source else ()),
         Row("kept", (f"{when(record.created)}{by_text(record.by)}",)),
         Row("run", (record.run_id,) if record.run_id else ()),

@@ -12,7 +12,10 @@ from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
 from mlops_kit.views import html
 from mlops_kit.views.sheet import Item, Row, Sheet
 from mlops_kit.views.text import sheet_text
-from mlops_kit.views.values import clean, duration, number, plural, short, shown, size, when
+from mlops_kit.views.values import clip, duration, number, plural, short, shown, size, when
+
+_NAME = 100
+_LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ def input_text(ref: InputRef, *, fingerprint: bool = True) -> str:
         known.append(f"fingerprint only: {short(ref.fingerprint)}")
     elif fingerprint:
         known.append(short(ref.fingerprint))
-    return clean(", ".join(known))
+    return clip(", ".join(known), _LONGEST)
 
 
 def commit_text(git: Mapping[str, Any]) -> str:
@@ -173,9 +176,9 @@ def commit_text(git: Mapping[str, Any]) -> str:
     """
     if not git.get("commit"):
         return ""
-    branch = f" on {git['branch']}" if git.get("branch") else ""
+    branch = f" on {clip(git['branch'], _NAME)}" if git.get("branch") else ""
     changed = ", with uncommitted changes" if git.get("dirty") else ""
-    return clean(f"{str(git['commit'])[:10]}{branch}{changed}")
+    return f"{clip(git['commit'], 11)[:10]}{branch}{changed}"
 
 
 def by_text(by: Mapping[str, str]) -> str:
@@ -196,7 +199,7 @@ def by_text(by: Mapping[str, str]) -> str:
     >>> by_text({"actor": "ann", "source": "git"})
     ' by ann'
     """
-    return f" by {clean(by['actor'])}" if by.get("actor") else ""
+    return f" by {clip(by['actor'], _NAME)}" if by.get("actor") else ""
 
 
 def values(params: Mapping[str, Any]) -> tuple[Item, ...]:
@@ -217,7 +220,7 @@ def values(params: Mapping[str, Any]) -> tuple[Item, ...]:
     >>> values({"depth": 3, "kernel": "rbf"})
     (('depth', '3'), ('kernel', "'rbf'"))
     """
-    return tuple((clean(name), shown(value, limit=400)) for name, value in params.items())
+    return tuple((clip(name, _NAME), shown(value, limit=_LONGEST)) for name, value in params.items())
 
 
 def numbers(metrics: Mapping[str, float]) -> tuple[Item, ...]:
@@ -238,7 +241,7 @@ def numbers(metrics: Mapping[str, float]) -> tuple[Item, ...]:
     >>> numbers({"auc": 2 / 3})
     (('auc', '0.66667'),)
     """
-    return tuple((clean(name), number(value)) for name, value in metrics.items())
+    return tuple((clip(name, _NAME), number(value)) for name, value in metrics.items())
 
 
 def _sheet(facts: RunFacts) -> Sheet:

@@ -19,6 +19,7 @@ _CELL = 24
 _INDENT = 2
 _GAP = 2
 _WIDE = 120
+_CONSIDERED = 60
 _NONE = "–"
 _FIRST = frozenset({"id", "name", "status"})
 _TELLING_FIRST = 3
@@ -91,7 +92,7 @@ def runs_text(rows: Sequence[RunRow], *, total: int | None = None, terminal: int
     identifying, telling = _identifying(rows), _telling(rows)
     kept = _fitting(identifying, telling[:_VALUES], (_terminal() if terminal is None else terminal) - _INDENT)
     cells = zip(*((column.head, *column.cells) for column in kept), strict=True)
-    hidden = _hidden(len(identifying) + len(telling) - len(kept))
+    hidden = _hidden(_count(rows) + len(identifying) - len(kept))
     lines = [_title(len(rows), total), *aligned([*cells], right=_right(kept)), hidden]
     return "\n  ".join(line for line in lines if line)
 
@@ -122,7 +123,7 @@ def runs_html(rows: Sequence[RunRow], *, total: int | None = None) -> str:
         kept = [*identifying, *telling[: min(2 * _VALUES, room.items)]]
         cells = [*zip(*(column.cells for column in kept), strict=True)]
         table = html.table([column.head for column in kept], cells, room, right=_right(kept)) if rows else ""
-        hidden = _hidden(len(identifying) + len(telling) - len(kept))
+        hidden = _hidden(_count(rows) + len(identifying) - len(kept))
         return f'<div class="t">{_title(len(rows), total)}</div>{table}{html.note(hidden)}'
 
     return html.fragment(body)
@@ -159,9 +160,9 @@ def _identifying(rows: Sequence[RunRow]) -> list[_Column]:
 
 
 def _telling(rows: Sequence[RunRow]) -> list[_Column]:
-    """Make a column for each metric and parameter, those that differ between the runs first."""
-    metrics = dict.fromkeys(name for row in rows for name in row.metrics)
-    params = dict.fromkeys(name for row in rows for name in row.params)
+    """Make a column for each of the first metrics and parameters, those that differ between the runs first."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))[:_CONSIDERED]
+    params = list(dict.fromkeys(name for row in rows for name in row.params))[:_CONSIDERED]
     found = []
     for name in metrics:
         cells = tuple(_cell(number(row.metrics[name])) if name in row.metrics else _NONE for row in rows)
@@ -190,8 +191,12 @@ def _title(count: int, total: int | None) -> str:
     return plural(count, "run") if total in {None, count} else f"{count:,} of {plural(total or 0, 'run')}"
 
 
+def _count(rows: Sequence[RunRow]) -> int:
+    return len({name for row in rows for name in row.metrics}) + len({name for row in rows for name in row.params})
+
+
 def _hidden(count: int) -> str:
-    return f"… and {plural(count, 'more column')}" if count else ""
+    return f"… and {plural(count, 'more column')}" if count > 0 else ""
 
 
 def _right(found: Sequence[_Column]) -> frozenset[int]:
