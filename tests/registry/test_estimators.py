@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import pickle
@@ -83,7 +84,8 @@ def fit(cls):
         warnings.simplefilter("ignore")
         for estimator, (kind, (rows, target)) in itertools.product(builds(cls), DATA.items()):
             try:
-                estimator.fit(*((rows,) if target is None else (rows, target)))
+                own = copy.deepcopy(rows)  # some remember the very array, and are asked about it by identity
+                estimator.fit(*((own,) if target is None else (own, target)))
             except Exception as refusal:
                 refusals.append(f"{kind}: {refusal!r}"[:300])
                 continue

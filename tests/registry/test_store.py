@@ -10,13 +10,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-from datetime import UTC, date, datetime, timedelta, timezone
+import time
+from datetime import UTC, date, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import mlops_kit as mk
 from mlops_kit.errors import (
@@ -116,14 +119,14 @@ def test_a_model_store_and_a_version_pickle(local):
     assert pickle.loads(pickle.dumps(version)) == copy.copy(version) == version
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.0, 2**60 + 1, 10**30, 0.1 + 0.2, True])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.0, 2**60 + 1, 10**400, 0.1 + 0.2, True])
 def test_a_metric_comes_back_as_the_number_it_was(models, value):
     models.register("fraud", 1, metrics={"m": value})
     found = mk.ModelStore(mk.Store(models.store.url)).get("fraud:1").metrics["m"]
     assert repr(found) == repr(float(value) if isinstance(value, bool) else value)
 
 
-@pytest.mark.parametrize("value", ["high", None, [1, 2], 1j, {}])
+@pytest.mark.parametrize("value", ["high", None, [1, 2], 1j, {}, Decimal("sNaN"), Fraction(10**400)])
 def test_a_metric_that_is_no_number_is_refused_and_nothing_registered(models, value):
     with pytest.raises(InvalidInput, match="'m' is not a number"):
         models.register("fraud", 1, metrics={"m": value})
@@ -161,7 +164,7 @@ def test_rolling_back_again_goes_further_back(models):
 
 def test_an_alias_never_promoted_cannot_be_rolled_back(models):
     models.register("fraud", 1)
-    with pytest.raises(NothingToRollBack, match="'champion' of 'fraud'.*never promoted"):
+    with pytest.raises(NothingToRollBack, match=r"'champion' of 'fraud'.*never promoted"):
         models.rollback("fraud")
 
 
@@ -204,7 +207,7 @@ def test_latest_cannot_be_moved(models, move):
 @pytest.mark.parametrize("alias", ["", "a b", "../x", "a@b", "a:1", "con", None, 3])
 def test_an_alias_has_the_rules_of_a_name(models, alias):
     models.register("fraud", 1)
-    with pytest.raises(InvalidName, match="cannot name a alias|cannot name an alias"):
+    with pytest.raises(InvalidName, match="cannot name an alias"):
         models.promote("fraud:1", alias)
 
 
@@ -331,13 +334,13 @@ def test_a_moment_that_is_none_is_refused(models, moment):
         models.load("fraud@latest", as_of=moment)
 
 
-@pytest.mark.parametrize("moment", ["9999-12-31", datetime.max, datetime.min, date.max, "0001-01-01", "2026-W01-1"])
+@pytest.mark.parametrize("moment", ["9999-12-31", "9999-12-31T23:59:59.999999", date.max, date.min, "0001-01-01"])
 def test_the_farthest_moments_are_moments(models, moment):
     models.register("fraud", 1)
     try:
         assert models.load("fraud@latest", as_of=moment) == 1
     except AliasNotFound:
-        assert str(moment) < "2026-02"
+        assert str(moment) < "2026"
 
 
 class Registry(RuleBasedStateMachine):
@@ -438,10 +441,7 @@ class TestInMemory(Registry.TestCase):
     settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 
-@pytest.mark.parametrize("folder", ["store"])
-def test_a_store_in_a_folder_agrees_with_the_oracle_too(tmp_path, folder):
-    from hypothesis.stateful import run_state_machine_as_test
-
+def test_a_store_in_a_folder_agrees_with_the_oracle_too(tmp_path):
     class InAFolder(Registry):
         def url(self):
             return tmp_path / os.urandom(4).hex()
@@ -471,7 +471,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(models):
     models.register("churn", 1)
     asks = (models.versions, models.aliases, models.history, models.rollback)
     for ask, given in [(ask, "fruad") for ask in asks] + [(models.load, "fruad@champion"), (models.get, "fruad:1")]:
-        with pytest.raises(ModelNotFound, match="no model 'fruad'.*There are: churn, fraud"):
+        with pytest.raises(ModelNotFound, match=r"no model 'fruad'.*There are: churn, fraud"):
             ask(given)
 
 
@@ -544,7 +544,7 @@ HOSTILE = {
     "reserved superscript": "com¹",
     "over-long": "a" * 121,
     "over-long in bytes": "é" * 61,
-    "enormous": "a" * 1_000_000,
+    "enormous": "a" * 100_000,
     "percent": "%2e%2e",
     "star": "*",
     "at": "a@b",
@@ -584,7 +584,6 @@ def test_composed_and_decomposed_spellings_are_one_name(models):
     assert models.register(decomposed, 1).name == composed
     assert models.register(composed, 2).spec == f"{composed}:2"
     assert models.promote(f"{decomposed}:1").name == composed
-    assert models.rollback(decomposed, "x").name if False else True
     assert models.load(f"{decomposed}@champion") == 1
     assert [version.spec for version in models.versions(decomposed)] == [f"{composed}:1", f"{composed}:2"]
     assert models.get(f"{decomposed}:2").name == composed
@@ -593,9 +592,9 @@ def test_composed_and_decomposed_spellings_are_one_name(models):
 
 def test_a_name_that_differs_only_in_case_is_refused_with_the_spelling_there_is(models):
     models.register("Fraud", 1)
-    with pytest.raises(InvalidName, match="'fraud' cannot name a new model.*'Fraud' exists and differs only in case"):
+    with pytest.raises(InvalidName, match=r"'fraud' cannot name a new model.*'Fraud' exists and differs only in case"):
         models.register("fraud", 2)
-    with pytest.raises(ModelNotFound, match="no model 'FRAUD'.*there is 'Fraud'"):
+    with pytest.raises(ModelNotFound, match=r"no model 'FRAUD'.*there is 'Fraud'"):
         models.load("FRAUD:1")
     assert [version.version for version in models.versions("Fraud")] == [1]
 
@@ -642,9 +641,9 @@ def closure_over_a_lock():
 
 
 UNPICKLABLE = {
-    "attribute": (lambda: Locked(), "model.parts['lock'] is of type _thread.lock"),
+    "attribute": (Locked, "model.parts['lock'] is of type _thread.lock"),
     "deep": (lambda: Locked(1), "model.parts['deep'][1].parts['lock'] is of type _thread.lock"),
-    "slot": (lambda: Slotted(), "model.lock is of type _thread.lock"),
+    "slot": (Slotted, "model.lock is of type _thread.lock"),
     "item": (lambda: [1, {"x": (threading.Lock(),)}], "model[1]['x'][0] is of type _thread.lock"),
     "closure": (closure_over_a_lock, "model.<closure lock> is of type _thread.lock"),
     "generator": (lambda: {"rows": (i for i in "ab")}, "model['rows'] is of type generator"),
@@ -689,7 +688,7 @@ def test_a_flipped_bit_anywhere_is_found_before_anything_is_unpickled(local, tmp
     whole = file.read_bytes()
     for position in range(len(whole)):
         file.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :])
-        with pytest.raises(IntegrityError, match="model fraud:1 .* is damaged: expected sha256:.*, found sha256:"):
+        with pytest.raises(IntegrityError, match=r"model fraud:1 .* is damaged: expected sha256:.*, found sha256:"):
             mk.ModelStore(mk.Store(local.store.url)).load("fraud:1")
     assert not canary.exists()
     assert [problem.kind for problem in local.store.fsck().problems] == ["damaged"]
@@ -725,7 +724,7 @@ def test_a_class_that_is_no_longer_importable_is_told_by_its_module(local, tmp_p
     (tmp_path / "gone_module.py").write_text("class Renamed: pass\n")
     (tmp_path / "gone_module.py").touch()
     os.utime(tmp_path / "gone_module.py", (1, 1))
-    with pytest.raises(NotSerializable, match="cannot be restored.*Model"):
+    with pytest.raises(NotSerializable, match=r"cannot be restored.*Model"):
         local.load("fraud:1")
     monkeypatch.delitem(sys.modules, "gone_module", raising=False)
     (tmp_path / "gone_module.py").unlink()
@@ -852,8 +851,6 @@ def test_two_processes_that_register_and_promote_at_once_leave_no_gap_and_lose_n
             models.promote(version.spec)
             print(version.version)
     """)
-    import time
-
     start = time.time() + 2
     processes = [
         subprocess.Popen(
@@ -879,8 +876,8 @@ def test_two_processes_that_register_and_promote_at_once_leave_no_gap_and_lose_n
 
 
 def test_everything_shows_itself(models):
-    models.register("<b>fraud</b>".strip("<>/b"), {"a": 1}, description="<script>alert(1)</script>")
-    version = models.get(f"{models.names()[0]}:1")
+    models.register("fraud", {"a": 1}, description="<script>alert(1)</script>")
+    version = models.get("fraud:1")
     assert models.store.url in repr(models)
     assert "<script>alert(1)</script>" in repr(version)
     assert "<script>" not in version._repr_html_()

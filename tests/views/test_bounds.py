@@ -145,8 +145,8 @@ def test_any_summary_is_shown(summary):
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 HOSTILE = "<script>alert('&')</script>\x1b[31m\ud800\n\u202e"
 LONG = HOSTILE * 500
-MANY = {f"{i} {LONG}": LONG for i in range(1000)}
-NUMBERS = {f"{i} {LONG}": 0.1 for i in range(1000)}
+MANY = {f"{i} {LONG}": LONG for i in range(300)}
+NUMBERS = {f"{i} {LONG}": 0.1 for i in range(300)}
 INPUTS = tuple(InputRef(LONG, "table", LONG, 10**400, LONG, 1) for _ in range(1000))
 MODEL = ModelRecord(LONG, 1, LONG, LONG, LONG, 1, LONG, NOW, {"actor": LONG}, LONG, NUMBERS, LONG, LONG)
 ROW = RunRow(LONG, LONG, LONG, LONG, NOW, 1.0, MANY, NUMBERS, (LONG,) * 50, LONG)

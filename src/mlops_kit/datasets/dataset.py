@@ -14,7 +14,8 @@ from mlops_kit.errors import DatasetNotFound, IntegrityError, InvalidInput, Unsu
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
 from mlops_kit.records.entry import Entry
-from mlops_kit.records.moments import AsOf
+from mlops_kit.records.moments import AsOf, as_of_moment
+from mlops_kit.records.names import check_name
 from mlops_kit.store.active import active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -104,7 +105,7 @@ class Dataset:
         spec : str
             ``"name:3"``, ``"name@latest"``, or a fingerprint ``"fp1:…"``.
         as_of : str, date or datetime, optional
-            What ``@latest`` meant at that moment; a bare date means the end of that day in UTC.
+            What the spec meant at that moment; a bare date means the end of that day in UTC.
         store : str, path or Store, optional
             Where it is kept; by default the store of the project.
 
@@ -121,7 +122,7 @@ class Dataset:
         opened = open_store(store)
         catalog = _catalog(opened)
         if str(spec).startswith("fp1:"):
-            return _by_fingerprint(opened, spec)
+            return _by_fingerprint(opened, spec, as_of)
         return _opened(opened, catalog.parse(spec).name, catalog.resolve(spec, as_of=as_of))
 
     @classmethod
@@ -141,6 +142,7 @@ class Dataset:
             Without reading any rows.
         """
         opened = open_store(store)
+        name = check_name(name, what="dataset")
         journal = _catalog(opened).journal(name)
         seqs = journal.read(lambda state: list(state["versions"]))
         return [_opened(opened, name, journal.entry(seq)) for seq in seqs]
@@ -424,15 +426,17 @@ def _opened(store: Store, name: str, entry: Entry) -> Dataset:
     return Dataset(store, DatasetRecord.of(name, entry, manifest))
 
 
-def _by_fingerprint(store: Store, wanted: str) -> Dataset:
+def _by_fingerprint(store: Store, wanted: str, as_of: AsOf | None) -> Dataset:
     catalog = _catalog(store)
     for name in catalog.names():
         journal = catalog.journal(name)
-        for entry in journal.backwards(journal.last):
+        last = journal.last if as_of is None else journal.last_at(as_of_moment(as_of))
+        for entry in journal.backwards(last):
             if entry.body.get("fingerprint") == wanted:
                 return _opened(store, name, entry)
+    has = "has" if as_of is None else f"had, as of {as_of},"
     raise DatasetNotFound(
-        f"No dataset in {store.url} has the fingerprint {wanted}. `Dataset.names()` lists the datasets."
+        f"No dataset in {store.url} {has} the fingerprint {wanted}. `Dataset.names()` lists the datasets."
     )
 
 

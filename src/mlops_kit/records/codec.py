@@ -128,7 +128,7 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
     return members
 
 
-def plain(value: Any, *, depth: int = 0) -> Any:
+def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     """Turn a Python value into a JSON value from which `unplain` makes an equal one of the same type.
 
     Parameters
@@ -137,9 +137,9 @@ def plain(value: Any, *, depth: int = 0) -> Any:
         None, booleans, numbers, strings, bytes, datetimes, and lists, tuples, sets, frozensets and dicts of
         these keep their value and type; anything else becomes its type and at most 1000 characters of its
         ``repr``.
-    depth : int
-        How deep inside a larger value this one stands; below 100 levels, and for cycles, the ``repr`` form
-        ends the descent.
+    above : tuple of int
+        The identities of the containers this value stands in; a container inside itself, or deeper than 100
+        levels, gets the ``repr`` form.
 
     Returns
     -------
@@ -151,9 +151,12 @@ def plain(value: Any, *, depth: int = 0) -> Any:
     >>> plain((1, float("nan")))
     {'$': 'tuple', 'v': [1, {'$': 'float', 'v': 'nan'}]}
     """
-    if depth >= _MAX_DEPTH:
-        return reprd(value)
-    return _PLAIN.get(type(value), _plain_other)(value, depth)
+    kind = type(value)
+    if kind in _CONTAINERS:
+        if id(value) in above or len(above) >= _MAX_DEPTH:
+            return reprd(value)
+        above = (*above, id(value))
+    return _PLAIN.get(kind, _plain_other)(value, above)
 
 
 def unplain(value: Any) -> Any:
@@ -276,49 +279,50 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _plain_float(value: float, _depth: int) -> Any:
+def _plain_float(value: float, _above: tuple[int, ...]) -> Any:
     return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
 
 
-def _plain_int(value: int, _depth: int) -> Any:
+def _plain_int(value: int, _above: tuple[int, ...]) -> Any:
     return value if -_SAFE_INT <= value <= _SAFE_INT else {"$": "int", "v": _decimal(value)}
 
 
-def _plain_str(value: str, _depth: int) -> Any:
+def _plain_str(value: str, _above: tuple[int, ...]) -> Any:
     return value if _encodable(value) else {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
 
 
-def _plain_dict(value: dict[Any, Any], depth: int) -> Any:
+def _plain_dict(value: dict[Any, Any], above: tuple[int, ...]) -> Any:
     if "$" not in value and all(type(key) is str and _encodable(key) for key in value):
-        return {key: plain(item, depth=depth + 1) for key, item in value.items()}
-    pairs = [[plain(key, depth=depth + 1), plain(item, depth=depth + 1)] for key, item in value.items()]
+        return {key: plain(item, above) for key, item in value.items()}
+    pairs = [[plain(key, above), plain(item, above)] for key, item in value.items()]
     return {"$": "dict", "v": pairs}
 
 
-def _plain_list(value: list[Any], depth: int) -> Any:
-    return [plain(item, depth=depth + 1) for item in value]
+def _plain_list(value: list[Any], above: tuple[int, ...]) -> Any:
+    return [plain(item, above) for item in value]
 
 
-def _plain_tuple(value: tuple[Any, ...], depth: int) -> Any:
-    return {"$": "tuple", "v": [plain(item, depth=depth + 1) for item in value]}
+def _plain_tuple(value: tuple[Any, ...], above: tuple[int, ...]) -> Any:
+    return {"$": "tuple", "v": [plain(item, above) for item in value]}
 
 
-def _plain_set(value: set[Any] | frozenset[Any], depth: int) -> Any:
-    items = sorted((plain(item, depth=depth + 1) for item in value), key=canonical)
+def _plain_set(value: set[Any] | frozenset[Any], above: tuple[int, ...]) -> Any:
+    items = sorted((plain(item, above) for item in value), key=canonical)
     return {"$": type(value).__name__, "v": items}
 
 
-def _plain_bytes(value: bytes | bytearray, _depth: int) -> Any:
+def _plain_bytes(value: bytes | bytearray, _above: tuple[int, ...]) -> Any:
     return {"$": type(value).__name__, "v": _base64(bytes(value))}
 
 
-def _plain_other(value: Any, _depth: int) -> Any:
+def _plain_other(value: Any, _above: tuple[int, ...]) -> Any:
     return reprd(value)
 
 
-_PLAIN: dict[type, Callable[[Any, int], Any]] = {
-    type(None): lambda value, _depth: value,
-    bool: lambda value, _depth: value,
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_PLAIN: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
+    type(None): lambda value, _above: value,
+    bool: lambda value, _above: value,
     int: _plain_int,
     float: _plain_float,
     str: _plain_str,
@@ -329,7 +333,7 @@ _PLAIN: dict[type, Callable[[Any, int], Any]] = {
     frozenset: _plain_set,
     bytes: _plain_bytes,
     bytearray: _plain_bytes,
-    datetime: lambda value, _depth: {"$": "datetime", "v": value.isoformat()},
+    datetime: lambda value, _above: {"$": "datetime", "v": value.isoformat()},
 }
 
 

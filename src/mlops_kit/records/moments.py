@@ -48,7 +48,10 @@ def as_of_moment(as_of: AsOf) -> datetime:
                 f"as_of={as_of!r} is not a date or time: write '2026-05-01' or '2026-05-01T12:30:00+02:00'."
             ) from error
     if isinstance(moment, datetime):
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        try:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError as error:
+            raise InvalidInput(f"as_of={as_of!r} is before the year 1 or after the year 9999 in UTC.") from error
     if isinstance(moment, date):
         return datetime.combine(moment, time.max, UTC)
     raise InvalidInput(f"as_of={as_of!r} is not a date or time: pass text in ISO 8601, a date or a datetime.")

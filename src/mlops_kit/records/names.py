@@ -151,9 +151,9 @@ def parse_spec(spec: object, *, what: str) -> Spec:
 
 
 def _refused(name: object, what: str, reason: str) -> InvalidName:
-    shown = repr(name)
+    shown, article = repr(name), "an" if what.startswith(("a", "e", "i", "o", "u")) else "a"
     return InvalidName(
-        f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} cannot name a {what}: {reason}. "
+        f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} cannot name {article} {what}: {reason}. "
         f"Names have letters, digits, '_', '-' and '.', begin with a letter, a digit or '_', do not end with a "
         f"dot, and have at most {_MAX_BYTES} bytes."
     )

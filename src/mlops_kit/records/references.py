@@ -26,12 +26,9 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """
     match record.get("record"):
         case "run-start":
-            for member in ("environment", "sources", "rng"):
-                yield from _named(member, record.get(member))
-            yield from _named("parts", (record.get("function") or {}).get("parts"))
-            yield from _named("diff", (record.get("git") or {}).get("diff"))
-            yield from _inputs(record)
+            yield from _start(record)
         case "run-end":
+            yield from _start(record.get("start") or {})
             yield from _inputs(record)
             for item in (*record.get("outputs", ()), *record.get("artifacts", ())):
                 yield from _named(f"{item.get('name')}", item.get("object"))
@@ -43,6 +40,14 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _named("profile", record.get("profile"))
             for part in record.get("parts", ()):
                 yield from _named("part", part.get("object"))
+
+
+def _start(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for member in ("environment", "sources", "rng"):
+        yield from _named(member, record.get(member))
+    yield from _named("parts", (record.get("function") or {}).get("parts"))
+    yield from _named("diff", (record.get("git") or {}).get("diff"))
+    yield from _inputs(record)
 
 
 def _inputs(record: dict[str, Any]) -> Iterator[tuple[str, str]]:

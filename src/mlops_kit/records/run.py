@@ -124,31 +124,46 @@ class RunStart:
 
     def encode(self) -> bytes:
         """Write the record."""
-        members = {item.name: getattr(self, item.name) for item in fields(self)}
+        return codec.seal("run-start", self.members())
+
+    def members(self) -> dict[str, Any]:
+        """Write it as plain JSON members."""
+        members = {name: getattr(self, name) for name in _START_MEMBERS}
         members["at"] = codec.timestamp(self.at)
         members["params"] = codec.plain(self.params)
         members["tags"] = codec.plain(self.tags)
         members["inputs"] = _references(self.inputs)
-        return codec.seal("run-start", _filled(members))
+        return _filled(members)
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> RunStart:
         """Read and verify the record."""
-        members = codec.unseal(data, where=where, kind="run-start")
+        return cls.of(codec.unseal(data, where=where, kind="run-start"))
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> RunStart:
+        """Read it from plain JSON members."""
         known = _known(cls, members)
         known["at"] = codec.moment(members["at"])
-        known["inputs"] = tuple(InputRef(**_known(InputRef, item)) for item in members.get("inputs", ()))
+        known["inputs"] = tuple(InputRef(**_known(InputRef, codec.unplain(item))) for item in members.get("inputs", ()))
         for name in ("params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))
         return cls(**known)
 
 
+_START_MEMBERS = tuple(item.name for item in fields(RunStart))
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What a run came to; see ``docs/format.md`` for each member."""
+    """What a run came to; see ``docs/format.md`` for each member.
+
+    `start` repeats how it began: the end is durable when it is acknowledged, and the start record is not.
+    """
 
     at: datetime
     status: str
+    start: RunStart | None = None
     error: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=dict)
@@ -167,6 +182,7 @@ class RunEnd:
         members = {
             "at": codec.timestamp(self.at),
             "status": self.status,
+            "start": None if self.start is None else self.start.members(),
             "error": self.error,
             "metrics": codec.plain(self.metrics),
             "history": history,
@@ -187,12 +203,14 @@ class RunEnd:
         members = codec.unseal(data, where=where, kind="run-end")
         known = _known(cls, members)
         known["at"] = codec.moment(members["at"])
-        known["inputs"] = tuple(InputRef(**_known(InputRef, item)) for item in members.get("inputs", ()))
+        known["start"] = RunStart.of(members["start"]) if "start" in members else None
+        known["inputs"] = tuple(InputRef(**_known(InputRef, codec.unplain(item))) for item in members.get("inputs", ()))
         known["outputs"] = tuple(
-            OutputRef(**{**_known(OutputRef, item), "value": codec.unplain(item.get("value"))})
-            for item in members.get("outputs", ())
+            OutputRef(**_known(OutputRef, codec.unplain(item))) for item in members.get("outputs", ())
         )
-        known["artifacts"] = tuple(ArtifactRef(**_known(ArtifactRef, item)) for item in members.get("artifacts", ()))
+        known["artifacts"] = tuple(
+            ArtifactRef(**_known(ArtifactRef, codec.unplain(item))) for item in members.get("artifacts", ())
+        )
         known["models"] = tuple(members.get("models", ()))
         known["problems"] = tuple(codec.unplain(members.get("problems", [])))
         for name in ("metrics", "params", "tags"):
@@ -216,7 +234,7 @@ def _filled(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
-    return [_filled(asdict(ref)) for ref in refs]
+    return [_filled(codec.plain(asdict(ref))) for ref in refs]
 
 
 def _point(value: float, step: int | None, at: float) -> list[Any]:
@@ -224,5 +242,5 @@ def _point(value: float, step: int | None, at: float) -> list[Any]:
 
 
 def _output(ref: OutputRef) -> dict[str, Any]:
-    members = _filled({item.name: getattr(ref, item.name) for item in fields(ref) if item.name != "value"})
-    return {**members, "value": codec.plain(ref.value)} if ref.format == "json" else members
+    members = {item.name: codec.plain(getattr(ref, item.name)) for item in fields(ref) if item.name != "value"}
+    return {**_filled(members), "value": codec.plain(ref.value)} if ref.format == "json" else _filled(members)

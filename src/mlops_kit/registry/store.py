@@ -13,6 +13,7 @@ from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import Saved, keep_environment, save
 from mlops_kit.registry.version import ModelVersion
+from mlops_kit.store import keys
 from mlops_kit.store.active import active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.journal import Decision, State
@@ -139,7 +140,7 @@ class ModelStore:
         body = {
             **saved.members(),
             "environment": keep_environment(self.store.objects),
-            "run": run,
+            "run": None if run is None else _run_id(run),
             "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
             "description": description,
         }
@@ -238,6 +239,7 @@ class ModelStore:
         ModelNotFound
             There is no such model; the message lists those there are.
         """
+        name = check_name(name, what="model")
         journal = self._catalog.journal(name)
         seqs, removed = journal.read(lambda state: (list(state["versions"]), set(state["removed"])))
         kept = (seq for version, seq in enumerate(seqs, 1) if version not in removed)
@@ -406,9 +408,16 @@ def _movable(alias: str) -> str:
     return alias
 
 
+def _run_id(run: object) -> str:
+    if not isinstance(run, str) or not keys.RUN_ID.fullmatch(run):
+        raise InvalidInput(f"run={run!r} is not the id of a run: pass the whole of `run.id`.")
+    return run
+
+
 def _number(key: object, value: Any) -> float:
+    if type(value) is int:
+        return value
     try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(f"The metric {key!r} is not a number: {value!r}.") from error
-    return int(number) if type(value) is int else number

@@ -56,6 +56,10 @@ class Runs:
         """
         key = keys.run_key(run_id, "start")
         data = self._backend.get(key)
+        if not data:  # the start is not synced: a power cut may have taken it, or its bytes
+            end = self.end(run_id)
+            if end is not None and end.start is not None:
+                return end.start
         if data is None:
             raise RunNotFound(f"There is no run {run_id} in {self._backend.url}. `list_runs()` shows those there are.")
         return RunStart.decode(data, where=key)

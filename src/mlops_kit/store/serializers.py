@@ -135,9 +135,13 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
             (f".<closure {name}>", cell.cell_contents) for name, cell in zip(names, value.__closure__, strict=True)
         )
     else:
-        members = getattr(value, "__dict__", None)
-        if isinstance(members, dict):
-            yield from ((f".{name}", child) for name, child in members.items())
+        slots = {name: getattr(value, name, None) for base in type(value).__mro__ for name in _slots(base)}
+        yield from ((f".{name}", child) for name, child in {**slots, **getattr(value, "__dict__", {})}.items())
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    names = kind.__dict__.get("__slots__", ())
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _pickles(value: Any) -> bool:

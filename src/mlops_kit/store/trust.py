@@ -68,7 +68,8 @@ def trusted_by_name(url: str) -> bool:
     (True, False)
     >>> del os.environ[VARIABLE]
     """
-    for prefix in os.environ.get(VARIABLE, "").split():
+    trusted = os.environ.get(VARIABLE, "").strip()
+    for prefix in (trusted, *trusted.split()):  # the whole of it too: a folder may have spaces in its name
         stem = prefix.rstrip("/")
         if stem and (url == stem or url.startswith(stem + "/")):
             return True

@@ -112,6 +112,7 @@ class Recorder:
         return RunEnd(
             at=datetime.now(UTC),
             status=status,
+            start=self.start,
             error=None if error is None else described(error),
             metrics=self.metrics.last,
             history=history,

@@ -118,12 +118,13 @@ def runs_html(rows: Sequence[RunRow], *, total: int | None = None) -> str:
     True
     """
     identifying, telling = (_identifying(rows), _telling(rows)) if rows else ([], [])
+    count = len(identifying) + _count(rows)
 
     def body(room: html.Room) -> str:
         kept = [*identifying, *telling[: min(2 * _VALUES, room.items)]]
         cells = [*zip(*(column.cells for column in kept), strict=True)]
         table = html.table([column.head for column in kept], cells, room, right=_right(kept)) if rows else ""
-        hidden = _hidden(_count(rows) + len(identifying) - len(kept))
+        hidden = _hidden(count - len(kept))
         return f'<div class="t">{_title(len(rows), total)}</div>{table}{html.note(hidden)}'
 
     return html.fragment(body)
@@ -192,7 +193,10 @@ def _title(count: int, total: int | None) -> str:
 
 
 def _count(rows: Sequence[RunRow]) -> int:
-    return len({name for row in rows for name in row.metrics}) + len({name for row in rows for name in row.params})
+    """Count the columns that `_telling` would make of all metrics and parameters."""
+    metrics = {name for row in rows for name in row.metrics}
+    params = {name for row in rows for name in row.params}
+    return len(metrics) + len(params) + (len({row.by for row in rows}) > 1)
 
 
 def _hidden(count: int) -> str:
