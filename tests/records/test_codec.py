@@ -49,29 +49,32 @@ def same(left, right):
     """Tell whether two values are equal, of equal types all through, with NaN equal to itself."""
     if type(left) is not type(right):
         return False
-    if isinstance(left, float):
-        return left.hex() == right.hex()
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, dict):
-        pairs = zip(left.items(), right.items(), strict=True)
-        ordered = len(left) == len(right) and all(same(a, c) and same(b, d) for (a, b), (c, d) in pairs)
-        return ordered or (len(left) == len(right) and _matched(left.items(), right.items()))
-    if isinstance(left, set | frozenset):
-        return len(left) == len(right) and _matched(left, right)
-    if isinstance(left, datetime):
-        return left == right and left.utcoffset() == right.utcoffset()
-    return left == right
+    match left:
+        case float():
+            answer = left.hex() == right.hex()
+        case list() | tuple():
+            answer = len(left) == len(right) and all(map(same, left, right))
+        case dict():
+            answer = _matched(left.items(), right.items())
+        case set() | frozenset():
+            answer = _matched(left, right)
+        case datetime():
+            answer = left == right and left.utcoffset() == right.utcoffset()
+        case _:
+            answer = left == right
+    return answer
 
 
 def _matched(left, right):
     rest = list(right)
+    if len(left) != len(rest):
+        return False
     for item in left:
         found = next((place for place, other in enumerate(rest) if same(item, other)), None)
         if found is None:
             return False
         rest.pop(found)
-    return not rest
+    return True
 
 
 class Expired(BaseException):

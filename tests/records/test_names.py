@@ -28,8 +28,26 @@ def test_ordinary_names_are_taken_as_they_are(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *["", " ", "a b", "../etc", "a/b", "a\\b", "..", ".", ".hidden", "-x", "a.", "a:3", "a@b", "a\n", "a\0", "a\tb"],
-        *["con", "NUL", "com1.txt", "LPT9", "aux.", "com¹", "a" * 121, "ż" * 61, "\ud800", "a\u202eb", "a\u200bb"],
+        *[
+            "",
+            " ",
+            "a b",
+            "../etc",
+            "a/b",
+            "a\\b",
+            "..",
+            ".",
+            ".hidden",
+            "-x",
+            "a.",
+            "a:3",
+            "a@b",
+            "a\n",
+            "a\0",
+            "a\tb",
+        ],
+        *["con", "NUL"],
+        *["com1.txt", "LPT9", "aux.", "com¹", "a" * 121, "ż" * 61, "\ud800", "a\u202eb", "a\u200bb"],
         *["a*", "a?", "a|b", "<a>", "~x", "%41", "😀", "\u0301a", "½"],
         *[None, 3, b"fraud", ["x"]],
     ],
@@ -103,7 +121,7 @@ def test_a_spec_is_written_as_it_is_read(text):
 
 @pytest.mark.parametrize("text", ["fraud:", "fraud:0", "fraud:-1", "fraud:x", "fraud:1.5", "fraud:³", "a:b:3", None, 3])
 def test_what_is_no_spec_is_refused_with_the_two_forms(text):
-    with pytest.raises(InvalidSpec, match="'.*:3'"):
+    with pytest.raises(InvalidSpec, match=r"'.*:3'"):
         parse_spec(text, what="model")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,21 @@ def mean_of(frame):
     return float(frame["x"].mean())
 
 
+class Mean:
+    """The smallest of models."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, rows):
+        return np.full(len(rows), self.value)
+
+
 @mk.track(register="mean", experiment="means")
 def train(data, shift=0.5):
     """Train nothing much."""
     mk.log_metric("auc", 0.75)
-    return {"mean": mean_of(data) + shift}
+    return Mean(mean_of(data) + shift)
 
 
 @pytest.fixture
@@ -53,7 +64,7 @@ def test_a_tracked_model_knows_its_data_code_environment_and_run(store, trained)
     assert mk.Dataset.load(f"{data.dataset}:{data.version}", store=store).to_pandas().equals(FRAME)
     assert lineage.code["function"].endswith("test_lineage.train")
     assert lineage.code["fingerprint"].startswith("fp1:")
-    assert {name.rpartition(".")[2] for name in lineage.code["parts"]} >= {"train", "mean_of"}
+    assert {name.rpartition(":")[2] for name in lineage.code["parts"]} >= {"train", "mean_of"}
     assert lineage.environment["packages"]["numpy"] == np.__version__
     assert not [line for line in lineage.unknown if "git" not in line]
 
@@ -102,7 +113,7 @@ def test_data_that_was_not_kept_is_known_by_its_fingerprint_only(store, monkeypa
 
     @mk.track(register="mean", snapshot=False)
     def unkept(data):
-        return {"mean": mean_of(data)}
+        return Mean(mean_of(data))
 
     unkept(FRAME)
     lineage = mk.ModelStore(store).lineage("mean:1")
@@ -147,6 +158,15 @@ def test_a_missing_environment_is_said_and_a_damaged_one_is_an_error(store):
     assert "The environment was recorded, and is no longer in the store." in lineage.unknown
 
 
+TRAINING = """
+import sys
+import mlops_kit as mk
+
+with mk.start_run("by hand", store=sys.argv[1]):
+    mk.ModelStore(sys.argv[1]).register("constant", 42)
+"""
+
+
 def git(*arguments, cwd):
     subprocess.run(
         ["git", "-c", "user.email=ann@example.org", "-c", "user.name=Ann", *arguments],
@@ -157,22 +177,35 @@ def git(*arguments, cwd):
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_the_state_of_git_is_part_of_the_lineage(store, tmp_path, monkeypatch, changed):
+def test_the_state_of_git_is_part_of_the_lineage(store, tmp_path, changed):
     project = tmp_path / "project"
     project.mkdir()
     git("init", "-b", "trunk", cwd=project)
-    (project / "notes.txt").write_text("one\n")
+    (project / "train.py").write_text(TRAINING)
     git("add", ".", cwd=project)
     git("commit", "-m", "first", cwd=project)
     if changed:
-        (project / "notes.txt").write_text("two\n")
-    monkeypatch.chdir(project)
-    models = mk.ModelStore(store)
-    with mk.start_run("by hand", store=store):
-        models.register("constant", 42)
-    code = models.lineage("constant:1").code
+        (project / "train.py").write_text(TRAINING + "# another word\n")
+    subprocess.run([sys.executable, project / "train.py", store.url], check=True, cwd=tmp_path)
+    code = mk.ModelStore(store).lineage("constant:1").code
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
     assert (code["commit"], code["branch"], code["dirty"]) == (commit, "trunk", changed)
+
+
+def test_uncommitted_changes_are_kept_in_each_store_that_a_process_writes_to(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    git("init", cwd=project)
+    (project / "train.py").write_text("")
+    git("add", ".", cwd=project)
+    git("commit", "-m", "first", cwd=project)
+    (project / "train.py").write_text(TRAINING + TRAINING.replace("argv[1]", "argv[2]"))
+    stores = [mk.Store(tmp_path / "one"), mk.Store(tmp_path / "two")]
+    urls = [store.url for store in stores]
+    subprocess.run([sys.executable, project / "train.py", *urls], check=True, cwd=tmp_path)
+    for store in stores:
+        assert store.fsck().problems == ()
+        assert mk.ModelStore(store).lineage("constant:1").code["dirty"] is True
 
 
 def test_what_is_in_a_store_shows_itself_in_a_terminal_and_a_notebook(store, trained):

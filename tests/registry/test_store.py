@@ -836,7 +836,23 @@ def test_a_run_that_is_no_id_is_refused(models, run):
     assert models.names() == []
 
 
-# Several processes
+# Several at once
+
+
+def test_threads_that_register_at_once_leave_no_gap(models):
+    made, gate = [], threading.Barrier(4)
+
+    def register(who):
+        gate.wait()
+        made.extend((models.register("fraud", (who, turn)).version, (who, turn)) for turn in range(6))
+
+    threads = [threading.Thread(target=register, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(version for version, _ in made) == list(range(1, 25))
+    assert all(models.load(f"fraud:{version}") == value for version, value in made)
 
 
 def test_two_processes_that_register_and_promote_at_once_leave_no_gap_and_lose_nothing(local):
@@ -876,9 +892,36 @@ def test_two_processes_that_register_and_promote_at_once_leave_no_gap_and_lose_n
 
 
 def test_everything_shows_itself(models):
-    models.register("fraud", {"a": 1}, description="<script>alert(1)</script>")
+    hostile = "<script>alert(1)</script> \x1b[31mred\x07"
+    models.register("fraud", {"a": 1}, description=hostile, metrics={hostile: 0.5})
     version = models.get("fraud:1")
     assert models.store.url in repr(models)
     assert "<script>alert(1)</script>" in repr(version)
-    assert "<script>" not in version._repr_html_()
     assert "&lt;script&gt;" in version._repr_html_()
+    for shown in (repr(version), version._repr_html_()):
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+    assert "<script>" not in version._repr_html_()
+
+
+# What it costs
+
+
+def test_promoting_costs_two_reads_and_one_conditional_write_and_finding_two_reads(tmp_path, monkeypatch):
+    models = mk.ModelStore(mk.Store(f"memory://{tmp_path}"))
+    for value in "abc":
+        models.register("fraud", value)
+    asked = []
+    backend = models.store.backend
+    for act in ("get", "create", "put"):
+
+        def counted(key, *rest, _act=getattr(backend, act), _name=act, **options):
+            asked.append(f"{_name} head" if key.endswith("head.json") else _name)
+            return _act(key, *rest, **options)
+
+        monkeypatch.setattr(backend, act, counted)
+    models.promote("fraud:2")
+    assert asked == ["get", "get", "create", "put head"]
+    asked.clear()
+    models.get("fraud@champion")
+    assert asked == ["get", "get"]

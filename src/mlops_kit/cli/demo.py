@@ -27,12 +27,22 @@ def run_demo(folder: str) -> int:
         The exit code of the script.
     """
     home = Path(folder).resolve()
+    try:
+        _place(home)
+    except OSError as error:
+        raise click.ClickException(f"{home} cannot be the folder of the demonstration: {error}.") from error
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    changes = {"MLOPS_KIT_STORE": str(home / ".mlops"), "PYTHONIOENCODING": f"{encoding}:replace"}
+    environment = {**os.environ, **changes}
+    return subprocess.run([sys.executable, SCRIPT], cwd=home, env=environment, check=False).returncode  # noqa: S603 - our own script
+
+
+def _place(home: Path) -> None:
+    """Write the script, unless the user has changed it."""
     home.mkdir(parents=True, exist_ok=True)
     script = home / SCRIPT
-    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_text(encoding="utf-8")
-    if script.exists() and script.read_text(encoding="utf-8") != text:
+    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_bytes()
+    if script.exists() and script.read_bytes() != text:
         click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
     else:
-        script.write_text(text, encoding="utf-8")
-    environment = {**os.environ, "MLOPS_KIT_STORE": str(home / ".mlops")}
-    return subprocess.run([sys.executable, SCRIPT], cwd=home, env=environment, check=False).returncode  # noqa: S603 - our own script
+        script.write_bytes(text)

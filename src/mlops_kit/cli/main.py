@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ def _store(command: F) -> F:
 @click.version_option(mk.__version__, prog_name="mlops-kit")
 def main() -> None:
     """Every model you ship remembers exactly how it was made."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an arrow is no reason to fail in a terminal that has none
 
 
 @main.command()
@@ -79,8 +82,9 @@ def diff(left: str, right: str, store: str | None) -> None:
 def data(spec: str | None, as_of: str | None, store: str | None) -> None:
     """List the datasets; or the versions of one; or show one version (NAME:3, NAME@latest, fp1:…)."""
     if spec is None:
+        _needs_spec(as_of=as_of)
         _lines(mk.Dataset.names(store=store), "There are no datasets here yet.")
-    elif _is_version(spec):
+    elif as_of is not None or _is_version(spec):
         click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
     else:
         _lines([repr(version) for version in mk.Dataset.versions(spec, store=store)], "")
@@ -95,8 +99,9 @@ def models(spec: str | None, as_of: str | None, lineage: bool, store: str | None
     """List the models; or the versions and aliases of one; or show one version (NAME:3, NAME@champion)."""
     known = mk.ModelStore(store)
     if spec is None:
+        _needs_spec(as_of=as_of, lineage=lineage or None)
         _lines(known.names(), "There are no models here yet.")
-    elif _is_version(spec):
+    elif lineage or as_of is not None or _is_version(spec):
         click.echo(repr((known.lineage if lineage else known.get)(spec, as_of=as_of)))
     else:
         _lines([repr(version) for version in known.versions(spec)], "")
@@ -132,6 +137,12 @@ def fsck(store: str | None) -> None:
     report = mk.Store(store).fsck()
     click.echo(repr(report))
     sys.exit(0 if report.ok else 1)
+
+
+def _needs_spec(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} is a question about one version: give its SPEC too.")
 
 
 def _is_version(spec: str) -> bool:

@@ -164,6 +164,11 @@ class Dataset:
         return _catalog(open_store(store)).names()
 
     @property
+    def store(self) -> Store:
+        """The store that keeps it."""
+        return self._store
+
+    @property
     def name(self) -> str:
         """The name of the dataset."""
         return self._record.name
@@ -312,6 +317,11 @@ class Prepared:
     identity: str
     columns: tuple[ColumnRecord, ...]
 
+    @property
+    def rows(self) -> int:
+        """How many rows it has; a stored table without columns does not know."""
+        return int(self.header["rows"])
+
 
 def prepare(data: Any) -> Prepared:
     """Take a table apart and fingerprint it; see `Dataset.snapshot` for what is accepted and refused."""
@@ -332,7 +342,7 @@ def write_manifest(prepared: Prepared, store: Store) -> tuple[str, int]:
 
     store.ensure()
     data = frames.write_parquet(prepared.table)
-    rows = prepared.table.num_rows
+    rows = prepared.rows
     part = Part("parquet", store.objects.put(data), len(data), rows)
     manifest = Manifest(prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,))
     return store.objects.put(manifest.encode()), len(data)
@@ -352,7 +362,7 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
             "manifest": manifest(),
             "fingerprint": prepared.fingerprint,
             "identity": prepared.identity,
-            "rows": prepared.table.num_rows,
+            "rows": prepared.rows,
             "source": source,
             "run": run,
         }
@@ -377,8 +387,8 @@ def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[obj
     data = store.objects.get(manifest.parts[0].object, what=what)
     try:
         return frames.read_parquet(data, wanted)
-    except OSError as error:
-        raise IntegrityError(f"The {what} cannot be read: {error}.") from error
+    except IntegrityError as error:
+        raise IntegrityError(f"The {what} cannot be read. {error}") from error
 
 
 def origin_of(data: object) -> Dataset | None:

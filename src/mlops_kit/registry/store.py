@@ -330,7 +330,6 @@ class ModelStore:
         alias = _movable(alias)
         version = self.get(spec).version
         name = self._catalog.parse(spec).name
-        journal = self._catalog.journal(name)
 
         def decide(state: State) -> Decision:
             previous = versions.target(state, alias)
@@ -341,7 +340,7 @@ class ModelStore:
             body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
             return "promote", {member: value for member, value in body.items() if value is not None}
 
-        return _promotion(name, journal.append(decide))
+        return _promotion(name, self._catalog.open(name).append(decide))
 
     def rollback(self, name: str, alias: str = "champion", *, reason: str | None = None) -> Promotion:
         """Point an alias back at the version that was live before.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Catalog:
         """
         name = check_name(name, what=self.what)
         self.store.ensure()
-        journal = self._open(name)
+        journal = self.open(name)
 
         def create(state: State) -> Decision:
             return None if state else ("create", {"name": name})
@@ -96,7 +96,7 @@ class Catalog:
             There is no such name; the message lists those there are.
         """
         name = check_name(name, what=self.what)
-        journal = self._open(name)
+        journal = self.open(name)
         spelled = journal.read(lambda state: state.get("name"))
         if spelled == name:
             return journal
@@ -111,7 +111,7 @@ class Catalog:
         """Read a spec, and answer a bare name with what it could mean."""
         parsed = parse_spec(spec, what=self.what)
         if parsed.version is None and parsed.alias is None:
-            journal = self._open(parsed.name)
+            journal = self.open(parsed.name)
             exist = journal.read(
                 lambda state: self._exist(state) if state else f"There is no {self.what} of this name."
             )
@@ -152,22 +152,14 @@ class Catalog:
 
     def _resolve(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> Entry:
         until = None if as_of is None else journal.last_at(as_of_moment(as_of))
-        version = self._version(journal, spec, until)
-        seqs: list[int] = journal.read(lambda state: state["versions"])
+        version, seqs = journal.read(lambda state: (_meant(state, spec), list(state["versions"])))
+        if until is not None and spec.alias is not None:
+            version = _meant_in(journal.backwards(until), spec.alias)
         known = version is not None and version <= len(seqs) and (until is None or seqs[version - 1] <= until)
         if version is None or not known:
             kind = VersionNotFound if spec.alias is None else AliasNotFound
             raise kind(self._absent(journal, spec, as_of))
         return journal.entry(seqs[version - 1])
-
-    def _version(self, journal: Journal, spec: Spec, until: int | None) -> int | None:
-        alias = spec.alias
-        if alias is None:
-            return spec.version
-        if until is not None:
-            past = journal.backwards(until)
-            return versions.latest_in(past) if alias == LATEST else versions.alias_in(past, alias)
-        return journal.read(versions.latest if alias == LATEST else lambda state: versions.target(state, alias))
 
     def _absent(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> str:
         asked = f"version {spec.version}" if spec.alias is None else f"alias {spec.alias!r}"
@@ -184,7 +176,8 @@ class Catalog:
         )
         return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
 
-    def _open(self, name: str) -> Journal:
+    def open(self, name: str) -> Journal:
+        """Open the journal of a checked name without looking whether it exists."""
         return self.store.journal(self.kind, name, versions.fold)
 
     def _check_spelling(self, name: str, state: State) -> None:
@@ -193,6 +186,16 @@ class Catalog:
                 f"{name!r} cannot name a new {self.what} in {self.store.url}: {state['name']!r} exists and differs "
                 "only in case, which some file systems cannot tell apart. Use that spelling, or another name."
             )
+
+
+def _meant(state: State, spec: Spec) -> int | None:
+    if spec.alias is None:
+        return spec.version
+    return versions.latest(state) if spec.alias == LATEST else versions.target(state, spec.alias)
+
+
+def _meant_in(past: Iterable[Entry], alias: str) -> int | None:
+    return versions.latest_in(past) if alias == LATEST else versions.alias_in(past, alias)
 
 
 def _ranges(numbers: list[int]) -> str:

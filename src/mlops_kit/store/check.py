@@ -10,6 +10,7 @@ from mlops_kit.records import codec
 from mlops_kit.records.check import FsckReport, Problem
 from mlops_kit.records.entry import FIRST_PREV, tip
 from mlops_kit.records.metrics import read_lines
+from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
@@ -82,6 +83,8 @@ class _Checker:
             self._report("newer-format", key, str(error))
         except IntegrityError as error:
             self._report("damaged", key, str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            self._report("damaged", key, f"A record of this kind has other members ({type(error).__name__}: {error}).")
 
     def conclude(self) -> None:
         """Check what connects the files: chains, hints, references."""
@@ -105,17 +108,14 @@ class _Checker:
             record = codec.unseal(data, where=key, kind="entry")
             if record["seq"] != int(match[2]):
                 raise IntegrityError(f"It carries the number {record['seq']}: it was moved here.")
+            if record["kind"] == "create" and not match[1].endswith(f"/{folder(record['body']['name'])}/"):
+                raise IntegrityError(f"It begins the journal of {record['body']['name']!r}: it was moved here.")
             self._chains.setdefault(match[1], {})[record["seq"]] = (record["prev"], tip(data))
             self._need(key, record)
         elif match := _HEAD.fullmatch(key):
             self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
         elif match := _RUN.fullmatch(key):
-            record = codec.unseal(data, where=key, kind=f"run-{match[2]}")
-            if match[2] == "start":
-                self._started.add(match[1])
-            elif match[2] == "end":
-                self._ended[match[1]] = key
-            self._need(key, record)
+            self._check_run(key, data, run_id=match[1], part=match[2])
         elif _METRICS.fullmatch(key):
             read_lines(data, where=key)
         elif key == keys.STORE:
@@ -131,6 +131,17 @@ class _Checker:
             raise IntegrityError(f"Its name says sha256:{hexes}, its bytes give {actual}.")
         if data.startswith(_MANIFEST_START) and b'"record":"manifest"' in data:
             self._need(key, codec.unseal(data, where=key, kind="manifest"))
+
+    def _check_run(self, key: str, data: bytes, *, run_id: str, part: str) -> None:
+        if part == "start":
+            self._started.add(run_id)
+        record = codec.unseal(data, where=key, kind=f"run-{part}")
+        own = record.get("start", {"id": run_id}) if part == "end" else record
+        if own["id"] != run_id or keys.run_key(run_id, part) != key:
+            raise IntegrityError(f"It belongs at {keys.run_key(own['id'], part)}: it was moved here.")
+        if part == "end" and "start" not in record:
+            self._ended[run_id] = key
+        self._need(key, record)
 
     def _need(self, key: str, record: dict[str, Any]) -> None:
         for what, digest in references(record):
@@ -152,7 +163,8 @@ class _Checker:
 
     def _check_head(self, prefix: str, head: dict[str, Any]) -> None:
         named = self._chains.get(prefix, {}).get(head["seq"])
-        if named is None or named[1] != head["tip"]:
+        known = {problem.key for problem in self.problems}
+        if f"{prefix}{head['seq']:012d}.json" not in known and (named is None or named[1] != head["tip"]):
             message = f"it names entry {head['seq']} as {head['tip']}, which is not there; it is only a hint"
             self._report("stale-hint", f"{prefix}head.json", message)
 

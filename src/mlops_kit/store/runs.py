@@ -85,7 +85,9 @@ class Runs:
             180 seconds old by the clock of the backend.
         """
         if start.host == identity.host() and start.boot is not None and start.boot == identity.boot():
-            return _process_lives(start.pid, start.at.timestamp())
+            begun = self._backend.stat(keys.run_key(start.id, "start"))  # written again by the process that resumes
+            since = start.at.timestamp()
+            return _process_lives(start.pid, since if begun is None else max(since, begun.modified))
         sign = self._backend.stat(keys.run_key(start.id, "lease")) or self._backend.stat(
             keys.run_key(start.id, "start")
         )

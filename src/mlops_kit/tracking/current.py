@@ -13,6 +13,7 @@ from mlops_kit.errors import NoActiveRun, RunClosed
 from mlops_kit.store import identity
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import StoreLike, open_store
+from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.begin import began, begin, planned
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES
 from mlops_kit.tracking.recorder import Recorder
@@ -341,7 +342,7 @@ def _required(call: str) -> Run:
 
 def _resumed(run: Run, store: Any) -> Run:
     start, end = store.runs.start(run.id), store.runs.end(run.id)
-    if end is None and store.runs.is_alive(start):
+    if heartbeat.holds(run.id) or (end is None and store.runs.is_alive(start)):
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
@@ -353,6 +354,7 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.outputs.extend(end.outputs)
         recorder.artifacts.extend(end.artifacts)
         recorder.models.extend(end.models)
-        recorder.metrics.resume(end.metrics, end.history)
+        recorder.problems.extend(end.problems)
+    recorder.metrics.resume(run.metrics, {} if end is None else end.history)
     recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
     return began(Run(store, run.id, recorder))

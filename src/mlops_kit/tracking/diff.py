@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlops_kit.records import codec
 from mlops_kit.views.diff import MISSING, Difference, diff_html, diff_text
 
 if TYPE_CHECKING:
@@ -94,5 +95,5 @@ def _facts(run: RecordedRun) -> dict[str, Mapping[str, Any]]:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Tell whether two recorded values are equal; NaN equals itself here, and 1 is not 1.0."""
-    return type(left) is type(right) and (left == right or (left != left and right != right))  # noqa: PLR0124 - NaN
+    """Tell whether two recorded values are equal at every depth; NaN equals itself here, and 1 is not 1.0."""
+    return codec.canonical(codec.plain(left)) == codec.canonical(codec.plain(right))

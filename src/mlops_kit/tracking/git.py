@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 _GIT_SECONDS = 20.0
 _REMEMBERED_SECONDS = 5.0
 _MAX_DIFF = 10_000_000
 _MAX_UNTRACKED = 100
 
-_known: dict[str, tuple[float, tuple[Any, ...], dict[str, Any] | None]] = {}
+_Asked: TypeAlias = "tuple[subprocess.Popen[bytes], IO[bytes]] | None"
+
+_known: dict[str, tuple[float, tuple[Any, ...], tuple[dict[str, Any] | None, bytes]]] = {}
 _tops: dict[str, str | None] = {}
 _lock = threading.Lock()
 
@@ -38,10 +41,10 @@ class GitState:
 
     def __init__(self, folder: str, files: tuple[str, ...]) -> None:
         self._top = _top(folder)
-        self._status: subprocess.Popen[bytes] | None = None
-        self._diff: subprocess.Popen[bytes] | None = None
+        self._status: _Asked = None
+        self._diff: _Asked = None
         self._stamp: tuple[Any, ...] = ()
-        self._answer: dict[str, Any] | None = None
+        self._answer: tuple[dict[str, Any] | None, bytes] = None, b""
         self.ready = self._top is None
         if self._top is None:
             return
@@ -68,23 +71,24 @@ class GitState:
             repository or without git.
         """
         if not self.ready:
-            self._answer, self.ready = self._read(keep), True
+            self._answer, self.ready = self._read(), True
             if self._top is not None:
                 with _lock:
                     _known[self._top] = (time.monotonic(), self._stamp, self._answer)
-        return self._answer
+        answer, diff = self._answer
+        if answer is None or not diff:
+            return answer
+        return {**answer, "diff": keep(diff)}  # each time: what is remembered may have been kept in another store
 
-    def _read(self, keep: Callable[[bytes], str]) -> dict[str, Any] | None:
-        status, diff = _finish(self._status), _finish(self._diff)
+    def _read(self) -> tuple[dict[str, Any] | None, bytes]:
+        status, diff = _finish(self._status), _finish(self._diff) or b""
         if status is None:
-            return None
+            return None, b""
         answer, changed = _parsed(status)
         answer["dirty"] = changed
-        if diff:
-            answer["diff"] = keep(diff[:_MAX_DIFF])
-            if len(diff) > _MAX_DIFF:
-                answer["diff_truncated"] = len(diff)
-        return answer
+        if len(diff) > _MAX_DIFF:
+            answer["diff_truncated"] = len(diff)
+        return answer, diff[:_MAX_DIFF]
 
 
 def _parsed(status: bytes) -> tuple[dict[str, Any], bool]:
@@ -128,28 +132,34 @@ def _top(folder: str) -> str | None:
     return _tops[folder]
 
 
-def _start(top: str, *words: str) -> subprocess.Popen[bytes] | None:
+def _start(top: str, *words: str) -> _Asked:
+    """Ask git; the answer goes to a file, for through a pipe a long one would wait and tell of a later state."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        return subprocess.Popen(  # noqa: S603 - fixed words, no shell
+        out = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
+        process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
             ["git", "-c", "core.quotepath=off", *words],  # noqa: S607 - the user's own git, wherever it is
             cwd=top,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.DEVNULL,
         )
     except OSError:
         return None
+    return process, out
 
 
-def _finish(process: subprocess.Popen[bytes] | None) -> bytes | None:
-    if process is None:
+def _finish(asked: _Asked) -> bytes | None:
+    if asked is None:
         return None
-    try:
-        out, _ = process.communicate(timeout=_GIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return None
-    return out if process.returncode == 0 else None
+    process, out = asked
+    with out:
+        try:
+            process.wait(timeout=_GIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+        out.seek(0)
+        return out.read() if process.returncode == 0 else None

@@ -30,6 +30,11 @@ def end(run_id: str) -> None:
         _running.pop(run_id, None)
 
 
+def holds(run_id: str) -> bool:
+    """Tell whether a run is running in this process."""
+    return run_id in _running
+
+
 def _beat() -> None:
     """Renew all leases every minute; a run that began within the minute gets its first a little early."""
     while True:

@@ -81,18 +81,21 @@ def record_input(
         What the run records.
     """
     if isinstance(value, Dataset):
-        return _linked(name, "dataset", value)
+        return _dataset(store, name, value, note)
     kind = _kind(value)
+    if kind == "stream":
+        note(f"The data {name!r} is a stream that reading would use up: pass a table to have it recorded.")
+        return InputRef(name, kind, "")
     of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
     printed = _fingerprint(name, value, note) if of_its_own else None
     if not _is_kept(value, kind, limit):
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     try:
         prepared = prepare(value)
-        kept = _origin(value, prepared) or keep(prepared, name=dataset, store=store)
+        kept = _origin(store, value, prepared) or keep(prepared, name=dataset, store=store)
     except UnsupportedData as error:
         note(f"The data {name!r} was not kept: {error}")
-        return InputRef(name, kind, printed or "", _rows(value))
+        return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     return _linked(name, kind, kept, printed)
 
 
@@ -114,7 +117,7 @@ def dataset_name(function: str, parameter: str) -> str:
 
 def _kind(value: Any) -> str:
     if is_tabular(value):
-        return "table"
+        return "table" if hasattr(type(value), "__len__") else "stream"
     if hasattr(value, "tocsr"):
         return "sparse"
     return "array" if type(value).__module__.partition(".")[0] == "numpy" else "column"
@@ -155,10 +158,21 @@ def _rows(value: Any) -> int | None:
     return None if rows is None else int(rows)
 
 
-def _origin(value: Any, prepared: Prepared) -> Dataset | None:
-    """Find the version that a frame was read from, if it has not been changed since."""
+def _origin(store: Store, value: Any, prepared: Prepared) -> Dataset | None:
+    """Find the version in the same store that a frame was read from, if it has not been changed since."""
     origin = origin_of(value)
-    return origin if origin is not None and origin.identity == prepared.identity else None
+    known = origin is not None and origin.store == store and origin.identity == prepared.identity
+    return origin if known else None
+
+
+def _dataset(store: Store, name: str, value: Dataset, note: Callable[[str], None]) -> InputRef:
+    if value.store == store:
+        return _linked(name, "dataset", value)
+    note(
+        f"The data {name!r} is {value.spec} of the store {value.store.url}, and this run is recorded in {store.url}: "
+        "only its fingerprint is."
+    )
+    return InputRef(name, "dataset", value.fingerprint, value.n_rows)
 
 
 def _linked(name: str, kind: str, dataset: Dataset, printed: str | None = None) -> InputRef:

@@ -115,6 +115,8 @@ def _frame(store: Store, manifest: Manifest, what: str) -> Any:
 def _is_plain(value: Any, depth: int) -> bool:
     """Tell whether a value comes back from JSON equal and of the same type, looking at few items only."""
     kind = type(value)
+    if kind is int:
+        return bool(value.bit_length() <= _INLINE_BYTES)
     if kind in _PLAIN:
         return kind not in {str, bytes} or len(value) <= _INLINE_BYTES
     if kind not in _CONTAINERS or depth > _MAX_PLAIN_DEPTH or len(value) > _INLINE_BYTES:

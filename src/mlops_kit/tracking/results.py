@@ -28,7 +28,9 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
     recorder = run.recorder
     if recorder is None:
         return
-    parts = parts_of(result)
+    parts: list[tuple[str, Any]] = []
+    with recorder.guarded("What the function returned"):
+        parts = parts_of(result)
     refs: dict[str, OutputRef] = {}
     for name, value in parts:
         with recorder.guarded(f"The metrics in {name!r}"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -260,7 +259,7 @@ class Run(RecordedRun):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        active_run.reset(self._tokens.pop())
+        _deactivate(self._tokens.pop())
         self.close(error)
 
     def _writable(self, what: str) -> Recorder:
@@ -285,7 +284,7 @@ class Run(RecordedRun):
         self._remote.add(points)
 
     def _point(self, key: str, value: object, step: int | None, at: float) -> Point:
-        number = as_number(value) if type(value) is not bool else int(value)
+        number = _number(value)
         if number is None:
             shown = str(recordable(value))[:80]
             raise InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}.")
@@ -303,7 +302,7 @@ class Run(RecordedRun):
 
 def status_after(error: BaseException | None) -> str:
     """Say how a run ended that an exception left, or nothing did."""
-    if error is None or (isinstance(error, SystemExit) and error.code in {None, 0}):
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished"
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return "interrupted"
@@ -316,7 +315,28 @@ def _attached(run: Run) -> Iterator[Run]:
     try:
         yield run
     finally:
+        _deactivate(token)
+
+
+def _deactivate(token: Token[ActiveRun | None]) -> None:
+    """Make the run around current again; a block may be left in another context, where none was current."""
+    try:
         active_run.reset(token)
+    except ValueError:
+        return
+
+
+def _number(value: Any) -> float | None:
+    """Read a number, truth values included, or None, whatever the value's own methods do."""
+    if type(value) is float or type(value) is int:
+        return value
+    try:
+        dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+        if isinstance(value, bool) or (getattr(value, "shape", None) == () and value.dtype.kind == "b"):
+            return int(bool(value))
+        return as_number(value)
+    except Exception:  # noqa: BLE001 - a user's attributes may raise anything, and then it is no number
+        return None
 
 
 def _write(runs: Runs, run_id: str, data: bytes) -> None:
@@ -324,9 +344,9 @@ def _write(runs: Runs, run_id: str, data: bytes) -> None:
 
 
 def _whole(key: str, step: object) -> int:
-    number = None if isinstance(step, bool) else as_number(step)
-    if number is None or not math.isfinite(number) or number != int(number):
-        raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {step!r}.")
+    number = None if isinstance(step, bool) else _number(step)
+    if number is None or number != number // 1:
+        raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {str(recordable(step))[:80]!r}.")
     return int(number)
 
 

@@ -6,6 +6,8 @@ import functools
 import re
 from typing import Any
 
+from mlops_kit.records.codec import Repr
+
 MASK = "********"
 
 _SECRET_ENDINGS = frozenset(
@@ -16,6 +18,7 @@ _SECRET_PAIRS = frozenset(
     {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key"), ("account", "key")}
 )
 _VOCABULARY = frozenset({"bos", "cls", "end", "eos", "mask", "next", "pad", "sep", "special", "start", "stop", "unk"})
+_SHORTEST, _LONGEST = 8, 100_000
 _SEGMENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PATTERNS = re.compile(
     r"""
@@ -28,14 +31,14 @@ _PATTERNS = re.compile(
     | \bxox[abprs]-[A-Za-z0-9-]{10,}                       # Slack
     | \bsk-[A-Za-z0-9_-]{20,}                              # OpenAI and others
     | \bhf_[A-Za-z0-9]{20,}\b                              # Hugging Face
-    | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
+    | (?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
     | (?<=[Bb]earer\ )[A-Za-z0-9._~+/-]{8,}=*
     | (?<=[?&](?:sig|key)=)[^&\s]+ | (?<=[?&]token=)[^&\s]+ | (?<=X-Amz-Signature=)[0-9a-f]+
     """,
     re.VERBOSE | re.DOTALL,
 )
 _ASSIGNED = re.compile(
-    r"(?i)(\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)([^\s'\",;&)]+)(\2)"
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|access[_-]?key)\b['\"]?\s*[=:]\s*)(['\"]?)([^\s'\",;&)]+)(\2)"
 )
 
 
@@ -94,13 +97,13 @@ def masked(name: str, value: Any) -> Any:
     if name and is_secret_name(name):
         return MASK
     kind = type(value)
-    if kind is str:
-        return masked_text(value)
+    if kind is Repr:
+        return Repr(value.type_name, masked_text(value))
     if kind is dict:
         return {key: masked(key if isinstance(key, str) else "", item) for key, item in value.items()}
     if kind in {list, tuple, set, frozenset}:
         return kind(masked("", item) for item in value)
-    return value
+    return masked_text(value) if kind is str else value
 
 
 def masked_text(text: str) -> str:
@@ -114,7 +117,7 @@ def masked_text(text: str) -> str:
     Returns
     -------
     str
-        The text with each secret replaced.
+        The text with each secret replaced; of more than 100,000 characters, their beginning.
 
     Examples
     --------
@@ -123,7 +126,4 @@ def masked_text(text: str) -> str:
     """
     if len(text) < _SHORTEST:
         return text
-    return _ASSIGNED.sub(rf"\1\2{re.escape(MASK)}\4".replace("\\*", "*"), _PATTERNS.sub(MASK, text))
-
-
-_SHORTEST = 8
+    return _ASSIGNED.sub(rf"\1\2{MASK}\4", _PATTERNS.sub(MASK, text[:_LONGEST]))

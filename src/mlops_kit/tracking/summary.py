@@ -6,11 +6,11 @@ import os
 import sys
 
 from mlops_kit.errors import MlopsKitError
-from mlops_kit.records.run import InputRef
 from mlops_kit.registry.store import ModelStore
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.store import open_store
 from mlops_kit.tracking.run import Run
+from mlops_kit.views.run import input_text
 from mlops_kit.views.summary import Summary, summary_text
 
 VARIABLE = "MLOPS_KIT_SUMMARY"
@@ -45,8 +45,8 @@ def summary_of(run: Run, register: str | None) -> Summary:
         run_id=run.id,
         run_name=run.name,
         status=run.status,
-        seconds=run.resources.get("seconds", 0.0),
-        data=tuple(_data(ref) for ref in run.inputs.values()),
+        seconds=run.resources.get("seconds"),
+        data=tuple(input_text(ref, fingerprint=False) for ref in run.inputs.values()),
         metrics=run.metrics,
         champion=None if champion is None or champion.spec in models else champion.spec,
         champion_metrics={} if champion is None else champion.metrics,
@@ -72,8 +72,3 @@ def _champion(run: Run, register: str | None) -> ModelVersion | None:
         return ModelStore(run.store).get(f"{register}@champion")
     except MlopsKitError:
         return None
-
-
-def _data(ref: InputRef) -> str:
-    rows = "" if ref.rows is None else f", {ref.rows} rows"
-    return f"{ref.name} → {ref.spec or 'fingerprint only'}{rows}"

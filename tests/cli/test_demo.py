@@ -1,0 +1,102 @@
+"""The demonstration: real data, from training to a rolled back model, in a folder of one's own, twice."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import mlops_kit as mk
+from mlops_kit.cli.main import main
+
+PROGRAM = Path(sys.executable).with_name("mlops-kit")
+
+
+def demonstrate(folder):
+    began = time.monotonic()
+    done = subprocess.run([PROGRAM, "demo", str(folder)], capture_output=True, text=True, check=False, encoding="utf-8")
+    print(f"demo: {time.monotonic() - began:.1f} s")
+    return done, time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "a folder"
+    return folder, *demonstrate(folder)
+
+
+def test_it_ends_well_in_time(demo):
+    _, done, seconds = demo
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+    assert seconds < 60
+
+
+def test_it_shows_that_a_reloaded_model_predicts_as_at_training_time_bit_for_bit(demo):
+    _, done, _ = demo
+    assert "143 predictions now and at training time are bit-equal: True" in done.stdout
+
+
+def test_it_promotes_rolls_back_and_explains(demo):
+    _, done, _ = demo
+    for line in ("tumour@champion: 1 → 3", "tumour@champion: 3 → 1", "Lineage of tumour:3", "train_tumour.data:2"):
+        assert line in done.stdout
+    assert "0 problems" in done.stdout
+    for part in ("data", "metrics", "model", "next"):
+        assert f"\n  {part} " in done.stderr
+
+
+def test_what_it_leaves_behind_is_what_it_said(demo):
+    folder, *_ = demo
+    store = mk.Store(folder / ".mlops")
+    models = mk.ModelStore(store)
+    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == [".mlops", "train.py"]
+    assert models.names() == ["digits", "tumour"]
+    assert (len(models.versions("tumour")), len(models.versions("digits"))) == (3, 2)
+    assert models.aliases("tumour") == {"champion": 3}
+    assert mk.Dataset.names(store=store) == ["train_digits.data", "train_tumour.data"]
+    assert [run.status for run in mk.list_runs(store=store)] == ["finished"] * 5
+    assert store.fsck().ok
+
+
+def test_the_commands_it_ends_with_work(demo):
+    folder, done, _ = demo
+    offered = [line.strip().partition("   ")[0] for line in done.stdout.splitlines() if line.startswith("  mlops-kit ")]
+    assert [line.split()[1] for line in offered] == ["runs", "show", "models", "models", "data"]
+    for line in offered:
+        ran = CliRunner().invoke(main, [*line.split()[1:], "--store", str(folder / ".mlops")])
+        assert ran.exit_code == 0, ran.output
+
+
+def test_it_runs_again_in_the_same_folder_though_that_was_moved_and_goes_on_from_there(demo, tmp_path):
+    folder = shutil.copytree(demo[0], tmp_path / "moved")
+    again, seconds = demonstrate(folder)
+    assert again.returncode == 0, again.stderr
+    assert seconds < 60
+    assert "bit-equal: True" in again.stdout
+    models = mk.ModelStore(mk.Store(folder / ".mlops"))
+    assert len(models.versions("tumour")) == 6
+    assert models.store.fsck().ok
+
+
+def test_a_changed_script_is_run_as_it_is(tmp_path):
+    (tmp_path / "train.py").write_text("print('mine')\n")
+    done, _ = demonstrate(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "mine\n")
+    assert "as you have changed it" in done.stderr
+    (tmp_path / "train.py").write_text("raise SystemExit(3)\n")
+    assert demonstrate(tmp_path)[0].returncode == 3
+
+
+def test_a_folder_that_cannot_be_is_told_in_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder, code in (("file", 2), ("file/below", 1)):
+        done = CliRunner().invoke(main, ["demo", str(tmp_path / folder)])
+        assert done.exit_code == code, done.output
+        assert isinstance(done.exception, SystemExit)

@@ -1,0 +1,64 @@
+"""What several tests share: a store with one of everything in it, made through the public API."""
+
+import shutil
+
+import pytest
+
+import mlops_kit as mk
+
+TRAINING = '''
+import mlops_kit as mk
+
+def train(X, y, depth=2, note="żółć"):
+    for step in range(1500):
+        mk.log_metric("loss", 1 / (step + 1), step=step)
+    mk.log_metric("auc", 0.9)
+    mk.log_param("extra", {1: (2, None, float("nan"))})
+    mk.log_artifact(b"report", "report.txt")
+    mk.log_dataset(X.tail(1), "holdout")
+    mk.log_model({"weights": [1.0, 2.0]}, "half-way")
+    return {"trees": depth, "classes": {0, 1}, "notes": [object]}
+
+def fail():
+    raise ValueError("no data")
+'''
+
+
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory):
+    import importlib.util
+    import random
+    import sys
+
+    import pandas as pd
+
+    folder = tmp_path_factory.mktemp("rich")
+    source = folder / "rich_training.py"
+    source.write_text(TRAINING, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("rich_training", source)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rich_training"] = module
+    spec.loader.exec_module(module)
+    store = mk.Store(folder / "store")
+    random.seed(7)
+    frame = pd.DataFrame({"x": [1, 2, 3], "plan": pd.Categorical(["a", "b", "a"]), "at": pd.Timestamp("2026-01-01")})
+    train = mk.track(module.train, register="rich", store=store, tags={"team": "blue"})
+    for depth in (2, 3):
+        train(frame.assign(x=frame["x"] * depth), [0, 1, 1], depth=depth)
+    with pytest.raises(ValueError, match="no data"):
+        mk.track(module.fail, store=store)()
+    mk.Dataset.snapshot(frame, name="customers", store=store, source="select 1")
+    mk.Dataset.snapshot(frame.head(2), name="customers", store=store)
+    models = mk.ModelStore(store)
+    models.register("żółw", [1, 2, 3], metrics={"auc": 0.5}, description="slow")
+    models.promote("rich:1")
+    models.promote("rich:2", reason="better")
+    models.rollback("rich", reason="worse")
+    store.runs.renew_lease(next(store.runs.ids()))
+    return store.backend.root
+
+
+@pytest.fixture
+def rich_store(_made, tmp_path):
+    """Give the path of a store of the test's own, with runs, datasets and models."""
+    return shutil.copytree(_made, tmp_path / "rich-store")

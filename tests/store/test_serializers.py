@@ -1,0 +1,102 @@
+"""Objects as bytes and back, and what is said about the part that does not go."""
+
+import sys
+import threading
+
+import pytest
+
+from mlops_kit.errors import InvalidInput, NotSerializable
+from mlops_kit.store.serializers import serializer
+
+pickled = serializer("cloudpickle")
+
+
+class Box:
+    def __init__(self, **members):
+        self.__dict__.update(members)
+
+
+class Hostile:
+    def __reduce__(self):
+        raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize("value", [None, 3, {"a": [1, (2,)]}, b"x" * 100_000])
+def test_a_value_comes_back_equal(value):
+    assert pickled.load(pickled.dump(value, what="model"), what="model") == value
+
+
+def test_what_is_defined_on_the_spot_comes_back_whole():
+    depth = 3
+    double = pickled.load(pickled.dump(lambda x: x * depth, what="model"), what="model")
+    assert double(2) == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (Box(steps=[("scale", Box()), ("fit", Box(lock=threading.Lock()))]), r"model.steps[1][1].lock is of type _thread.lock"),
+        ({"a": {"b": threading.Lock()}}, "model['a']['b']"),
+        (Box(inner=Hostile()), "model.inner"),
+        (threading.Lock(), "model is of type _thread.lock"),
+        (Box(numbers=(i for i in range(3))), "model.numbers is of type generator"),
+    ],
+    ids=["pipeline", "dict", "reduce", "itself", "generator"],
+)
+def test_the_part_that_does_not_pickle_is_named_by_its_path(value, path):
+    with pytest.raises(NotSerializable) as caught:
+        pickled.dump(value, what="model")
+    assert path in str(caught.value)
+    assert "__getstate__" in str(caught.value)
+
+
+def test_the_culprit_is_found_in_a_closure():
+    lock = threading.Lock()
+
+    def predict():
+        return lock
+
+    with pytest.raises(NotSerializable, match=r"model\.<closure lock>"):
+        pickled.dump(predict, what="model")
+
+
+def test_the_culprit_is_found_in_slots():
+    class Slotted:
+        __slots__ = ("lock",)
+
+        def __init__(self):
+            self.lock = threading.Lock()
+
+    with pytest.raises(NotSerializable, match=r"model\.lock is of type _thread\.lock"):
+        pickled.dump(Slotted(), what="model")
+
+
+def test_an_object_that_contains_itself_and_a_culprit_is_looked_through_once():
+    box = Box(lock=threading.Lock())
+    box.me = box
+    with pytest.raises(NotSerializable, match=r"model\.lock"):
+        pickled.dump(box, what="model")
+
+
+def test_code_that_is_not_here_is_named(tmp_path, monkeypatch):
+    (tmp_path / "gone_module.py").write_text("class Model: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import gone_module
+
+    data = pickled.dump(gone_module.Model(), what="model")
+    monkeypatch.setattr(gone_module, "Model", None)
+    del gone_module.Model
+    with pytest.raises(NotSerializable, match="Model"):
+        pickled.load(data, what="model")
+    monkeypatch.delitem(sys.modules, "gone_module")
+    (tmp_path / "gone_module.py").unlink()
+    import importlib
+
+    importlib.invalidate_caches()
+    with pytest.raises(NotSerializable, match="needs the module 'gone_module'"):
+        pickled.load(data, what="model")
+
+
+def test_an_unknown_format_is_refused_with_those_there_are():
+    with pytest.raises(InvalidInput, match="There is no format 'joblib'. Formats: cloudpickle"):
+        serializer("joblib")
