@@ -21,6 +21,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
+default_role = "py:obj"  # a name in single backticks is a link where it is in the reference
 autosummary_generate = False
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

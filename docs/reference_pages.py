@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUBJECTS = {
-    "tracking": ("Runs", "Record what a function did, find it again, do it again."),
+    "tracking": ("Runs", "Record what a function did, find it again, compare it with others."),
     "datasets": ("Data", "Keep the data that went in, by content, and compare its versions."),
     "registry": ("Models", "Number models, decide which one counts, and see how each came to be."),
     "fingerprints": ("Fingerprints", "The identity of content: of tables, arrays, code and values."),

@@ -911,15 +911,17 @@ def test_promoting_costs_two_reads_and_one_conditional_write_and_finding_two_rea
     models = mk.ModelStore(mk.Store(f"memory://{tmp_path}"))
     for value in "abc":
         models.register("fraud", value)
-    asked = []
-    backend = models.store.backend
-    for act in ("get", "create", "put"):
+    asked, backend = [], models.store.backend
 
-        def counted(key, *rest, _act=getattr(backend, act), _name=act, **options):
-            asked.append(f"{_name} head" if key.endswith("head.json") else _name)
-            return _act(key, *rest, **options)
+    def counting(act):
+        def counted(key, *rest, **options):
+            asked.append(f"{act.__name__} head" if key.endswith("head.json") else act.__name__)
+            return act(key, *rest, **options)
 
-        monkeypatch.setattr(backend, act, counted)
+        return counted
+
+    for name in ("get", "create", "put"):
+        monkeypatch.setattr(backend, name, counting(getattr(backend, name)))
     models.promote("fraud:2")
     assert asked == ["get", "get", "create", "put head"]
     asked.clear()

@@ -232,12 +232,12 @@ def counted(tmp_path):
     return models, backend
 
 
-def test_resolving_an_alias_of_a_name_known_already_costs_two_reads(counted):
+def test_resolving_an_alias_of_a_name_known_already_costs_one_read(counted):
     models, backend = counted
     models.resolve("fraud@champion")
     backend.asked.clear()
     models.resolve("fraud@champion")
-    assert backend.asked == ["get", "get"]
+    assert backend.asked == ["get"]
 
 
 def test_resolving_an_alias_at_first_sight_does_not_read_the_whole_journal(counted):

@@ -125,11 +125,11 @@ def test_a_lost_start_of_a_run_that_ended_is_no_loss_for_the_end_repeats_it(rich
     path = next(path for path in files(rich_store) if path.name.endswith(".start.json"))
     run_id = path.name.removesuffix(".start.json")
     before = mk.get_run(run_id, store=rich_store)
-    told = (before.name, before.params, before.status, before.inputs)
+    told = repr((before.name, before.params, before.status, before.inputs))
     path.unlink()
     assert problems(rich_store) == set()
     after = mk.get_run(run_id, store=mk.Store(rich_store))
-    assert (after.name, after.params, after.status, after.inputs) == told
+    assert repr((after.name, after.params, after.status, after.inputs)) == told
 
 
 def test_a_missing_object_says_who_names_it_and_as_what(rich_store):

@@ -258,7 +258,7 @@ class ModelStore:
         dict of str to int
             The version by alias; ``latest``, which is computed, is not among them.
         """
-        state = self._catalog.journal(name).read(lambda state: dict(state["aliases"]))
+        state = self._catalog.ask(name, lambda state: dict(state["aliases"]))
         return {alias: standing[-1] for alias, standing in sorted(state.items()) if standing}
 
     def history(self, name: str) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidName, InvalidSpec, NotFound, VersionNotFound
 from mlops_kit.records import versions
@@ -13,6 +13,8 @@ from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, Spec, check_name, parse_spec
 from mlops_kit.store.journal import Decision, Journal, State
 from mlops_kit.store.store import Store
+
+Answer = TypeVar("Answer")
 
 _SHOWN = 12
 
@@ -95,17 +97,30 @@ class Catalog:
         NotFound
             There is no such name; the message lists those there are.
         """
+        self.ask(name, lambda _state: None)
+        return self.open(check_name(name, what=self.what))
+
+    def ask(self, name: str, question: Callable[[State], Answer]) -> Answer:
+        """Ask what the journal of a name says now, in one look; raise as `journal` does."""
         name = check_name(name, what=self.what)
-        journal = self.open(name)
-        spelled = journal.read(lambda state: state.get("name"))
+
+        def ask(state: State) -> tuple[str | None, Answer | None]:
+            spelled = state.get("name")
+            return spelled, question(state) if spelled == name else None
+
+        spelled, answer = self.open(name).read(ask)
         if spelled == name:
-            return journal
+            return cast("Answer", answer)
         if spelled is not None:
             raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}; there is {spelled!r}.")
         self.store.describe()  # a store of a newer format says so, instead of seeming empty
         names = self.names()
         exist = f"There are: {_listed(names)}." if names else f"It holds no {self.what} yet."
         raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}. {exist}")
+
+    def open(self, name: str) -> Journal:
+        """Open the journal of a checked name without looking whether it exists; this reads nothing."""
+        return self.store.journal(self.kind, name, versions.fold)
 
     def parse(self, spec: str) -> Spec:
         """Read a spec, and answer a bare name with what it could mean."""
@@ -143,16 +158,16 @@ class Catalog:
             It is a bare name, or no spec at all.
         """
         parsed = self.parse(spec)
-        journal = self.journal(parsed.name)
         try:
-            return self._resolve(journal, parsed, as_of)
+            return self._resolve(parsed, as_of)
         except IntegrityError:
-            journal.forget_hint()  # a hint from elsewhere may promise entries that never arrived here
-            return self._resolve(journal, parsed, as_of)
+            self.open(parsed.name).forget_hint()  # a hint from elsewhere may promise entries that never arrived
+            return self._resolve(parsed, as_of)
 
-    def _resolve(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> Entry:
+    def _resolve(self, spec: Spec, as_of: AsOf | None) -> Entry:
+        version, seqs = self.ask(spec.name, lambda state: (_meant(state, spec), list(state["versions"])))
+        journal = self.open(spec.name)
         until = None if as_of is None else journal.last_at(as_of_moment(as_of))
-        version, seqs = journal.read(lambda state: (_meant(state, spec), list(state["versions"])))
         if until is not None and spec.alias is not None:
             version = _meant_in(journal.backwards(until), spec.alias)
         known = version is not None and version <= len(seqs) and (until is None or seqs[version - 1] <= until)
@@ -175,10 +190,6 @@ class Catalog:
             f"; {alias} → {standing[-1]}" for alias, standing in sorted(state["aliases"].items()) if standing
         )
         return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
-
-    def open(self, name: str) -> Journal:
-        """Open the journal of a checked name without looking whether it exists."""
-        return self.store.journal(self.kind, name, versions.fold)
 
     def _check_spelling(self, name: str, state: State) -> None:
         if state["name"] != name:

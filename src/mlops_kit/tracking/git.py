@@ -137,6 +137,9 @@ def _start(top: str, *words: str) -> _Asked:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         out = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
+    except OSError:
+        return None
+    try:
         process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
             ["git", "-c", "core.quotepath=off", *words],  # noqa: S607 - the user's own git, wherever it is
             cwd=top,
@@ -146,6 +149,7 @@ def _start(top: str, *words: str) -> _Asked:
             stderr=subprocess.DEVNULL,
         )
     except OSError:
+        out.close()
         return None
     return process, out
 

@@ -60,7 +60,8 @@ class Run(RecordedRun):
         value : object
             Plain values are kept exactly; anything else becomes the start of its ``repr``.
         """
-        self._writable("params").params[_key("param", key)] = masked(key, recordable(value))
+        name = _key("param", key)
+        self._writable("params").params[name] = masked(name, recordable(value))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record several parameters.
@@ -120,7 +121,8 @@ class Run(RecordedRun):
         value : object
             Kept as text.
         """
-        self._writable("tags").tags[_key("tag", key)] = str(masked(key, str(value)))
+        name = _key("tag", key)
+        self._writable("tags").tags[name] = str(masked(name, str(value)))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set several tags.
