@@ -6,7 +6,7 @@ import pytest
 
 import mlops_kit as mk
 
-TRAINING = '''
+TRAINING = """
 import mlops_kit as mk
 
 def train(X, y, depth=2, note="żółć"):
@@ -21,7 +21,7 @@ def train(X, y, depth=2, note="żółć"):
 
 def fail():
     raise ValueError("no data")
-'''
+"""
 
 
 @pytest.fixture(scope="session")

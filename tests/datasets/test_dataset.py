@@ -449,7 +449,7 @@ def test_bytes_that_are_no_parquet_are_an_integrity_error(store):
     def other(manifest: Manifest):
         return replace(manifest, parts=(replace(manifest.parts[0], object=store.objects.put(b"not parquet")),))
 
-    with pytest.raises(IntegrityError, match="customers:1 cannot be read. A stored parquet file"):
+    with pytest.raises(IntegrityError, match=r"customers:1 cannot be read\. A stored parquet file"):
         rewritten(store, other).to_pandas()
 
 

@@ -187,7 +187,9 @@ def test_the_state_of_git_is_part_of_the_lineage(store, tmp_path, changed):
     if changed:
         (project / "train.py").write_text(TRAINING + "# another word\n")
     subprocess.run([sys.executable, project / "train.py", store.url], check=True, cwd=tmp_path)
-    code = mk.ModelStore(store).lineage("constant:1").code
+    lineage = mk.ModelStore(store).lineage("constant:1")
+    code = lineage.code
+    assert not [line for line in lineage.unknown if "git" in line]
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
     assert (code["commit"], code["branch"], code["dirty"]) == (commit, "trunk", changed)
 

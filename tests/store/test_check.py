@@ -107,8 +107,10 @@ def test_a_file_cut_short_is_named(rich_store, length):
 
 def test_a_missing_file_that_something_needs_is_named(rich_store):
     expendable = re.compile(r"head\.json|.*\.lease\.json|.*\.end\.json|.*\.jsonl|(?!store).*\.start\.json")
-    last = {max(path for path in files(rich_store) if path.parent == folder and path.stem.isdigit()) for folder in
-            {path.parent for path in files(rich_store) if "journals" in path.parts}}
+    last = {
+        max(path for path in files(rich_store) if path.parent == folder and path.stem.isdigit())
+        for folder in {path.parent for path in files(rich_store) if "journals" in path.parts}
+    }
     for path in files(rich_store):
         data = path.read_bytes()
         path.unlink()
@@ -150,7 +152,9 @@ def test_an_entry_moved_to_another_number_is_named(rich_store):
 def test_an_entry_replaced_by_a_sound_one_breaks_the_chain(rich_store):
     path = rich_store / "journals" / "models" / "rich" / "000000000004.json"
     entry = Entry.decode(path.read_bytes(), where="")
-    forged = Entry(entry.seq, entry.prev, entry.at, {"actor": "eve", "source": "git"}, entry.nonce, entry.kind, entry.body)
+    forged = Entry(
+        entry.seq, entry.prev, entry.at, {"actor": "eve", "source": "git"}, entry.nonce, entry.kind, entry.body
+    )
     path.write_bytes(forged.encode())
     assert problems(rich_store) == {("broken-chain", "journals/models/rich/000000000005.json")}
     with pytest.raises(IntegrityError):

@@ -1,6 +1,7 @@
 """Journals: one order for everybody, hints that are only hints, chains that show when they are broken."""
 
 import copy
+import itertools
 import json
 import multiprocessing
 import threading
@@ -66,7 +67,7 @@ def test_entries_are_numbered_chained_and_read_back(backend):
     written = [add(opened(backend), value) for value in "abc"]
     assert [entry.seq for entry in written] == [1, 2, 3]
     assert opened(backend).entries() == written
-    assert opened(backend).read(lambda state: copy.copy(state)) == {"n": 3, "last": "c"}
+    assert opened(backend).read(copy.copy) == {"n": 3, "last": "c"}
 
 
 def test_deciding_to_write_nothing_writes_nothing(backend):
@@ -138,7 +139,7 @@ def test_eight_processes_write_one_order_without_a_gap(tmp_path):
     assert [entry.seq for entry in entries] == list(range(1, 81))
     for index in range(8):
         assert [entry.body["value"][1] for entry in entries if entry.body["value"][0] == index] == list(range(10))
-    assert all(before.at <= after.at for before, after in zip(entries, entries[1:], strict=False))
+    assert all(before.at <= after.at for before, after in itertools.pairwise(entries))
 
 
 def test_a_lost_acknowledgement_is_recognised_by_the_nonce(backend):
@@ -248,7 +249,7 @@ def test_a_hint_ahead_of_the_truth_is_not_believed_by_who_reads(backend):
     for seq in (4, 5):
         backend.delete(key(seq))
     journal = opened(backend)
-    with pytest.raises(IntegrityError, match="Entry 4 of the journal journals/models/x/.* is missing"):
+    with pytest.raises(IntegrityError, match=r"Entry 4 of the journal journals/models/x/.* is missing"):
         journal.entries()
     journal.forget_hint()
     assert number(journal) == journal.last == 3
@@ -261,7 +262,7 @@ def test_a_hint_of_another_history_is_forgotten(backend, tmp_path):
     for value in range(5):
         add(opened(backend), value)
     backend.put(HEAD, other.get(HEAD))
-    assert opened(backend).read(lambda state: copy.copy(state)) == {"n": 5, "last": 4}
+    assert opened(backend).read(copy.copy) == {"n": 5, "last": 4}
     backend.put(HEAD, other.get(HEAD))
     assert add(opened(backend), "new").seq == 6
 
@@ -318,7 +319,7 @@ def test_the_answer_never_shows_a_state_half_changed(backend):
     kept = []
     for value in range(3):
         add(writer, value)
-        kept.append(reader.read(lambda state: copy.copy(state)))
+        kept.append(reader.read(copy.copy))
     assert [state["n"] for state in kept] == [1, 2, 3]
 
 

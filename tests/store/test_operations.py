@@ -36,7 +36,9 @@ class Counting:
         return [key for name, key in self.asked if name in {"put", "create", "touch", "delete"}]
 
 
-@pytest.fixture(scope="module", params=[0, pytest.param(3000, marks=pytest.mark.slow)], ids=["young", "after 3,000 entries"])
+@pytest.fixture(
+    scope="module", params=[0, pytest.param(3000, marks=pytest.mark.slow)], ids=["young", "after 3,000 entries"]
+)
 def name(request):
     """Give a place with a model of two versions and a history."""
     place = f"operations-{request.param}"

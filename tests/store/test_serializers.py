@@ -35,7 +35,10 @@ def test_what_is_defined_on_the_spot_comes_back_whole():
 @pytest.mark.parametrize(
     ("value", "path"),
     [
-        (Box(steps=[("scale", Box()), ("fit", Box(lock=threading.Lock()))]), r"model.steps[1][1].lock is of type _thread.lock"),
+        (
+            Box(steps=[("scale", Box()), ("fit", Box(lock=threading.Lock()))]),
+            r"model.steps[1][1].lock is of type _thread.lock",
+        ),
         ({"a": {"b": threading.Lock()}}, "model['a']['b']"),
         (Box(inner=Hostile()), "model.inner"),
         (threading.Lock(), "model is of type _thread.lock"),
@@ -98,5 +101,5 @@ def test_code_that_is_not_here_is_named(tmp_path, monkeypatch):
 
 
 def test_an_unknown_format_is_refused_with_those_there_are():
-    with pytest.raises(InvalidInput, match="There is no format 'joblib'. Formats: cloudpickle"):
+    with pytest.raises(InvalidInput, match=r"There is no format 'joblib'. Formats: cloudpickle"):
         serializer("joblib")

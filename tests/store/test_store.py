@@ -93,7 +93,7 @@ def test_a_current_folder_that_is_gone_is_an_error_that_says_so(tmp_path, monkey
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(StoreError, match="current folder no longer exists"):
+    with pytest.raises(StoreError, match=r"current folder no longer exists"):
         mk.Store()
     monkeypatch.setenv("MLOPS_KIT_STORE", str(tmp_path / "set"))
     assert mk.Store().url == str(tmp_path / "set")

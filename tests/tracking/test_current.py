@@ -46,7 +46,7 @@ def test_a_run_of_another_store_is_no_parent():
 
 
 @pytest.mark.parametrize(
-    "options", [{"name": ""}, {"name": "\0"}, {"name": 3}, {"experiment": "a/b"}, {"store": "s3://x/y"}]
+    "options", [{"name": ""}, {"name": "\0"}, {"name": 3}, {"experiment": "a/b"}, {"store": "what://x/y"}]
 )
 def test_what_cannot_name_a_run_is_refused_before_it_starts(options):
     with pytest.raises((InvalidInput, InvalidName)):
@@ -123,7 +123,7 @@ print(work.last_run.id, mk.current_run().id)
     assert current == run.id
     assert run.metric_history("child")[0][0] == 2.0
     assert mk.get_run(child).metrics == {"own": 1}
-    assert mk.get_run(child).parent == run  # lead: fails because begin() asks the context only, not current_run()
+    assert mk.get_run(child).parent == run
 
 
 def test_a_stale_run_in_the_environment_does_not_stop_a_tracked_function(monkeypatch):
@@ -140,7 +140,7 @@ def test_a_fork_leaves_the_run_to_its_parent():
         pid = os.fork()
         if pid == 0:
             try:
-                with mk.track(lambda: mk.current_run())() and run.attach():
+                with mk.track(mk.current_run, name="forked")() and run.attach():
                     mk.log_metric("forked", 1.0)
             finally:
                 os._exit(0)

@@ -58,7 +58,7 @@ def test_a_parameter_logged_again_takes_the_last_value():
         (np.float32(0.5), 0.5),
         (np.int64(3), 3),
         (np.array(2), 2),
-        (np.array(0.5), 0.5),  # lead: fails because as_number cuts 0-d arrays (and torch tensors) to integers
+        (np.array(0.5), 0.5),
         (Decimal("1.5"), 1.5),
         (math.inf, math.inf),
         (10**400, 10**400),
@@ -207,7 +207,7 @@ def test_a_pickled_run_is_an_address_and_takes_metrics_elsewhere():
         assert run.metric_history("there")[0][:2] == (2, 5)
     found = mk.get_run(run.id)
     assert found.metric_history("there")[0][:2] == (2, 5)
-    assert found.metrics == {"here": 1, "there": 2}  # lead: fails because the end knows only this process's metrics
+    assert found.metrics == {"here": 1, "there": 2}
 
 
 def test_a_handle_of_a_running_run_refuses_what_only_its_process_can_take():

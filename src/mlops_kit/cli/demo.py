@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 SCRIPT = "train.py"
+_SETTINGS = '[tool.mlops_kit]\nstore = ".mlops"\n'
 
 
 def run_demo(folder: str) -> int:
@@ -41,6 +42,9 @@ def _place(home: Path) -> None:
     """Write the script, unless the user has changed it."""
     home.mkdir(parents=True, exist_ok=True)
     script = home / SCRIPT
+    settings = home / "pyproject.toml"
+    if not settings.exists():
+        settings.write_text(_SETTINGS, encoding="utf-8")  # so that the command line finds the same store in there
     text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_bytes()
     if script.exists() and script.read_bytes() != text:
         click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)

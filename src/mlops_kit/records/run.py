@@ -178,14 +178,13 @@ class RunEnd:
 
     def encode(self) -> bytes:
         """Write the record."""
-        history = {name: [_point(*point) for point in points] for name, points in self.history.items()}
         members = {
             "at": codec.timestamp(self.at),
             "status": self.status,
             "start": None if self.start is None else self.start.members(),
             "error": self.error,
             "metrics": codec.plain(self.metrics),
-            "history": history,
+            "history": _history(self.history),
             "params": codec.plain(self.params),
             "inputs": _references(self.inputs),
             "outputs": [_output(ref) for ref in self.outputs],
@@ -215,10 +214,8 @@ class RunEnd:
         known["problems"] = tuple(codec.unplain(members.get("problems", [])))
         for name in ("metrics", "params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))
-        known["history"] = {
-            name: [(codec.unplain(value), step, at) for value, step, at in points]
-            for name, points in members.get("history", {}).items()
-        }
+        history = codec.unplain(members.get("history", {}))
+        known["history"] = {name: [tuple(point) for point in points] for name, points in history.items()}
         return cls(**known)
 
 
@@ -235,6 +232,13 @@ def _filled(members: dict[str, Any]) -> dict[str, Any]:
 
 def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
     return [_filled(codec.plain(asdict(ref))) for ref in refs]
+
+
+def _history(history: History) -> Any:
+    """Make points plain, one by one where that is all it takes."""
+    if "$" in history or not all(map(str.isascii, history)):
+        return codec.plain({name: [list(point) for point in points] for name, points in history.items()})
+    return {name: [_point(*point) for point in points] for name, points in history.items()}
 
 
 def _point(value: float, step: int | None, at: float) -> list[Any]:

@@ -240,9 +240,10 @@ class LocalBackend:
         except FileExistsError:
             return
         except FileNotFoundError:
-            self._make_folder(os.path.dirname(path))
-            self._make_folder(path)
-            return
+            if not os.path.isdir(os.path.dirname(path)):
+                self._make_folder(os.path.dirname(path))
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o755)
         _sync_folder(os.path.dirname(path))
 
     def _sync_folder_of(self, key: str) -> None:

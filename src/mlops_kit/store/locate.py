@@ -16,15 +16,6 @@ from mlops_kit.store.memory import MemoryBackend
 
 VARIABLE = "MLOPS_KIT_STORE"
 DEFAULT_FOLDER = ".mlops"
-_REMOTE_EXTRAS = {
-    "s3": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "abfs": "azure",
-    "abfss": "azure",
-    "az": "azure",
-    "sftp": "sftp",
-}
 
 _located: dict[tuple[str, str | None], str] = {}
 _lock = threading.Lock()
@@ -68,7 +59,7 @@ def backend_for(url: str | os.PathLike[str]) -> Backend:
     Parameters
     ----------
     url : str or path
-        A path, ``file://`` or ``memory://``.
+        A path, ``file://``, ``memory://`` or a remote address; see `mlops_kit.store.connect.remote`.
 
     Returns
     -------
@@ -78,7 +69,9 @@ def backend_for(url: str | os.PathLike[str]) -> Backend:
     Raises
     ------
     InvalidInput
-        The address has an unknown scheme.
+        The address is incomplete, holds a password, or has an unknown scheme.
+    StoreError
+        The extra that the scheme needs is not installed.
 
     Examples
     --------
@@ -98,12 +91,9 @@ def backend_for(url: str | os.PathLike[str]) -> Backend:
         if parts.netloc not in {"", "localhost"} or not parts.path:
             raise InvalidInput(f"{text!r} names another host: a file:// address is file:///absolute/path.")
         return LocalBackend(_absolute(parts.path))
-    if scheme in _REMOTE_EXTRAS:
-        raise InvalidInput(
-            f"{text!r} is an address in object storage or on another machine, which this release cannot open yet. "
-            "Stores live in a local folder or in memory://name."
-        )
-    raise InvalidInput(f"{text!r} has the unknown scheme {scheme!r}. Stores live in a folder or in memory://name.")
+    from mlops_kit.store.connect import remote  # noqa: PLC0415 - most stores are folders
+
+    return remote(text)
 
 
 def _absolute(path: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -61,7 +62,7 @@ class RemoteBackend:
         """Read a whole value, or None where there is none."""
         return self._unless_absent("read", key, lambda drive: drive.read(key))
 
-    def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:  # noqa: ARG002 - a provider's answer means durable
+    def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:  # noqa: ARG002 - an answer means durable
         """Write a value whole or not at all, over what is there."""
         value = bytes(data)
         self._send("write", key, lambda drive: drive.write(key, value))
@@ -77,7 +78,7 @@ class RemoteBackend:
                 return False
             self.put(key, value)
             return True
-        attempts = self._attempts("create", key)
+        wait = self._waiting("create", key)
         while True:
             drive = self._drive()
             try:
@@ -88,7 +89,7 @@ class RemoteBackend:
                     found = self.get(key)
                     if found is not None:
                         return found == value
-                attempts(error, trouble)
+                wait(error, trouble)
             else:
                 return True
 
@@ -106,7 +107,7 @@ class RemoteBackend:
 
     def walk(self, prefix: str) -> Iterator[Found]:
         """List the values below a folder, sorted by key."""
-        found = [found for page in self._pages(prefix, deep=True) for found in page.found]
+        found = [one for page in self._pages(prefix, deep=True) for one in page.found]
         yield from sorted(found, key=lambda one: one.key)
 
     def folders(self, prefix: str) -> list[str]:
@@ -121,9 +122,8 @@ class RemoteBackend:
             passed = steady - asked_steady
             if passed < _CLOCK_VALID_SECONDS and abs(wall - asked_wall - passed) < _CLOCK_STEP_SECONDS:
                 return theirs + passed
-        theirs = self._send("read", "the clock", lambda drive: drive.clock())
-        self._clock = ((wall + time.time()) / 2, (steady + time.monotonic()) / 2, theirs)
-        return theirs
+        self._send("read", "the clock", self._ask_clock)
+        return self.now()
 
     def is_private(self, key: str) -> bool:  # noqa: ARG002 - the protocol's argument
         """Tell that others may have written here: who may write to a bucket cannot be seen from outside."""
@@ -135,17 +135,17 @@ class RemoteBackend:
         Returns
         -------
         dict
-            ``create``: the drive's means, or ``"single-writer"`` where the second creator was not refused.
+            ``create``: the drive's means, or ``"single-writer"`` where a second creator was not refused.
         """
         key = f"tmp/probe-{secrets.token_hex(8)}"
-        drive = self._drive()
         try:
-            if self.single_writer or not self._excludes(key):
-                self.single_writer = True
-                self._send("write", key, lambda drive: drive.write(key, b"1"))
+            self.single_writer = self.single_writer or not self._excludes(key)
+            if self.single_writer:
+                self.put(key, b"1")
         finally:
-            self.delete(key)
-        return {"create": SINGLE_WRITER if self.single_writer else drive.means}
+            with contextlib.suppress(StoreError):
+                self.delete(key)
+        return {"create": SINGLE_WRITER if self.single_writer else self._drive().means}
 
     def choose(self, capabilities: dict[str, str]) -> None:
         """Use the means that the store's creator found to work here."""
@@ -153,66 +153,70 @@ class RemoteBackend:
             self.single_writer = True
 
     def _excludes(self, key: str) -> bool:
-        try:
-            first = self.create(key, b"1")
-            return first and not self.create(key, b"2") and self.get(key) == b"1"
-        except _Unsupported:
-            return False
+        """Create one key twice: the first must win or have won, the second must be told."""
+        answers = frozenset({Trouble.TAKEN, Trouble.UNSUPPORTED})
+        for value in (b"1", b"2"):
+            answer = self._send("create", key, lambda drive, value=value: drive.write_new(key, value), answers)
+        return answer is Trouble.TAKEN and self.get(key) == b"1"
+
+    def _ask_clock(self, drive: Drive) -> None:
+        before, theirs, after = time.time(), drive.clock(), time.time()
+        steady = time.monotonic()
+        self._clock = (after, steady, theirs + (after - before) / 2)
 
     def _pages(self, prefix: str, *, deep: bool) -> Iterator[Page]:
-        token: str | None = None
-        while True:
-            page = self._page(prefix, token, deep=deep)
-            if page is None:
-                return
+        page = self._page(prefix, None, deep=deep)
+        while page is not None:
             yield page
-            token = page.token
-            if token is None:
-                return
+            page = None if page.token is None else self._page(prefix, page.token, deep=deep)
 
     def _page(self, prefix: str, token: str | None, *, deep: bool) -> Page | None:
         return self._unless_absent("list", prefix, lambda drive: drive.page(prefix, token, deep=deep))
 
     def _unless_absent(self, action: str, key: str, act: Callable[[Drive], _T]) -> _T | None:
-        try:
-            return self._send(action, key, act)
-        except _Absent:
-            return None
+        answer = self._send(action, key, act, frozenset({Trouble.ABSENT}))
+        return None if isinstance(answer, Trouble) else answer
 
-    def _send(self, action: str, key: str, act: Callable[[Drive], _T]) -> _T:
-        attempts = self._attempts(action, key)
+    def _send(
+        self, action: str, key: str, act: Callable[[Drive], _T], answers: frozenset[Trouble] = frozenset()
+    ) -> _T | Trouble:
+        """Act until it succeeds, or fails in one of the ways that are `answers`, or fails for good."""
+        wait = self._waiting(action, key)
         while True:
             drive = self._drive()
             try:
                 return act(drive)
             except Exception as error:  # noqa: BLE001 - every provider has errors of its own; the drive judges them
-                attempts(error, drive.judge(error))
+                trouble = drive.judge(error)
+                if trouble in answers:
+                    return trouble
+                wait(error, trouble)
 
-    def _attempts(self, action: str, key: str) -> Callable[[Exception, Trouble], None]:
-        """Make the answer to each failed attempt of one operation: wait and return, or raise what it amounts to."""
+    def _waiting(self, action: str, key: str) -> Callable[[Exception, Trouble], None]:
+        """Make what answers each failed attempt of one operation: it waits, or raises what the failure means."""
         began, failures = time.monotonic(), 0
 
-        def wait_or_raise(error: Exception, trouble: Trouble) -> None:
+        def wait(error: Exception, trouble: Trouble) -> None:
             nonlocal failures
             failures += 1
+            seconds = None
             if trouble in PASSING:
                 seconds = retry.pause(failures, time.monotonic() - began, random.random())  # noqa: S311 - jitter
-                if seconds is not None:
-                    time.sleep(seconds)
-                    return
-            raise self._failure(action, key, error, trouble, failures) from error
+            if seconds is None:
+                raise self._failure(action, key, error, trouble, failures) from error
+            time.sleep(seconds)
 
-        return wait_or_raise
+        return wait
 
     def _failure(self, action: str, key: str, error: Exception, trouble: Trouble, failures: int) -> StoreError:
-        kinds = {Trouble.ABSENT: _Absent, Trouble.UNSUPPORTED: _Unsupported}
-        kind = kinds.get(trouble, ReadOnlyStore if trouble is Trouble.DENIED and action in _WRITING else StoreError)
+        writing = action in _WRITING
         tried = f", {failures} times over" if failures > 1 else ""
-        doubt = " Whether it was written is not known." if trouble in PASSING and action in _WRITING else ""
+        doubt = " Whether it was written is not known." if trouble in PASSING and writing else ""
         remedy = self._drive().remedies.get(trouble, "")
+        kind = ReadOnlyStore if trouble is Trouble.DENIED and writing else StoreError
+        what = f"{action} {key!r} in" if key else f"{action}"
         return kind(
-            f"Cannot {action} {key!r} in the store {self.url}: {trouble.value}{tried} "
-            f"({_detail(error)}).{doubt} {remedy}".rstrip()
+            f"Cannot {what} the store {self.url}: {trouble.value}{tried} ({_detail(error)}).{doubt} {remedy}".rstrip()
         )
 
     def _drive(self) -> Drive:
@@ -225,14 +229,6 @@ class RemoteBackend:
         self._opened = (pid, drive)
         weakref.finalize(self, _close, drive, pid)
         return drive
-
-
-class _Absent(StoreError):
-    """Nothing is there; caught where that is an answer."""
-
-
-class _Unsupported(StoreError):
-    """The provider does not know the request; caught where it is probed."""
 
 
 def _close(drive: Drive, pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -111,7 +112,9 @@ class S3Drive:
             return
 
         def copy(begin: int, end: int, **part: Any) -> str:
-            copied = self._client.upload_part_copy(CopySource=source, CopySourceRange=f"bytes={begin}-{end - 1}", **part)
+            copied = self._client.upload_part_copy(
+                CopySource=source, CopySourceRange=f"bytes={begin}-{end - 1}", **part
+            )
             return str(copied["CopyPartResult"]["ETag"])
 
         self._in_parts(key, size, self._one_copy, copy, {})
@@ -194,5 +197,6 @@ class S3Drive:
             ]
             self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **condition)
         except Exception:
-            self._client.abort_multipart_upload(**upload)
+            with contextlib.suppress(failures.ClientError, failures.BotoCoreError):
+                self._client.abort_multipart_upload(**upload)  # parts cost money until the bucket's rules sweep them
             raise

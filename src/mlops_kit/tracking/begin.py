@@ -16,7 +16,7 @@ from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
 from mlops_kit.store import identity, keys
 from mlops_kit.store.active import active_run
-from mlops_kit.store.store import Store
+from mlops_kit.store.store import Store, open_store
 from mlops_kit.tracking import capture
 from mlops_kit.tracking.call import Call
 from mlops_kit.tracking.git import GitState
@@ -26,6 +26,7 @@ from mlops_kit.tracking.run import Run
 from mlops_kit.tracking.secrets import masked
 
 DEFAULT_EXPERIMENT = "default"
+RUN_VARIABLE = "MLOPS_KIT_RUN_ID"
 _EXPERIMENT_VARIABLE = "MLOPS_KIT_EXPERIMENT"
 
 
@@ -83,9 +84,12 @@ def begin(
         Running. What could not be recorded is noted as a problem, unless the plan is strict.
     """
     call = call or Call()
-    parent = active_run.get()
-    inside = parent if parent is not None and parent.store_url == store.url else None
     recorder = Recorder(store, plan.name, strict=plan.strict)
+    parent: Run | None = None
+    experiment = plan.experiment or DEFAULT_EXPERIMENT
+    with recorder.guarded("The run around this one"):
+        parent = _parent(store)
+        experiment = _experiment(plan, parent)
     captured: dict[str, Any] = {}
     with recorder.guarded("The store"):
         store.ensure()
@@ -97,13 +101,13 @@ def begin(
         RunStart(
             id=keys.new_run_id(),
             name=plan.name,
-            experiment=_experiment(plan, inside),
+            experiment=experiment,
             at=datetime.now(UTC),
             user=identity.author(),
             host=identity.host(),
             pid=os.getpid(),
             boot=identity.boot(),
-            parent=None if inside is None else inside.id,
+            parent=None if parent is None else parent.id,
             params=call.params,
             tags=dict(plan.tags),
             **captured,
@@ -126,6 +130,34 @@ def newest_run() -> Run | None:
     return _newest[0] if _newest else None
 
 
+def around() -> Run | None:
+    """Give the run that is active here, or the one that this process was told to be a part of."""
+    active = active_run.get()
+    if isinstance(active, Run):
+        return active
+    run_id = os.environ.get(RUN_VARIABLE)
+    if not run_id:
+        return None
+    if run_id not in _attachments:
+        store = open_store()
+        _attachments[run_id] = Run(store, store.runs.find(run_id))
+    return _attachments[run_id]
+
+
+_attachments: dict[str, Run] = {}
+
+
+def _parent(store: Store) -> Run | None:
+    """Give the run around, if it is recorded in the same store."""
+    run = around()
+    return run if run is not None and run.store_url == store.url else None
+
+
+def _experiment(plan: Plan, parent: Run | None) -> str:
+    inherited = plan.experiment or (None if parent is None else parent.experiment)
+    return inherited or os.environ.get(_EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT
+
+
 def _surroundings(
     recorder: Recorder, function: Callable[..., Any] | None, call: Call, frame: FrameType | None
 ) -> dict[str, Any]:
@@ -140,7 +172,7 @@ def _surroundings(
     return {
         "function": None if function is None or code is None else capture.capture_function(objects, function, code),
         "environment": keep_environment(objects),
-        "sources": capture.capture_sources(objects, capture.code_of(function, frame), files),
+        "sources": capture.capture_sources(objects, capture.codes_of(function, code, frame), files),
         "git": git.result(objects.put) if git.ready else None,
         "rng": capture.capture_rng(objects),
     }
@@ -152,16 +184,9 @@ def _inputs(recorder: Recorder, plan: Plan, function: Callable[..., Any] | None,
     for name, value in call.data.items():
         with recorder.guarded(f"The data {name!r}"):
             dataset = dataset_name(base, name)
-            note, limit = recorder.problem, plan.limit
+            note, limit = recorder.refused, plan.limit
             refs.append(record_input(recorder.store, name, value, dataset=dataset, limit=limit, note=note))
     return tuple(refs)
-
-
-def _experiment(plan: Plan, parent: Any) -> str:
-    if plan.experiment is not None:
-        return plan.experiment
-    inherited = getattr(parent, "experiment", None)
-    return str(inherited or os.environ.get(_EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT)
 
 
 def planned(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import inspect
+import operator
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -17,9 +18,13 @@ from mlops_kit.tracking.secrets import MASK, is_secret_name, masked
 _MAX_DEPTH = 8
 _MAX_ITEMS = 1000
 _MAX_TEXT = 10_000
+_MAX_CHARACTERS = 100_000
+_SHOWN = 200
+_MAX_BITS = 16_384
 _DATA_DEPTH = 3
 _MAX_DATA = 64
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 _NUMBERS = frozenset({type(None), bool, int, float})
 _MASKABLE = frozenset({int, float})
 _SEQUENCES = frozenset({list, tuple})
@@ -78,15 +83,23 @@ def bind(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, 
             continue
         if kind is inspect.Parameter.VAR_KEYWORD:
             for key, item in value.items():
-                _sort(call, key if key not in bound.arguments else f"{name}.{key}", item)
+                _take(call, key if key not in bound.arguments else f"{name}.{key}", item)
         elif kind is not inspect.Parameter.VAR_POSITIONAL or value:
-            _sort(call, name, value)
+            _take(call, name, value)
     return call
+
+
+def _take(call: Call, name: str, value: Any) -> None:
+    """Sort an argument; one that raises when it is looked at costs itself only."""
+    try:
+        _sort(call, name, value)
+    except Exception:  # noqa: BLE001 - any attribute of a user's object may raise anything
+        call.params[name] = _other(value)
 
 
 def _sort(call: Call, name: str, value: Any) -> None:
     kind = type(value)
-    if kind in _NUMBERS:
+    if kind in _NUMBERS and (kind is not int or value.bit_length() <= _MAX_BITS):
         call.params[name] = MASK if kind in _MASKABLE and is_secret_name(name) else value
     elif kind in _SCALARS:
         call.params[name] = masked(name, recordable(value))
@@ -160,44 +173,65 @@ def recordable(value: Any) -> Any:
     >>> recordable(loop)
     [1, '[...]']
     """
-    return _recordable(value, 0, set(), [_MAX_ITEMS])
+    return _Reduction().of(value, ())
 
 
-def _recordable(value: Any, depth: int, above: set[int], budget: list[int]) -> Any:
-    kind = type(value)
-    if kind is str:
-        return value if len(value) <= _MAX_TEXT else Repr("str", f"{value[:200]}… ({len(value)} characters)")
-    if kind is bytes:
-        return value if len(value) <= _MAX_TEXT else Repr("bytes", f"{len(value)} bytes")
-    if kind in _SCALARS:
-        return value
-    if kind is dict or kind in _SEQUENCES or kind in {set, frozenset}:
-        return _container(value, depth, above, budget)
-    return _other(value)
+class _Reduction:
+    """One value on its way into a record, with what is left of the room it may take."""
 
+    def __init__(self) -> None:
+        self._items = _MAX_ITEMS
+        self._characters = _MAX_CHARACTERS
 
-def _container(value: Any, depth: int, above: set[int], budget: list[int]) -> Any:
-    kind = type(value)
-    if id(value) in above:
-        return Repr(kind.__name__, "{...}" if kind is dict else "[...]")
-    if depth >= _MAX_DEPTH or len(value) > budget[0]:
-        return Repr(kind.__name__, f"{kind.__name__} of {len(value)} items")
-    budget[0] -= len(value)
-    within = above | {id(value)}
-    if kind is dict:
-        return {
-            _recordable(key, depth + 1, within, budget): _recordable(item, depth + 1, within, budget)
-            for key, item in value.items()
-        }
-    items = [_recordable(item, depth + 1, within, budget) for item in value]
-    return items if kind is list else kind(items)
+    def of(self, value: Any, above: tuple[int, ...]) -> Any:
+        """Reduce a value that stands in the containers `above`."""
+        kind = type(value)
+        if kind is str or kind is bytes:
+            return self._text(value)
+        if kind is int and value.bit_length() > _MAX_BITS:
+            return Repr("int", f"integer of {value.bit_length()} bits")
+        if kind in _SCALARS:
+            return value
+        if kind in _CONTAINERS:
+            return self._container(value, above)
+        return _other(value)
+
+    def _text(self, value: str | bytes) -> Any:
+        if len(value) <= min(_MAX_TEXT, self._characters):
+            self._characters -= len(value)
+            return value
+        if isinstance(value, bytes):
+            return Repr("bytes", f"{len(value)} bytes")
+        start = value[: min(_SHOWN, max(self._characters, 0))]
+        self._characters -= len(start)
+        return Repr("str", f"{start}… ({len(value)} characters)")
+
+    def _container(self, value: Any, above: tuple[int, ...]) -> Any:
+        kind = type(value)
+        if id(value) in above:
+            return Repr(kind.__name__, "{...}" if kind is dict else "[...]")
+        if len(above) >= _MAX_DEPTH or len(value) > self._items:
+            return Repr(kind.__name__, f"{kind.__name__} of {len(value)} items")
+        self._items -= len(value)
+        within = (*above, id(value))
+        if kind is dict:
+            return {self.of(key, within): self.of(item, within) for key, item in value.items()}
+        items = [self.of(item, within) for item in value]
+        return items if kind is list else kind(items)
 
 
 def _other(value: Any) -> Any:
+    try:
+        return _reduced(value)
+    except Exception as error:  # noqa: BLE001 - any attribute of a user's object may raise anything
+        return Repr(type_name(value), f"<{type(value).__qualname__} whose attributes raise {type(error).__name__}>")
+
+
+def _reduced(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return Repr(type_name(value), f"{type(value).__qualname__}.{value.name}")
     if isinstance(value, os.PathLike):
-        return str(value)
+        return os.fsdecode(value)
     if is_data(value):
         return Repr(type_name(value), f"{type(value).__name__} of shape {getattr(value, 'shape', '?')}")
     numpy = sys.modules.get("numpy")
@@ -311,19 +345,25 @@ def as_number(value: Any) -> float | None:
     >>> as_number(np.float32(0.5)), as_number(3), as_number("3"), as_number(True)
     (0.5, 3, None, None)
     """
-    if isinstance(value, int | float) and type(value) in {int, float}:
-        return value
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[no-any-return]  # a number by the line above
     if isinstance(value, bool | str | bytes | complex) or value is None:
         return None
-    if (
-        getattr(value, "shape", None) not in {None, ()}
-        or getattr(getattr(value, "dtype", None), "kind", "f") in "bcOSUV"
-    ):
-        return None
-    convert: Callable[[Any], float] = int if hasattr(type(value), "__index__") else float
-    if not hasattr(type(value), "__index__") and not hasattr(type(value), "__float__"):
-        return None
     try:
-        return convert(value)
-    except Exception:  # noqa: BLE001 - whatever a foreign __float__ raises, it is no number
+        return _foreign_number(value)
+    except Exception:  # noqa: BLE001 - whatever a foreign object raises, it is no number
         return None
+
+
+def _foreign_number(value: Any) -> float | None:
+    """Read a number of numpy, torch, decimal and the like, which hold one value and say so."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        if tuple(shape) != () or getattr(getattr(value, "dtype", None), "kind", "f") not in "iufV":
+            return None
+        item = value.item()
+        return item if type(item) in {int, float} else None
+    if hasattr(type(value), "__index__"):
+        return operator.index(value)
+    return float(value) if hasattr(type(value), "__float__") else None

@@ -34,15 +34,15 @@ def capture_function(objects: Objects, function: Callable[..., Any], code: CodeF
     }
 
 
-def capture_sources(objects: Objects, code: CodeType | None, files: dict[str, str]) -> str | None:
-    """Keep the source of the user's modules that a run reaches, and of the notebook cell it stands in.
+def capture_sources(objects: Objects, codes: tuple[CodeType, ...], files: dict[str, str]) -> str | None:
+    """Keep the source of the user's modules that a run reaches, and of the notebook cells it stands in.
 
     Parameters
     ----------
     objects : Objects
         Where to keep them.
-    code : code or None
-        What runs: the function's, or that of the block.
+    codes : tuple of code
+        What runs: the function and the user's functions it reaches, or the block.
     files : dict
         The source files of the user's modules in its closure, by module.
 
@@ -51,18 +51,37 @@ def capture_sources(objects: Objects, code: CodeType | None, files: dict[str, st
     str or None
         The digest of the sources; None if there are none to be had.
     """
-    cell = None if code is None else _cell(code)
-    if not files and cell is None:
+    cells = tuple(filter(None, map(_cell, codes)))
+    if not files and not cells:
         return None
-    stamp: Hashable = (cell, tuple((name, path, _seen(path)) for name, path in files.items()))
-    return objects.put_once(f"sources {id(code)}", stamp, lambda: _sealed("sources", _sources(files, cell)))
+    stamp: Hashable = (cells, tuple((name, path, _seen(path)) for name, path in files.items()))
+    slot = f"sources {id(codes[0]) if codes else ''}"
+    return objects.put_once(slot, stamp, lambda: _sealed("sources", _sources(files, cells)))
 
 
-def code_of(function: Callable[..., Any] | None, frame: FrameType | None) -> CodeType | None:
-    """Give the code of a function beneath its decorators, or of the block that a frame runs."""
-    if function is None:
-        return None if frame is None else frame.f_code
-    code = getattr(inspect.unwrap(function), "__code__", None)
+def codes_of(
+    function: Callable[..., Any] | None, reached: CodeFingerprint | None, frame: FrameType | None
+) -> tuple[CodeType, ...]:
+    """Give the code of a function beneath its decorators and of what it reaches, or of the block that a frame runs."""
+    if function is None or reached is None:
+        return () if frame is None else (frame.f_code,)
+    found = [_code(function)]
+    for name in reached.parts:
+        module, _, qualname = name.partition(":")
+        if not hasattr(sys.modules.get(module), "__file__"):  # whose source is kept as a whole otherwise
+            found.append(_code(_static(sys.modules.get(module), qualname)))
+    return tuple(code for code in found if code is not None)
+
+
+def _static(home: object, qualname: str) -> object:
+    """Follow a dotted name without running anything of the user's."""
+    for name in qualname.split("."):
+        home = inspect.getattr_static(home, name, None)
+    return home
+
+
+def _code(function: object) -> CodeType | None:
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     return code if isinstance(code, CodeType) else None
 
 
@@ -83,7 +102,7 @@ def source_files(modules: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _sources(files: dict[str, str], cell: tuple[str, str] | None) -> dict[str, Any]:
+def _sources(files: dict[str, str], cells: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     modules = {}
     for name, path in files.items():
         try:
@@ -91,7 +110,7 @@ def _sources(files: dict[str, str], cell: tuple[str, str] | None) -> dict[str, A
                 modules[name] = {"path": path, "text": file.read(_MAX_SOURCE)}
         except OSError:
             continue
-    return {"modules": modules, "cells": {} if cell is None else {cell[0]: cell[1]}}
+    return {"modules": modules, "cells": dict(cells)}
 
 
 def _cell(code: CodeType) -> tuple[str, str] | None:

@@ -11,15 +11,12 @@ from typing import Any
 
 from mlops_kit.errors import NoActiveRun, RunClosed
 from mlops_kit.store import identity
-from mlops_kit.store.active import active_run
 from mlops_kit.store.store import StoreLike, open_store
 from mlops_kit.tracking import heartbeat
-from mlops_kit.tracking.begin import began, begin, planned
+from mlops_kit.tracking.begin import around, began, begin, planned
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES
 from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.tracking.run import Run
-
-VARIABLE = "MLOPS_KIT_RUN_ID"
 
 
 def start_run(
@@ -90,11 +87,7 @@ def current_run() -> Run | None:
     >>> mk.current_run() is None
     True
     """
-    active = active_run.get()
-    if isinstance(active, Run):
-        return active
-    inherited = os.environ.get(VARIABLE)
-    return _attached(inherited) if inherited else None
+    return around()
 
 
 def log_param(key: str, value: Any) -> None:
@@ -317,17 +310,6 @@ def log_dataset(data: Any, name: str) -> None:
     'points:1'
     """
     _required("log_dataset").log_dataset(data, name)
-
-
-_attachments: dict[str, Run] = {}
-
-
-def _attached(run_id: str) -> Run:
-    known = _attachments.get(run_id)
-    if known is None:
-        store = open_store()
-        known = _attachments[run_id] = Run(store, store.runs.find(run_id))
-    return known
 
 
 def _required(call: str) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +19,7 @@ from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, bind
 from mlops_kit.tracking.inputs import snapshot_limit
 from mlops_kit.tracking.results import record_result
-from mlops_kit.tracking.run import Run
+from mlops_kit.tracking.run import Run, deactivate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -200,7 +201,7 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        active_run.reset(self._token)
+        deactivate(self._token)
         self._run.close(error)
         if active_run.get() is None:
             summary.show(self._run, register=self._options.register)
@@ -223,9 +224,14 @@ def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         return Call(), f"The arguments could not be recorded: {type(error).__name__}: {error}."
 
 
-@functools.lru_cache(maxsize=1024)
 def _signature(fn: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(fn)
+    known = _signatures.get(fn)
+    if known is None:
+        known = _signatures[fn] = inspect.signature(fn)
+    return known
+
+
+_signatures: weakref.WeakKeyDictionary[Callable[..., Any], inspect.Signature] = weakref.WeakKeyDictionary()
 
 
 def _refuse(fn: object) -> None:

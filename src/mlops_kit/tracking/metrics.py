@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from mlops_kit.records.metrics import Point, read_lines, write_lines
 from mlops_kit.records.run import History
@@ -33,12 +33,14 @@ class MetricLog:
         self._flushed_at = time.monotonic()
         self._failing = False  # after a failure the next attempt waits, and the points are kept
         self.last: dict[str, float] = {}
+        self._last_at: dict[str, float] = {}
 
     def add(self, points: list[Point]) -> None:
         """Take points; write those held when there are many or the last writing was long ago."""
         self._points.extend(points)
-        for name, value, _step, _at in points:
+        for name, value, _step, at in points:
             self.last[name] = value
+            self._last_at[name] = at
         full = self._eager or len(self._points) >= SEGMENT_POINTS
         if (full and not self._failing) or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
@@ -47,6 +49,13 @@ class MetricLog:
         """Go on from the metrics of a run that had ended."""
         self.last.update(last)
         self._points[:0] = [(name, *point) for name, points in history.items() for point in points]
+
+    def merge(self, points: list[Point]) -> None:
+        """Let points that are written elsewhere count for the last values."""
+        for name, value, _step, at in points:
+            if at >= self._last_at.get(name, at):
+                self.last[name] = value
+                self._last_at[name] = at
 
     def flush(self) -> None:
         """Write the points held as a segment."""
@@ -76,14 +85,17 @@ def grouped(points: list[Point]) -> History:
     return history
 
 
-def segments(runs: Runs, run_id: str) -> list[Point]:
-    """Read the points of all segments of a run, in the order they were written."""
+def segments(runs: Runs, run_id: str, *, besides: Collection[int] = ()) -> list[Point]:
+    """Read the points of all segments of a run but some, in the order they were written."""
     points: list[Point] = []
     number = 1
-    while (data := runs.metrics(run_id, number)) is not None:
-        points.extend(read_lines(data, where=f"segment {number} of the run {run_id}"))
+    while True:
+        if number not in besides:
+            data = runs.metrics(run_id, number)
+            if data is None:
+                return points
+            points.extend(read_lines(data, where=f"segment {number} of the run {run_id}"))
         number += 1
-    return points
 
 
 def write_segment(runs: Runs, run_id: str, data: bytes, first: int = 1) -> int:

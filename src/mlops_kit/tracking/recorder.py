@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import sys
 import threading
@@ -13,13 +15,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from mlops_kit.errors import MlopsKitError, RecordingWarning
+from mlops_kit.errors import MlopsKitError, RecordingWarning, UnsupportedData
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.git import GitState
-from mlops_kit.tracking.metrics import MetricLog, write_segment
+from mlops_kit.tracking.metrics import MetricLog, segments, write_segment
 from mlops_kit.tracking.secrets import masked_text
 
 try:
@@ -28,6 +30,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 _MAX_TRACE = 20_000
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class Recorder:
@@ -70,7 +73,7 @@ class Recorder:
         self.problems: list[str] = []
         self.metrics = MetricLog(self._write_segment)
         self._pid = os.getpid()
-        self._segment = 1
+        self._segments: list[int] = []
         self._began = time.perf_counter(), time.process_time()
         self._lock = threading.RLock()
 
@@ -103,6 +106,7 @@ class Recorder:
                     self.start = replace(self.start, git=self.git.result(self.store.objects.put))
                     self.store.runs.write_start(self.start)
             with self.guarded("The end of the run"):
+                self.metrics.merge(self._logged_elsewhere())
                 self.final = self.end(status, error)
                 self.store.runs.write_end(self.start.id, self.final)
 
@@ -130,6 +134,12 @@ class Recorder:
         """Turn a failure of the recording into a problem and a warning, unless the run is strict."""
         return Guard(self, what)
 
+    def refused(self, message: str) -> None:
+        """Note data that cannot be kept, or raise if the run is strict."""
+        if self.strict:
+            raise UnsupportedData(message)
+        self.problem(message)
+
     def problem(self, message: str) -> None:
         """Note something that could not be recorded, and warn once."""
         message = masked_text(message)
@@ -139,7 +149,15 @@ class Recorder:
 
     def _write_segment(self, data: bytes) -> None:
         self.store.ensure()
-        self._segment = write_segment(self.store.runs, self.start.id, data, self._segment) + 1
+        self._segments.append(write_segment(self.store.runs, self.start.id, data, self._next_segment))
+
+    def _logged_elsewhere(self) -> list[Point]:
+        """Read the points that other processes logged to this run."""
+        return segments(self.store.runs, self.start.id, besides=self._segments)
+
+    @property
+    def _next_segment(self) -> int:
+        return self._segments[-1] + 1 if self._segments else 1
 
     def _resources(self) -> dict[str, float]:
         wall, cpu = self._began
@@ -173,24 +191,29 @@ class Guard:
 
 
 def described(error: BaseException) -> dict[str, Any]:
-    """Describe an exception: type, message and traceback, secrets masked, at most 20,000 characters."""
-    trace = "".join(traceback.format_exception(error))
-    if len(trace) > _MAX_TRACE:
-        trace = trace[: _MAX_TRACE // 2] + "\n…\n" + trace[-_MAX_TRACE // 2 :]
+    """Describe an exception: type, message and traceback, secrets masked, at most 20,000 characters each."""
     kind = type(error)
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception as other:  # noqa: BLE001 - an exception can be hostile too, and must not cost the run its end
+        trace = f"(the traceback cannot be had: {type(other).__name__})"
     return {
         "type": f"{kind.__module__}.{kind.__qualname__}",
-        "message": _clean(masked_text(_message(error)))[:_MAX_TRACE],
-        "traceback": _clean(masked_text(trace)),
+        "message": _scrubbed(_message(error)),
+        "traceback": _scrubbed(trace),
     }
 
 
 def warn(message: str) -> None:
-    """Warn, also where warnings are errors: a recording may not raise into the user's code."""
+    """Warn at the line of the user's that led here, without ever raising where warnings are errors."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
     try:
-        warnings.warn(message, RecordingWarning, stacklevel=4)
-    except RecordingWarning:
-        os.write(2, f"mlops_kit: {message}\n".encode("utf-8", "backslashreplace"))
+        warnings.warn(message, RecordingWarning, stacklevel=level)
+    except Exception:  # noqa: BLE001 - a filter makes it an error, or what shows warnings is the user's and fails
+        with contextlib.suppress(OSError):
+            os.write(2, f"mlops_kit: {message}\n".encode("utf-8", "backslashreplace"))
 
 
 def _told(error: BaseException) -> str:
@@ -206,5 +229,7 @@ def _message(error: BaseException) -> str:
         return "(its text cannot be had)"
 
 
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _scrubbed(text: str) -> str:
+    if len(text) > _MAX_TRACE:
+        text = text[: _MAX_TRACE // 2] + "\n…\n" + text[-_MAX_TRACE // 2 :]
+    return masked_text(text.encode("utf-8", "backslashreplace").decode())

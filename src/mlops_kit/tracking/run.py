@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -202,7 +203,7 @@ class Run(RecordedRun):
         with recorder.guarded(f"The data {name!r}"):
             dataset = dataset_name("", _key("dataset", name))
             limit = SNAPSHOT_BYTES
-            ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.problem)
+            ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.refused)
             recorder.inputs = [kept for kept in recorder.inputs if kept.name != name] + [ref]
 
     def finish(self, status: str = "finished") -> None:
@@ -228,6 +229,7 @@ class Run(RecordedRun):
             None if all went well.
         """
         if self._live is not None:
+            self._live.strict = self._live.strict and error is None  # the block's own exception goes first
             self._live.close(status_after(error), error)
 
     def note(self, problem: str) -> None:
@@ -261,7 +263,7 @@ class Run(RecordedRun):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _deactivate(self._tokens.pop())
+        deactivate(self._tokens.pop())
         self.close(error)
 
     def _writable(self, what: str) -> Recorder:
@@ -317,10 +319,10 @@ def _attached(run: Run) -> Iterator[Run]:
     try:
         yield run
     finally:
-        _deactivate(token)
+        deactivate(token)
 
 
-def _deactivate(token: Token[ActiveRun | None]) -> None:
+def deactivate(token: Token[ActiveRun | None]) -> None:
     """Make the run around current again; a block may be left in another context, where none was current."""
     try:
         active_run.reset(token)
@@ -330,15 +332,10 @@ def _deactivate(token: Token[ActiveRun | None]) -> None:
 
 def _number(value: Any) -> float | None:
     """Read a number, truth values included, or None, whatever the value's own methods do."""
-    if type(value) is float or type(value) is int:
-        return value
-    try:
-        dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
-        if isinstance(value, bool) or (getattr(value, "shape", None) == () and value.dtype.kind == "b"):
-            return int(bool(value))
-        return as_number(value)
-    except Exception:  # noqa: BLE001 - a user's attributes may raise anything, and then it is no number
-        return None
+    numpy = sys.modules.get("numpy")
+    if isinstance(value, bool) or (numpy is not None and isinstance(value, numpy.bool_)):
+        return int(value)
+    return as_number(value)
 
 
 def _write(runs: Runs, run_id: str, data: bytes) -> None:

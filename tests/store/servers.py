@@ -1,0 +1,196 @@
+"""Real servers, started on free ports of this machine, for the tests of remote stores."""
+
+import contextlib
+import fcntl
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+CACHE = Path(__file__).parents[2] / ".cache"
+AZURITE_ACCOUNT = "devstoreaccount1"
+# The key that every Azurite has, from its documentation.
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+class Missing(Exception):
+    """A part of the system is not there; the message names it."""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def moto():
+    """Run moto, one request at a time: it checks and then sets, which is no put-if-absent."""
+    import boto3
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log(self, *args):
+            pass
+
+    application, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def one_at_a_time(environ, start_response):
+        with lock:
+            return [b"".join(application(environ, start_response))]
+
+    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=Quiet)
+    server.daemon_threads = True
+    with serving(server):
+        url = f"http://127.0.0.1:{server.server_port}"
+        client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="secret"
+        )
+        client.create_bucket(Bucket="bucket")
+        client.close()
+        yield url
+
+
+@contextlib.contextmanager
+def serving(server):
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def azurite():
+    """Run Azurite from npm, installed once below ``.cache``."""
+    for tool in ("npm", "node"):
+        if shutil.which(tool) is None:
+            raise Missing(f"{tool} is not installed, so Azurite cannot be: apt-get install npm")
+    port = free_port()
+    command = [_azurite(), "--blobPort", str(port), "--inMemoryPersistence"]
+    with running([*command, "--silent", "--skipApiVersionCheck", "--disableTelemetry"], port):
+        yield f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"
+
+
+def _azurite():
+    program = CACHE / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    CACHE.mkdir(exist_ok=True)
+    with open(CACHE / "azurite.lock", "w") as lock:  # test workers start at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", program.parents[2], "azurite@3"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Missing(f"npm cannot install Azurite: {done.stderr.strip()}")
+    return str(program)
+
+
+@contextlib.contextmanager
+def sshd(folder):
+    """Run sshd as this user, with keys of its own; `folder` becomes a home whose ``.ssh`` reaches it."""
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise Missing("sshd is not installed: apt-get install openssh-server")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    settings = folder / ".ssh"
+    settings.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", settings / name]
+        subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
+    port = free_port()
+    (settings / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {settings}/host\nAuthorizedKeysFile {settings}/user.pub\n"
+        f"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        f"MaxStartups 100\nSubsystem sftp internal-sftp\n"
+    )
+    known = f"[127.0.0.1]:{port} {(settings / 'host.pub').read_text()}"
+    (settings / "known_hosts").write_text(known)
+    (settings / "config").write_text(
+        f"Host store-server\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n"
+        f"  IdentityFile {settings}/user\n  UserKnownHostsFile {settings}/known_hosts\n"
+    )
+    with running([program, "-D", "-e", "-f", str(settings / "sshd_config")], port):
+        yield port
+
+
+@contextlib.contextmanager
+def running(command, port):
+    """Run a program until it has opened its port, and end it afterwards."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 60
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(f"{command[0]} did not start: {process.communicate()[0].decode()}")
+            time.sleep(0.05)
+        drain = threading.Thread(target=process.stdout.read, daemon=True)
+        drain.start()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Cutter:
+    """A proxy that can lose the answer to a request which the server has carried out.
+
+    `lose` is the number of answers still to be lost.
+    """
+
+    def __init__(self, port):
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.lose = 0
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._target)
+                for act in (self._ask, self._answer):
+                    thread = threading.Thread(target=act, args=(client, server), daemon=True)
+                    self._threads.append(thread)
+                    thread.start()
+
+    def _ask(self, client, server):
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                server.sendall(data)
+        for end in (client, server):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, client, server):
+        with contextlib.suppress(OSError), client, server:
+            while data := server.recv(1 << 16):
+                if self.lose and not data.startswith(b"HTTP/1.1 100"):
+                    self.lose -= 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
+                client.sendall(data)
