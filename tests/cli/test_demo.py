@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,11 @@ def test_what_it_leaves_behind_is_what_it_said(demo):
     folder, *_ = demo
     store = mk.Store(folder / ".mlops")
     models = mk.ModelStore(store)
-    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == [".mlops", "train.py"]
+    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == [
+        ".mlops",
+        "pyproject.toml",
+        "train.py",
+    ]
     assert models.names() == ["digits", "tumour"]
     assert (len(models.versions("tumour")), len(models.versions("digits"))) == (3, 2)
     assert models.aliases("tumour") == {"champion": 3}
@@ -67,11 +72,13 @@ def test_what_it_leaves_behind_is_what_it_said(demo):
 
 def test_the_commands_it_ends_with_work(demo):
     folder, done, _ = demo
-    offered = [line.strip().partition("   ")[0] for line in done.stdout.splitlines() if line.startswith("  mlops-kit ")]
-    assert [line.split()[1] for line in offered] == ["runs", "show", "models", "models", "data"]
-    for line in offered:
-        ran = CliRunner().invoke(main, [*line.split()[1:], "--store", str(folder / ".mlops")])
-        assert ran.exit_code == 0, ran.output
+    last = done.stdout.partition("look next\n")[2]
+    go, *offered = [line.strip().partition("   ")[0] for line in last.splitlines()]
+    assert shlex.split(go) == ["cd", str(folder)]
+    commands = [shlex.split(line)[1:] for line in offered if "mlops-kit" in line]
+    assert [command[0] for command in commands] == ["runs", "show", "models", "models", "data"]
+    for command in commands:
+        subprocess.run([PROGRAM, *command], cwd=folder, check=True, capture_output=True)
 
 
 def test_it_runs_again_in_the_same_folder_though_that_was_moved_and_goes_on_from_there(demo, tmp_path):

@@ -87,7 +87,16 @@ def _azurite():
     with open(CACHE / "azurite.lock", "w") as lock:  # test workers start at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", program.parents[2], "azurite@3"]
+            command = [
+                "npm",
+                "install",
+                "--silent",
+                "--no-audit",
+                "--no-fund",
+                "--prefix",
+                program.parents[2],
+                "azurite@3",
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Missing(f"npm cannot install Azurite: {done.stderr.strip()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from azure.core import exceptions as failures
 from azure.storage.blob import BlobClient, BlobPrefix, BlobServiceClient, ContainerClient
@@ -46,7 +46,7 @@ class AzureDrive:
     """
 
     means = "if-none-match"
-    remedies = {  # noqa: RUF012 - read only
+    remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the container, or correct the address.",
         Trouble.CREDENTIALS: f"Set {CONNECTION}, or {ACCOUNT} with {KEY} or {SIGNATURE}, or run `az login`.",
         Trouble.EXPIRED: f"Renew the shared access signature in {SIGNATURE} or {CONNECTION}, or run `az login`.",
@@ -91,6 +91,7 @@ class AzureDrive:
         """List a thousand blobs, or folders."""
         start = self._root + prefix
         options: dict[str, Any] = {"name_starts_with": start, "results_per_page": _PAGE}
+        pages: Any  # iterators of two kinds, with a continuation token that their types do not tell
         if deep:
             pages = self._container.list_blobs(include=["metadata"], **options).by_page(token)
         else:
@@ -112,9 +113,10 @@ class AzureDrive:
                 raw_response_hook=lambda answer: dates.append(answer.http_response.headers["Date"])
             )
         except failures.HttpResponseError as error:
-            if error.response is None:
+            answer: Any = error.response
+            if answer is None:
                 raise
-            dates.append(error.response.headers["Date"])
+            dates.append(answer.headers["Date"])
         return http_time(dates[0])
 
     def judge(self, error: Exception) -> Trouble:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import google.auth
@@ -51,7 +51,7 @@ class GCSDrive:
     """
 
     means = "generation-match"
-    remedies = {  # noqa: RUF012 - read only
+    remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the bucket, or correct the address.",
         Trouble.CREDENTIALS: "Run `gcloud auth application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS "
         "name a key file.",
@@ -70,7 +70,7 @@ class GCSDrive:
 
     def read(self, key: str) -> bytes:
         """Read a value."""
-        return bytes(self._ask("GET", self._at(key), alt="media").content)
+        return bytes(self._ask("GET", self._at(key), {"alt": "media"}).content)
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there."""
@@ -86,13 +86,14 @@ class GCSDrive:
 
     def look(self, key: str) -> Found:
         """Tell size and time of a value."""
-        return self._found(self._ask("GET", self._at(key), fields="name,size,updated").json())
+        return self._found(self._ask("GET", self._at(key), {"fields": "name,size,updated"}).json())
 
     def refresh(self, key: str) -> None:
         """Rewrite a value onto itself, which gives it a new time; a large one takes several requests."""
-        place, token = self._at(key), {}
+        place = self._at(key)
+        token: dict[str, str] = {}
         while True:
-            answer = self._ask("POST", f"{place}/rewriteTo/{place}", **token).json()
+            answer = self._ask("POST", f"{place}/rewriteTo/{place}", token).json()
             if answer["done"]:
                 return
             token = {"rewriteToken": answer["rewriteToken"]}
@@ -105,22 +106,21 @@ class GCSDrive:
             parameters["delimiter"] = "/"
         if token is not None:
             parameters["pageToken"] = token
-        answer = self._ask("GET", f"{self._bucket}/o", **parameters).json()
+        answer = self._ask("GET", f"{self._bucket}/o", parameters).json()
         found = [self._found(one) for one in answer.get("items", ()) if not one["name"].endswith("/")]
         folders = [name.removeprefix(start).rstrip("/") for name in answer.get("prefixes", ())]
         return Page(found, folders, answer.get("nextPageToken"))
 
     def clock(self) -> float:
         """Read the time of an answer, whatever else it says."""
-        try:
-            answer = self._ask("GET", self._at("store.json"), fields="name")
-        except requests.HTTPError as error:
-            answer = error.response
+        answer = self._request("GET", self._at("store.json"), {"fields": "name"})
+        if "Date" not in answer.headers:
+            raise _refusal(answer)
         return http_time(answer.headers["Date"])
 
     def judge(self, error: Exception) -> Trouble:
         """Tell what an exception of requests or google-auth means."""
-        if isinstance(error, requests.HTTPError):
+        if isinstance(error, requests.HTTPError) and error.response is not None:
             trouble = by_status(error.response.status_code)
             no_bucket = trouble is Trouble.ABSENT and "bucket does not exist" in str(error)
             return Trouble.NO_PLACE if no_bucket else trouble
@@ -136,37 +136,44 @@ class GCSDrive:
         if self._is_emulated:
             return requests.Session()
         credentials, _ = google.auth.default(scopes=[_SCOPE])
-        return AuthorizedSession(credentials)
+        session: requests.Session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call] # google-auth's gap
+        return session
 
     def _at(self, key: str) -> str:
         return f"{self._bucket}/o/{quote(self._root + key, safe='')}"
 
     def _put(self, key: str, data: bytes, condition: dict[str, str]) -> None:
-        name = {"uploadType": "media", "name": self._root + key}
-        self._ask("POST", f"{self._bucket}/o", data, upload="/upload", **name, **condition)
+        parameters = {"uploadType": "media", "name": self._root + key, **condition}
+        self._ask("POST", f"{self._bucket}/o", parameters, data)
 
     def _ask(
-        self, method: str, place: str, data: bytes | None = None, upload: str = "", **parameters: str
+        self, method: str, place: str, parameters: dict[str, str] | None = None, data: bytes | None = None
     ) -> requests.Response:
-        answer = self._session.request(
+        answer = self._request(method, place, parameters, data)
+        if not answer.ok:
+            raise _refusal(answer)
+        return answer
+
+    def _request(
+        self, method: str, place: str, parameters: dict[str, str] | None = None, data: bytes | None = None
+    ) -> requests.Response:
+        return self._session.request(
             method,
-            f"{self._host}{upload}/storage/v1/{place}",
+            f"{self._host}{'' if data is None else '/upload'}/storage/v1/{place}",
             params=parameters,
             data=data,
-            headers={"Content-Type": "application/octet-stream"} if upload else None,
+            headers=None if data is None else {"Content-Type": "application/octet-stream"},
             timeout=_TIMEOUT_SECONDS,
         )
-        if not answer.ok:
-            raise requests.HTTPError(f"{answer.status_code} {_reason(answer)}", response=answer)
-        return answer
 
     def _found(self, resource: dict[str, Any]) -> Found:
         updated = datetime.fromisoformat(resource["updated"])
         return Found(resource["name"].removeprefix(self._root), int(resource["size"]), updated.timestamp())
 
 
-def _reason(answer: requests.Response) -> str:
+def _refusal(answer: requests.Response) -> requests.HTTPError:
     try:
-        return str(answer.json()["error"]["message"])
+        reason = str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return answer.text or answer.reason
+        reason = answer.text or answer.reason
+    return requests.HTTPError(f"{answer.status_code} {reason}", response=answer)

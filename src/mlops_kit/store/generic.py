@@ -32,7 +32,7 @@ class GenericDrive:
     """
 
     means = SINGLE_WRITER
-    remedies = {  # noqa: RUF012 - read only
+    remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.UNREACHABLE: "Check the network and the address.",
         Trouble.DENIED: "Check who may write there, and the options in fsspec's configuration.",
     }
@@ -80,7 +80,9 @@ class GenericDrive:
             below = len(self._at(""))
             return Page([_found(path[below:], info) for path, info in listed.items() if path != folder], [], None)
         entries = self._system.ls(folder, detail=True)
-        return Page([], [os.path.basename(one["name"].rstrip("/")) for one in entries if one["type"] == "directory"], None)
+        return Page(
+            [], [os.path.basename(one["name"].rstrip("/")) for one in entries if one["type"] == "directory"], None
+        )
 
     def clock(self) -> float:
         """Tell the time of this machine: not every file system dates its files."""
@@ -122,7 +124,9 @@ _ERRORS: tuple[tuple[type[Exception], Trouble], ...] = (
 
 
 def _found(key: str, info: Mapping[str, Any]) -> Found:
-    return Found(key, int(info.get("size") or 0), next((_seconds(info[name]) for name in _TIMES if info.get(name)), 0.0))
+    return Found(
+        key, int(info.get("size") or 0), next((_seconds(info[name]) for name in _TIMES if info.get(name)), 0.0)
+    )
 
 
 def _seconds(moment: Any) -> float:

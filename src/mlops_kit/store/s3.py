@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import botocore.session
 from botocore import exceptions as failures
@@ -66,7 +66,7 @@ class S3Drive:
     """
 
     means = "if-none-match"
-    remedies = {  # noqa: RUF012 - read only
+    remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the bucket, or correct the address.",
         Trouble.CREDENTIALS: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
         "`aws sts get-caller-identity` shows who you are.",

@@ -14,7 +14,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import paramiko
 from paramiko.sftp import CMD_EXTENDED
@@ -50,7 +50,7 @@ class SFTPDrive:
     """
 
     means = "rename"
-    remedies = {  # noqa: RUF012 - read only
+    remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.CREDENTIALS: "`ssh` to the same address must work without a password: add a key to the agent, "
         "or name it as IdentityFile in ~/.ssh/config.",
         Trouble.IDENTITY: "Connect once with `ssh`, compare the fingerprint it shows, and the server is known.",

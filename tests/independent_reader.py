@@ -1,0 +1,246 @@
+"""A second reader of the format, written from docs/format.md alone; it shares no code with the library.
+
+It needs the standard library, and pyarrow to read the Arrow streams of the test vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+BLOCK = 65_536
+AS_IS = b"abcdefghijklmnopqrstuvwxyz0123456789._-"
+NAN_BITS = {2: b"\x00\x7e", 4: b"\x00\x00\xc0\x7f", 8: b"\x00\x00\x00\x00\x00\x00\xf8\x7f"}
+
+
+class Damaged(Exception):
+    """The bytes are not what the format says."""
+
+
+def canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+# Records and journals
+
+
+def read_record(data: bytes) -> dict[str, Any]:
+    """Verify a record, first its sum, then that it is canonical."""
+    head, comma, tail = data.rpartition(b',"sum":"')
+    if not comma or tail != hashlib.sha256(head).hexdigest().encode() + b'"}':
+        raise Damaged("sum")
+    body = head + b"}"
+    record = json.loads(body)
+    if canonical(record) != body:
+        raise Damaged("not canonical")
+    if record["format"] > 1 and record.get("compatible") != 1:
+        raise Damaged("newer")
+    return record
+
+
+def folder(name: str) -> str:
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).encode()
+    encoded = "".join(chr(byte) if byte in AS_IS else f"%{byte:02X}" for byte in text)
+    return encoded if len(encoded) <= 200 else "~" + hashlib.sha256(text).hexdigest()
+
+
+def read_chain(entries: list[bytes]) -> list[dict[str, Any]]:
+    """Verify a journal: numbers without a gap, each entry naming the one before, time never running back."""
+    prev, at, records = "0" * 64, "", []
+    for seq, data in enumerate(entries, 1):
+        record = read_record(data)
+        if (record["record"], record["seq"], record["prev"]) != ("entry", seq, prev) or record["at"] < at:
+            raise Damaged(f"entry {seq}")
+        prev, at = hashlib.sha256(data).hexdigest(), record["at"]
+        records.append(record)
+    return records
+
+
+def journal(store: Path, kind: str, name: str) -> list[dict[str, Any]]:
+    place = store / "journals" / kind / folder(name)
+    return read_chain([path.read_bytes() for path in sorted(place.glob("[0-9]" * 12 + ".json"))])
+
+
+def alias(records: list[dict[str, Any]], wanted: str) -> int | None:
+    """Tell where an alias points: each promotion stands until it is rolled back."""
+    if wanted == "latest":
+        made = [r["body"]["version"] for r in records if r["kind"] in {"register", "snapshot"}]
+        gone = {r["body"]["version"] for r in records if r["kind"] in {"archive", "delete"}}
+        return max((version for version in made if version not in gone), default=None)
+    standing: list[int] = []
+    for record in records:
+        body = record["body"]
+        if body.get("alias") != wanted:
+            continue
+        if record["kind"] == "promote" and standing[-1:] != [body["version"]]:
+            standing.append(body["version"])
+        elif record["kind"] == "rollback":
+            standing.pop()
+            if standing[-1] != body["version"]:
+                raise Damaged("rollback")
+    return standing[-1] if standing else None
+
+
+def read_object(store: Path, digest: str) -> bytes:
+    hexes = digest.removeprefix("sha256:")
+    data = (store / "objects" / hexes[:2] / hexes).read_bytes()
+    if hashlib.sha256(data).hexdigest() != hexes:
+        raise Damaged(digest)
+    return data
+
+
+def metric_points(data: bytes) -> list[list[Any]]:
+    import zlib
+
+    points = []
+    for line in data.split(b"\n")[:-1]:
+        body, _, crc = line.rpartition(b"\t")
+        if crc != f"{zlib.crc32(body):08x}".encode():
+            raise Damaged("metric line")
+        points.append(json.loads(body))
+    return points
+
+
+# Fingerprints
+
+
+def table_fingerprint(table: Any) -> str:
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        cells, kind = column.to_pylist() if not _ticks(column.type) else _tick_list(column), type_name(column.type)
+        leaves = [leaf(kind, cells[start : start + BLOCK]) for start in range(0, len(cells), BLOCK)]
+        columns.append([name, kind, hashlib.sha256(b"".join(leaves)).hexdigest()])
+    return f"fp1:{hashlib.sha256(b'mlk-fp1' + canonical([table.num_rows, BLOCK, columns])).hexdigest()}"
+
+
+def type_name(kind: Any) -> str:
+    text = str(kind)
+    if text in {"string", "large_string", "string_view"}:
+        return "utf8"
+    if text.startswith("timestamp"):
+        return f"timestamp[{kind.tz or ''}]"
+    known = {"bool": "bool", "null": "null", "float": "float32", "double": "float64", "halffloat": "float16"}
+    return known.get(text, text)
+
+
+def _ticks(kind: Any) -> bool:
+    return str(kind).startswith("timestamp")
+
+
+def _tick_list(column: Any) -> list[int | None]:
+    """Give timestamps as nanoseconds, whatever their unit, with no detour through Python's microseconds."""
+    scale = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[column.type.unit]
+    return [None if cell is None else cell * scale for cell in column.cast("int64").to_pylist()]
+
+
+def leaf(kind: str, cells: list[Any]) -> bytes:
+    nulls = any(cell is None for cell in cells) and not kind.startswith("float") and kind != "null"
+    remainders = kind.startswith("timestamp") and any(cell is not None and cell % 1000 for cell in cells)
+    parts = struct.pack("<QB", len(cells), nulls + 2 * remainders)
+    if nulls:
+        parts += bits([cell is not None for cell in cells])
+    return hashlib.sha256(parts + content(kind, cells, remainders=remainders)).digest()
+
+
+def content(kind: str, cells: list[Any], *, remainders: bool) -> bytes:
+    if kind == "null":
+        return b""
+    if kind == "bool":
+        return bits([bool(cell) for cell in cells])
+    if kind == "utf8":
+        texts = [(cell or "").encode() for cell in cells]
+        return struct.pack(f"<{len(texts)}i", *map(len, texts)) + b"".join(texts)
+    if kind.startswith("timestamp"):
+        whole = struct.pack(f"<{len(cells)}q", *[(cell or 0) // 1000 for cell in cells])
+        rest = struct.pack(f"<{len(cells)}h", *[(cell or 0) % 1000 for cell in cells]) if remainders else b""
+        return whole + rest
+    if kind.startswith("float"):
+        width = int(kind.removeprefix("float")) // 8
+        return b"".join(float_bits(math.nan if cell is None else cell, width) for cell in cells)
+    if kind.startswith(("int", "uint")):
+        width = int(kind.lstrip("uint")) // 8
+        return b"".join((cell or 0).to_bytes(width, "little", signed=kind[0] == "i") for cell in cells)
+    raise NotImplementedError(kind)
+
+
+def bits(flags: list[bool]) -> bytes:
+    whole = bytearray((len(flags) + 7) // 8)
+    for place, flag in enumerate(flags):
+        whole[place // 8] |= flag << place % 8
+    return bytes(whole)
+
+
+def float_bits(value: float, width: int) -> bytes:
+    return NAN_BITS[width] if math.isnan(value) else struct.pack({2: "<e", 4: "<f", 8: "<d"}[width], value)
+
+
+def array_fingerprint(dtype: str, shape: list[int], flat: list[Any]) -> str:
+    """Fingerprint an array given by its dtype, as numpy writes it, and its values in C order."""
+    width = int(dtype[2:])
+    if dtype[1] == "f":
+        data = b"".join(float_bits(value, width) for value in flat)
+    else:
+        data = b"".join(int(value).to_bytes(width, "little", signed=dtype[1] == "i") for value in flat)
+    return f"fp1:{hashlib.sha256(b'mlk-fp1-array' + canonical([dtype, shape]) + data).hexdigest()}"
+
+
+def value_fingerprint(value: Any) -> str:
+    return f"fp1:{hashlib.sha256(b'mlk-fp1-value' + encoded(value)).hexdigest()}"
+
+
+def encoded(value: Any) -> bytes:
+    tag = {type(None): "none"}.get(type(value), type(value).__name__)
+    match value:
+        case list() | tuple():
+            return node(tag, [encoded(item) for item in value])
+        case set() | frozenset():
+            return node(tag, sorted(encoded(item) for item in value))
+        case dict():
+            return node(tag, sorted(encoded(key) + encoded(item) for key, item in value.items()))
+    contents = {
+        "none": lambda: b"",
+        "bool": lambda: bytes([value]),
+        "int": lambda: value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True),
+        "float": lambda: float_bits(value, 8),
+        "str": lambda: value.encode("utf-8", "surrogatepass"),
+        "bytes": lambda: value,
+    }
+    return atom(tag, contents[tag]())
+
+
+def atom(tag: str, data: bytes) -> bytes:
+    return struct.pack("<BQ", len(tag.encode()), len(data)) + tag.encode() + data
+
+
+def node(tag: str, parts: list[bytes]) -> bytes:
+    return atom(tag, hashlib.sha256(b"".join(parts)).digest())
+
+
+def plain_value(value: Any) -> Any:
+    """Turn the plain form of a value, as it stands in a record, back into the value."""
+    import base64
+
+    if isinstance(value, list):
+        return [plain_value(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$" not in value:
+        return {key: plain_value(item) for key, item in value.items()}
+    inner = value["v"]
+    made = {
+        "float": lambda: float(inner),
+        "int": lambda: int(inner),
+        "bytes": lambda: base64.b64decode(inner),
+        "str": lambda: base64.b64decode(inner).decode("utf-8", "surrogatepass"),
+        "tuple": lambda: tuple(plain_value(item) for item in inner),
+        "set": lambda: {plain_value(item) for item in inner},
+        "frozenset": lambda: frozenset(plain_value(item) for item in inner),
+        "dict": lambda: {plain_value(key): plain_value(item) for key, item in inner},
+        "repr": lambda: inner,
+    }
+    return made[value["$"]]()

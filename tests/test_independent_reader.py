@@ -1,0 +1,165 @@
+"""A reader written from the page alone agrees with the library, on the vectors and on a store."""
+
+import ast
+import base64
+import importlib.util
+import json
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import mlops_kit as mk
+from mlops_kit.records import codec, versions
+from mlops_kit.records.entry import Entry, tip
+from mlops_kit.records.names import folder
+from mlops_kit.store.journal import Journal
+from mlops_kit.store.memory import MemoryBackend
+
+HERE = Path(__file__).parent
+VECTORS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (HERE / "vectors").glob("*.json")}
+TABLES = VECTORS["fp1"]["tables"]
+CHAIN = VECTORS["journal1"]
+UNREAD = {"binary", "date32", "decimal(10,2)", "duration ms", "list<int32>", "struct with null", "time64 us"}
+
+
+def _reader():
+    spec = importlib.util.spec_from_file_location("independent_reader", HERE / "independent_reader.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reader = _reader()
+
+
+def streamed(name):
+    if name == "two blocks":
+        numbers = range(65537)
+        return pa.table({"i": pa.array(numbers, pa.int64()), "s": [str(number % 7) for number in numbers]})
+    return pa.ipc.open_stream(base64.b64decode(TABLES[name]["arrow_stream_base64"])).read_all()
+
+
+def test_it_shares_no_code_with_the_library():
+    tree = ast.parse((HERE / "independent_reader.py").read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - UNREAD))
+def test_it_finds_the_fingerprints_of_the_tables(name):
+    assert reader.table_fingerprint(streamed(name)) == TABLES[name]["fingerprint"] == mk.fingerprint(streamed(name))
+
+
+@pytest.mark.parametrize("name", VECTORS["fp1"]["arrays"])
+def test_it_finds_the_fingerprints_of_the_arrays(name):
+    vector = VECTORS["fp1"]["arrays"][name]
+    array = np.array(eval(vector["values"], {"nan": np.nan}), vector["dtype"])  # noqa: S307 - our own file
+    flat = array.reshape(-1).tolist()
+    assert reader.array_fingerprint(vector["dtype"], list(array.shape), flat) == vector["fingerprint"]
+
+
+@pytest.mark.parametrize("name", VECTORS["values1"])
+def test_it_finds_the_fingerprints_of_the_values_and_so_does_the_library(name):
+    vector = VECTORS["values1"][name]
+    assert reader.value_fingerprint(reader.plain_value(vector["value"])) == vector["fingerprint"]
+    assert mk.fingerprint(codec.unplain(vector["value"])) == vector["fingerprint"]
+
+
+def test_it_walks_the_chain_of_the_vectors():
+    records = reader.read_chain([entry.encode() for entry in CHAIN["entries"]])
+    assert {alias: reader.alias(records, alias) for alias in CHAIN["aliases"]} == CHAIN["aliases"]
+    for seq, live in enumerate(CHAIN["champion as of each entry"], 1):
+        assert reader.alias(records[:seq], "champion") == live
+
+
+def test_the_library_reads_the_chain_of_the_vectors_alike(tmp_path):
+    backend = MemoryBackend(str(tmp_path))
+    for seq, entry in enumerate(CHAIN["entries"], 1):
+        backend.put(f"journals/models/fraud/{seq:012d}.json", entry.encode())
+    journal = Journal(backend, "models", "fraud", versions.fold, dict)
+    assert journal.read(lambda state: versions.target(state, "champion")) == CHAIN["aliases"]["champion"]
+    assert journal.read(versions.latest) == CHAIN["aliases"]["latest"]
+    assert tip(CHAIN["entries"][-1].encode()) == CHAIN["tip"]
+    for seq, live in enumerate(CHAIN["champion as of each entry"], 1):
+        assert versions.alias_in(journal.backwards(seq), "champion") == live
+    assert [Entry.decode(entry.encode(), where="").encode().decode() for entry in CHAIN["entries"]] == CHAIN["entries"]
+
+
+@pytest.mark.parametrize("place", [10, 200, -10, -1])
+def test_it_sees_damage_where_the_library_does(place):
+    data = bytearray(CHAIN["entries"][0].encode())
+    data[place] ^= 1
+    with pytest.raises(reader.Damaged):
+        reader.read_record(bytes(data))
+
+
+def test_it_verifies_every_record_and_object_of_a_store(rich_store):
+    seen = 0
+    for path in rich_store.rglob("*.json"):
+        reader.read_record(path.read_bytes())
+        seen += 1
+    for path in (rich_store / "objects").rglob("*"):
+        if path.is_file():
+            data = reader.read_object(rich_store, f"sha256:{path.name}")
+            assert path.parent.name == path.name[:2]
+            if b'"record":"' in data[-200:] or data.startswith(b"{"):
+                reader.read_record(data)
+            seen += 1
+    for path in rich_store.rglob("*.jsonl"):
+        assert len(reader.metric_points(path.read_bytes())) > 1000
+    assert seen > 40
+
+
+def test_it_resolves_names_and_aliases_as_the_library_does(rich_store):
+    models = mk.ModelStore(rich_store)
+    for name in models.names():
+        records = reader.journal(rich_store, "models", name)
+        assert records[0]["body"]["name"] == name
+        assert reader.alias(records, "latest") == models.get(f"{name}@latest").version
+        for alias, version in models.aliases(name).items():
+            assert reader.alias(records, alias) == version
+    for name in mk.Dataset.names(store=rich_store):
+        records = reader.journal(rich_store, "datasets", name)
+        assert reader.alias(records, "latest") == mk.Dataset.load(f"{name}@latest", store=rich_store).version
+
+
+def test_it_recomputes_the_fingerprint_of_a_dataset_from_its_rows(rich_store):
+    for record in reader.journal(rich_store, "datasets", "holdout")[1:]:
+        manifest = reader.read_record(reader.read_object(rich_store, record["body"]["manifest"]))
+        version = mk.Dataset.load(f"holdout:{record['body']['version']}", store=rich_store)
+        assert manifest["fingerprint"] == record["body"]["fingerprint"] == version.fingerprint
+        table = version.to_arrow().select([name for name, *_ in manifest["columns"]])
+        plain = pa.table(
+            {
+                n: c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c
+                for n, c in zip(table.column_names, table.columns, strict=True)
+            }
+        )
+        assert reader.table_fingerprint(plain) == version.fingerprint
+
+
+def test_it_reads_the_parameters_and_metrics_of_a_run(rich_store):
+    run = next(run for run in map(_run(rich_store), mk.Store(rich_store).runs.ids()) if run.status == "finished")
+    (path,) = rich_store.rglob(f"{run.id}.end.json")
+    end = reader.read_record(path.read_bytes())
+    start = reader.read_record(path.with_name(f"{run.id}.start.json").read_bytes())
+    assert repr({**reader.plain_value(start["params"]), **reader.plain_value(end["params"])}) == repr(
+        {**reader.plain_value(start["params"]), "extra": run.params["extra"]}
+    )
+    assert reader.plain_value(end["metrics"]) == run.metrics
+    assert {key: start[key] for key in end["start"]} == end["start"]
+    assert datetime.fromisoformat(end["at"]) - datetime.fromisoformat(start["at"]) >= timedelta(0)
+
+
+def _run(root):
+    return lambda run_id: mk.get_run(run_id, store=root)
+
+
+@pytest.mark.parametrize("name", ["fraud", "Fraud", "Kühlung", "ż" * 60, "ẞtraße", "a.b_c-d", "İ"])
+def test_it_finds_the_folder_of_a_name(name):
+    assert reader.folder(name) == folder(name)
