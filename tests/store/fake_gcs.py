@@ -79,7 +79,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.on_object(bucket, rest.removeprefix("/"), query)
 
-    do_GET = do_POST = do_DELETE = handle_any
+    def __getattr__(self, name):
+        if name in {"do_GET", "do_POST", "do_DELETE"}:
+            return self.handle_any
+        raise AttributeError(name)
 
     def insert(self, bucket, name, data, only_new):
         resource = bucket.put(name, data, only_new)

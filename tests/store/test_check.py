@@ -11,7 +11,7 @@ from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
 from mlops_kit.store import objects
 
-PLACES = (0, 0.37, 0.8, 1)
+PLACES = (0, 0.6, 1)
 
 
 def files(root):

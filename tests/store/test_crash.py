@@ -181,6 +181,7 @@ def test_a_promotion_killed_anywhere_was_taken_or_was_not(tmp_path):
     assert set(live) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_tracked_run_killed_anywhere_is_interrupted_at_once_or_has_ended(prepare, train):
     def run():
         warnings.simplefilter("error")

@@ -73,7 +73,7 @@ def test_a_project_that_names_no_address_is_told_so(tmp_path, monkeypatch, setti
         mk.Store()
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/x", "gs://bucket", "ftp://host/x", "", " ", "a\0b", "file://host/x"])
+@pytest.mark.parametrize("url", ["nonsense://x", "", " ", "a\0b", "file://host/x"])
 def test_an_address_that_cannot_be_opened_is_refused(url):
     with pytest.raises(InvalidInput, match=r"address|scheme"):
         mk.Store(url)

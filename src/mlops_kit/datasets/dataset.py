@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import DatasetNotFound, IntegrityError, InvalidInput, UnsupportedData
-from mlops_kit.fingerprints.arrow import to_arrow
-from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
+from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_manifest
+from mlops_kit.errors import DatasetNotFound
+from mlops_kit.records.dataset import DatasetRecord, Manifest
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import check_name
@@ -24,8 +22,6 @@ from mlops_kit.views.dataset import dataset_html, dataset_text
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_MATRIX = 2
 
 
 class Dataset:
@@ -295,59 +291,6 @@ class Dataset:
         return dataset_html(self._record)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A table on its way into a store: taken apart and fingerprinted, nothing written.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        As it will be stored.
-    header : dict
-        What makes it the frame that was given.
-    fingerprint, identity : str
-        Of the content, and of all that a version keeps.
-    columns : tuple of ColumnRecord
-        The columns that are content.
-    """
-
-    table: pa.Table
-    header: dict[str, Any]
-    fingerprint: str
-    identity: str
-    columns: tuple[ColumnRecord, ...]
-
-    @property
-    def rows(self) -> int:
-        """How many rows it has; a stored table without columns does not know."""
-        return int(self.header["rows"])
-
-
-def prepare(data: Any) -> Prepared:
-    """Take a table apart and fingerprint it; see `Dataset.snapshot` for what is accepted and refused."""
-    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
-    from mlops_kit.fingerprints.tables import table_fingerprint  # noqa: PLC0415 - likewise
-
-    packed = frames.pack(_tabular(data))
-    printed = table_fingerprint(to_arrow(frames.unpack_arrow(packed.table, packed.header)))
-    rest = frames.identity(packed.header, packed.table)
-    identity = hashlib.sha256(f"{printed.value}\n{rest}".encode()).hexdigest()
-    columns = tuple(ColumnRecord(column.name, column.type, column.root, column.leaves) for column in printed.columns)
-    return Prepared(packed.table, packed.header, printed.value, identity, columns)
-
-
-def write_manifest(prepared: Prepared, store: Store) -> tuple[str, int]:
-    """Write a table's bytes and the manifest that names them; give the manifest's digest and the bytes' size."""
-    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
-
-    store.ensure()
-    data = frames.write_parquet(prepared.table)
-    rows = prepared.rows
-    part = Part("parquet", store.objects.put(data), len(data), rows)
-    manifest = Manifest(prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,))
-    return store.objects.put(manifest.encode()), len(data)
-
-
 def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = None) -> Dataset:
     """Make a prepared table the next version of a name, unless the latest version is the same."""
     active = active_run.get()
@@ -371,24 +314,6 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
     catalog = _catalog(store)
     entry = catalog.add(name, "snapshot", body, same=prepared.identity)
     return _opened(store, catalog.parse(f"{name}:1").name, entry)
-
-
-def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[object] | None = None) -> pa.Table:
-    """Read the stored table of a manifest, verified."""
-    from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
-
-    wanted = frames.stored_columns(manifest.header, columns)
-    unknown = {part.kind for part in manifest.parts} - {"parquet"}
-    if unknown or len(manifest.parts) != 1:
-        raise InvalidInput(
-            f"The {what} is stored as {sorted(unknown) or 'several parts'}, which this release cannot read. "
-            "Upgrade with `pip install -U mlops-kit`."
-        )
-    data = store.objects.get(manifest.parts[0].object, what=what)
-    try:
-        return frames.read_parquet(data, wanted)
-    except IntegrityError as error:
-        raise IntegrityError(f"The {what} cannot be read. {error}") from error
 
 
 def origin_of(data: object) -> Dataset | None:
@@ -416,7 +341,7 @@ _origins: dict[int, tuple[weakref.ref[Any], Dataset]] = {}
 def _remember_origin(data: object, dataset: Dataset) -> None:
     key = id(data)
     try:
-        _origins[key] = (weakref.ref(data, lambda _gone: _origins.pop(key, None)), dataset)
+        _origins[key] = (weakref.ref(data, lambda _gone, origins=_origins: origins.pop(key, None)), dataset)
     except TypeError:
         return  # not everything tabular can be referred to weakly
 
@@ -448,17 +373,3 @@ def _by_fingerprint(store: Store, wanted: str, as_of: AsOf | None) -> Dataset:
     raise DatasetNotFound(
         f"No dataset in {store.url} {has} the fingerprint {wanted}. `Dataset.names()` lists the datasets."
     )
-
-
-def _tabular(data: Any) -> Any:
-    """Let a single array stand as a table of one column."""
-    dimensions = getattr(data, "ndim", None)
-    if type(data).__module__ == "numpy" and isinstance(dimensions, int):
-        if dimensions == 1:
-            return {"0": data}
-        if dimensions != _MATRIX:
-            raise UnsupportedData(
-                f"An array of {dimensions} dimensions is not a table. Keep `array.reshape(len(array), -1)`, or log "
-                "it as an artifact."
-            )
-    return data

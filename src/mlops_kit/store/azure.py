@@ -45,7 +45,7 @@ class AzureDrive:
         The host of the account's blobs, if the address names it.
     """
 
-    means = "if-none-match"
+    means: ClassVar[str] = "if-none-match"
     remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the container, or correct the address.",
         Trouble.CREDENTIALS: f"Set {CONNECTION}, or {ACCOUNT} with {KEY} or {SIGNATURE}, or run `az login`.",

@@ -19,6 +19,7 @@ _EXTRAS = {
 }
 _MEANS = {"s3": "if-none-match", "gcs": "generation-match", "azure": "if-none-match", "sftp": "rename"}
 _PASSWORD = re.compile(r"(://[^/@\s:]*):[^/\s]*@")
+_QUERY = re.compile(r"[?#].*")
 
 
 def remote(url: str) -> RemoteBackend:
@@ -131,4 +132,4 @@ def _is_installed(library: str) -> bool:
 
 
 def _shown(url: str) -> str:
-    return _PASSWORD.sub(r"\1:…@", url)
+    return _QUERY.sub("?…", _PASSWORD.sub(r"\1:…@", url))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from mlops_kit.store.backend import Found
 
@@ -59,10 +58,10 @@ class Drive(Protocol):
     exceptions of its provider pass, and `judge` tells what they mean.
     """
 
-    means: str
+    means: ClassVar[str]
     """How put-if-absent is done, as ``capabilities`` names it; ``SINGLE_WRITER`` if it cannot be."""
 
-    remedies: Mapping[Trouble, str]
+    remedies: ClassVar[dict[Trouble, str]]
     """What a user can do about a trouble here."""
 
     def read(self, key: str) -> bytes:

@@ -50,7 +50,7 @@ class GCSDrive:
         Empty, or a prefix that ends with ``/``.
     """
 
-    means = "generation-match"
+    means: ClassVar[str] = "generation-match"
     remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the bucket, or correct the address.",
         Trouble.CREDENTIALS: "Run `gcloud auth application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS "

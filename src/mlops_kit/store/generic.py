@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
@@ -31,7 +31,7 @@ class GenericDrive:
         As fsspec takes it, without a slash at its end. Options come from fsspec's configuration.
     """
 
-    means = SINGLE_WRITER
+    means: ClassVar[str] = SINGLE_WRITER
     remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.UNREACHABLE: "Check the network and the address.",
         Trouble.DENIED: "Check who may write there, and the options in fsspec's configuration.",
@@ -79,10 +79,8 @@ class GenericDrive:
             listed = self._system.find(folder, detail=True)
             below = len(self._at(""))
             return Page([_found(path[below:], info) for path, info in listed.items() if path != folder], [], None)
-        entries = self._system.ls(folder, detail=True)
-        return Page(
-            [], [os.path.basename(one["name"].rstrip("/")) for one in entries if one["type"] == "directory"], None
-        )
+        folders = (one["name"] for one in self._system.ls(folder, detail=True) if one["type"] == "directory")
+        return Page([], [os.path.basename(name.rstrip("/")) for name in folders], None)
 
     def clock(self) -> float:
         """Tell the time of this machine: not every file system dates its files."""
@@ -124,9 +122,8 @@ _ERRORS: tuple[tuple[type[Exception], Trouble], ...] = (
 
 
 def _found(key: str, info: Mapping[str, Any]) -> Found:
-    return Found(
-        key, int(info.get("size") or 0), next((_seconds(info[name]) for name in _TIMES if info.get(name)), 0.0)
-    )
+    modified = next((_seconds(info[name]) for name in _TIMES if info.get(name)), 0.0)
+    return Found(key, int(info.get("size") or 0), modified)
 
 
 def _seconds(moment: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import re
@@ -156,7 +157,7 @@ class RemoteBackend:
         """Create one key twice: the first must win or have won, the second must be told."""
         answers = frozenset({Trouble.TAKEN, Trouble.UNSUPPORTED})
         for value in (b"1", b"2"):
-            answer = self._send("create", key, lambda drive, value=value: drive.write_new(key, value), answers)
+            answer = self._send("create", key, functools.partial(_write_new, key=key, data=value), answers)
         return answer is Trouble.TAKEN and self.get(key) == b"1"
 
     def _ask_clock(self, drive: Drive) -> None:
@@ -229,6 +230,10 @@ class RemoteBackend:
         self._opened = (pid, drive)
         weakref.finalize(self, _close, drive, pid)
         return drive
+
+
+def _write_new(drive: Drive, *, key: str, data: bytes) -> None:
+    drive.write_new(key, data)
 
 
 def _close(drive: Drive, pid: int) -> None:

@@ -35,4 +35,4 @@ def pause(failures: int, elapsed: float, fraction: float) -> float | None:
     """
     if failures >= ATTEMPTS or elapsed > PATIENCE_SECONDS:
         return None
-    return fraction * min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** (failures - 1))
+    return fraction * min(_LONGEST_SECONDS, _FIRST_SECONDS * 2.0 ** (failures - 1))

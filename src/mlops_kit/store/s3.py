@@ -65,7 +65,7 @@ class S3Drive:
         Sizes in bytes up to which one request does; beyond, it takes several.
     """
 
-    means = "if-none-match"
+    means: ClassVar[str] = "if-none-match"
     remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.NO_PLACE: "Create the bucket, or correct the address.",
         Trouble.CREDENTIALS: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "

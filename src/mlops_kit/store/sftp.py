@@ -49,7 +49,7 @@ class SFTPDrive:
         Likewise.
     """
 
-    means = "rename"
+    means: ClassVar[str] = "rename"
     remedies: ClassVar[dict[Trouble, str]] = {
         Trouble.CREDENTIALS: "`ssh` to the same address must work without a password: add a key to the agent, "
         "or name it as IdentityFile in ~/.ssh/config.",
@@ -214,7 +214,8 @@ class SFTPDrive:
 
     def _sync(self, sftp: paramiko.SFTPClient, file: paramiko.SFTPFile) -> None:
         try:
-            sftp._request(CMD_EXTENDED, "fsync@openssh.com", file.handle)  # noqa: SLF001 - no public way
+            session: Any = sftp  # paramiko has no public way to ask for an extension
+            session._request(CMD_EXTENDED, "fsync@openssh.com", file.handle)  # noqa: SLF001 - see above
         except OSError:
             self._syncs = False  # the server does not offer it
 

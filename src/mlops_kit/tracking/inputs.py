@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from mlops_kit.datasets.dataset import Dataset, Prepared, keep, origin_of, prepare
+from mlops_kit.datasets.dataset import Dataset, keep, origin_of
+from mlops_kit.datasets.storage import Prepared, prepare
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint

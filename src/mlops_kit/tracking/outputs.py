@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlops_kit.datasets import dataset as datasets
+from mlops_kit.datasets import storage
 from mlops_kit.errors import MlopsKitError, OutputNotFound
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.records import codec
@@ -48,8 +48,8 @@ def record_output(store: Store, name: str, value: Any) -> OutputRef:
         return OutputRef(name, "value", "json", type=type_name(value), value=value)
     if is_tabular(value):
         try:
-            prepared = datasets.prepare(value)
-            manifest, size = datasets.write_manifest(prepared, store)
+            prepared = storage.prepare(value)
+            manifest, size = storage.write_manifest(prepared, store)
             kind = type_name(value)
             return OutputRef(name, "table", "dataset", manifest, prepared.fingerprint, size, kind)
         except MlopsKitError:
@@ -101,7 +101,7 @@ def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | No
 def _frame(store: Store, manifest: Manifest, what: str) -> Any:
     from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
-    table = datasets.read_table(manifest, store, what=what)
+    table = storage.read_table(manifest, store, what=what)
     if manifest.header["container"] == "pandas":
         return frames.unpack_pandas(table, manifest.header)
     arrow = frames.unpack_arrow(table, manifest.header)
