@@ -88,7 +88,6 @@ def test_a_start_is_no_end():
 
 
 def test_names_with_lone_surrogates_do_not_cost_the_record():
-    # lead: fails because the names in references, and of metrics in `history`, are not made plain
     name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")  # a file named in another encoding
     written = RunEnd(
         AT,

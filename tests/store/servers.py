@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -49,9 +50,7 @@ def moto():
     server.daemon_threads = True
     with serving(server):
         url = f"http://127.0.0.1:{server.server_port}"
-        client = boto3.client(
-            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="id", **{"aws_secret_access_key": "any"}
-        )
+        client = boto3.Session("id", "any", region_name="us-east-1").client("s3", endpoint_url=url)
         client.create_bucket(Bucket="bucket")
         client.close()
         yield url
@@ -160,14 +159,14 @@ def _listens(port):
 class Cutter:
     """A proxy that can lose the answer to a request which the server has carried out.
 
-    `lose` is the number of answers still to be lost.
+    `lose` is the number of answers still to be lost, after `skip` that are not.
     """
 
     def __init__(self, port):
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.lose = 0
+        self.skip = self.lose = 0
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -199,7 +198,44 @@ class Cutter:
         with contextlib.suppress(OSError), client, server:
             while data := server.recv(1 << 16):
                 if self.lose and not data.startswith(b"HTTP/1.1 100"):
-                    self.lose -= 1
-                    client.shutdown(socket.SHUT_RDWR)
-                    break
+                    if not self.skip:
+                        self.lose -= 1
+                        client.shutdown(socket.SHUT_RDWR)
+                        break
+                    self.skip -= 1
                 client.sendall(data)
+
+
+@contextlib.contextmanager
+def refusing(status, headers, body):
+    """Answer every request the same; yields the address and the list of requests."""
+    asked = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def __getattr__(self, name):
+            if name.startswith("do_"):
+                return self.refuse
+            raise AttributeError(name)
+
+        def refuse(self):
+            asked.append(f"{self.command} {self.path}")
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def handle_expect_100(self):
+            return True  # the refusal is the answer
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    server.daemon_threads = True
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}", asked

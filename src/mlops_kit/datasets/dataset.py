@@ -341,9 +341,13 @@ _origins: dict[int, tuple[weakref.ref[Any], Dataset]] = {}
 def _remember_origin(data: object, dataset: Dataset) -> None:
     key = id(data)
     try:
-        _origins[key] = (weakref.ref(data, lambda _gone, origins=_origins: origins.pop(key, None)), dataset)
+        _origins[key] = (weakref.ref(data, functools.partial(_drop, _origins, key)), dataset)
     except TypeError:
         return  # not everything tabular can be referred to weakly
+
+
+def _drop(origins: dict[int, Any], key: int, _gone: object) -> None:
+    origins.pop(key, None)
 
 
 def _reopen(spec: str, url: str) -> Dataset:
