@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, ObjectNotFound
+from mlops_kit.store import keys
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.objects import Objects, digest_of
 
@@ -106,3 +108,12 @@ def test_what_is_costly_to_make_is_made_when_its_key_changes_or_it_grows_old(bac
     objects.put_once("slot", "b", make)
     assert len(made) == 3
     assert backend.touches == 1
+
+
+def test_putting_the_same_bytes_again_mends_a_damaged_object(tmp_path):
+    digest = mk.Store(tmp_path).objects.put(b"whole")
+    stored = tmp_path / keys.object_key(digest)
+    stored.write_bytes(b"whale")
+    again = mk.Store(tmp_path)
+    assert again.objects.put(b"whole") == digest
+    assert again.objects.get(digest) == b"whole"

@@ -3,10 +3,8 @@
 import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest

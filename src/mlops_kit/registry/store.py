@@ -93,7 +93,7 @@ class ModelStore:
         NotSerializable
             The model cannot be saved; the message names the part of it.
         StoreError
-            The store cannot be written; nothing was registered.
+            The store cannot be written. `versions` tells whether the failure came after the version was made.
 
         Examples
         --------

@@ -65,8 +65,8 @@ class Objects:
         key = keys.object_key(digest)
         found = self._backend.stat(key)
         fresh = now
-        if found is None or found.size != memoryview(data).nbytes:
-            self._backend.put(key, data)
+        if found is None or digest_of(self._backend.get(key) or b"") != digest:
+            self._backend.put(key, data)  # what is there may be damaged, and is mended by what is at hand
         elif now - found.modified > self._refresh_after:
             self._backend.touch(key)
         else:
