@@ -81,3 +81,8 @@ def sftp(_sshd, monkeypatch, tmp_path):
 @pytest.fixture
 def generic(tmp_path):
     return f"local://{tmp_path}/generic/store"
+
+
+@pytest.fixture
+def server_home(_sshd):
+    return _sshd

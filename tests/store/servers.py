@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -134,21 +135,19 @@ def sshd(folder):
 @contextlib.contextmanager
 def running(command, port):
     """Run a program until it has opened its port, and end it afterwards."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 60
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                raise RuntimeError(f"{command[0]} did not start: {process.communicate()[0].decode()}")
-            time.sleep(0.05)
-        drain = threading.Thread(target=process.stdout.read, daemon=True)
-        drain.start()
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 60
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    said.seek(0)
+                    raise RuntimeError(f"{command[0]} did not start: {said.read().decode()}")
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _listens(port):
@@ -167,12 +166,16 @@ class Cutter:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.skip = self.lose = 0
+        self._ends = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def close(self):
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
 
@@ -181,6 +184,7 @@ class Cutter:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
+                self._ends += [client, server]
                 for act in (self._ask, self._answer):
                     thread = threading.Thread(target=act, args=(client, server), daemon=True)
                     self._threads.append(thread)

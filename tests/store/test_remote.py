@@ -171,12 +171,12 @@ def test_reading_writing_and_listing_survive_lost_answers(cutter, provider):
         lambda: backend.stat("a/1").size == 1,
         lambda: backend.touch("a/1"),
         lambda: [found.key for found in backend.walk("a/")] == ["a/1"],
-        lambda: backend.folders("") == ["a"],
+        lambda: "a" in backend.folders(""),
         lambda: backend.delete("a/1"),
     ]
-    for act in acts:
+    for number, act in enumerate(acts):
         proxy.lose = 1
-        assert act() in {None, True}
+        assert act() in {None, True}, f"act {number}"
         assert proxy.lose == 0
     assert backend.get("a/1") is None
 
@@ -430,21 +430,21 @@ def test_a_missing_account_of_azure_is_told():
         backend_for("az://bucket/x").get("k")
 
 
-def test_a_server_that_is_not_known_is_refused(sftp, _sshd, monkeypatch, tmp_path):
+def test_a_server_that_is_not_known_is_refused(sftp, server_home, monkeypatch, tmp_path):
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
-    config = (_sshd / ".ssh" / "config").read_text()
-    (home / ".ssh" / "config").write_text(config.replace(f"{_sshd}/.ssh/known_hosts", "/nowhere"))
+    config = (server_home / ".ssh" / "config").read_text()
+    (home / ".ssh" / "config").write_text(config.replace(f"{server_home}/.ssh/known_hosts", "/nowhere"))
     monkeypatch.setenv("HOME", str(home))
     with pytest.raises(StoreError, match=r"could not prove who it is.*Connect once with `ssh`"):
         backend_for(sftp).get("k")
 
 
-def test_a_key_that_the_server_does_not_know_is_told(sftp, _sshd, monkeypatch, tmp_path):
+def test_a_key_that_the_server_does_not_know_is_told(sftp, server_home, monkeypatch, tmp_path):
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
-    config = (_sshd / ".ssh" / "config").read_text()
-    (home / ".ssh" / "config").write_text(config.replace(f"{_sshd}/.ssh/user", f"{_sshd}/.ssh/host"))
+    config = (server_home / ".ssh" / "config").read_text()
+    (home / ".ssh" / "config").write_text(config.replace(f"{server_home}/.ssh/user", f"{server_home}/.ssh/host"))
     monkeypatch.setenv("HOME", str(home))
     with pytest.raises(StoreError, match=r"does not accept them.*IdentityFile"):
         backend_for(sftp).get("k")

@@ -126,7 +126,8 @@ class AzureDrive:
         if isinstance(error, failures.ServiceResponseError | failures.IncompleteReadError):
             return Trouble.BUSY
         if isinstance(error, failures.HttpResponseError) and error.status_code is not None:
-            code = str(getattr(error, "error_code", "") or "")
+            named = getattr(error, "error_code", None)  # a member of an enumeration, or a string it does not list
+            code = str(getattr(named, "value", named))
             if code == "AuthenticationFailed" and "not valid in the specified time frame" in str(error):
                 return Trouble.EXPIRED
             return _CODES.get(code) or by_status(error.status_code)
