@@ -27,6 +27,7 @@
         └── ReadOnlyStore                  "read-only-store"
 
     RecordingWarning (UserWarning)     something could not be recorded; the user's own work went on
+    CodeChangedWarning (UserWarning)   a model was loaded whose code is no longer what it was
 
 Each message says what happened, where, what exists instead and what to do; ``kind`` is stable across
 releases and safe to branch on.
@@ -38,6 +39,7 @@ from typing import ClassVar
 
 __all__ = [
     "AliasNotFound",
+    "CodeChangedWarning",
     "Conflict",
     "DatasetNotFound",
     "IntegrityError",
@@ -230,3 +232,7 @@ class ReadOnlyStore(StoreError):
 
 class RecordingWarning(UserWarning):
     """Something could not be recorded; the user's own code ran and returned as if it had been."""
+
+
+class CodeChangedWarning(UserWarning):
+    """A model uses functions or classes of the user's that have changed since it was saved."""

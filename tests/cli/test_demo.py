@@ -93,12 +93,21 @@ def test_it_runs_again_in_the_same_folder_though_that_was_moved_and_goes_on_from
 
 
 def test_a_changed_script_is_run_as_it_is(tmp_path):
-    (tmp_path / "train.py").write_text("print('mine')\n")
+    ours = '"""A tour of mlops_kit on real data: train, register, promote, roll back, reload, explain.\n"""\n'
+    (tmp_path / "train.py").write_text(ours + "print('mine')\n")
     done, _ = demonstrate(tmp_path)
     assert (done.returncode, done.stdout) == (0, "mine\n")
     assert "as you have changed it" in done.stderr
-    (tmp_path / "train.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "train.py").write_text(ours + "raise SystemExit(3)\n")
     assert demonstrate(tmp_path)[0].returncode == 3
+
+
+def test_a_script_of_somebody_else_is_neither_run_nor_touched(tmp_path):
+    (tmp_path / "train.py").write_text("print('mine')\n")
+    done, _ = demonstrate(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "a file of your own" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
 
 
 def test_a_folder_that_cannot_be_is_told_in_one_message(tmp_path):

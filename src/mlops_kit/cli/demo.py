@@ -39,14 +39,15 @@ def run_demo(folder: str) -> int:
 
 
 def _place(home: Path) -> None:
-    """Write the script, unless the user has changed it."""
+    """Write the script and where it records, unless the user has changed them; a stranger's script is not run."""
     home.mkdir(parents=True, exist_ok=True)
-    script = home / SCRIPT
-    settings = home / "pyproject.toml"
+    script, settings = home / SCRIPT, home / "pyproject.toml"
+    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_bytes()
+    if not script.exists():
+        script.write_bytes(text)
+    elif not script.read_bytes().startswith(text.partition(b"\n")[0]):
+        raise click.ClickException(f"{script} is a file of your own. Choose another folder: mlops-kit demo FOLDER")
+    elif script.read_bytes() != text:
+        click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
     if not settings.exists():
         settings.write_text(_SETTINGS, encoding="utf-8")  # so that the command line finds the same store in there
-    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_bytes()
-    if script.exists() and script.read_bytes() != text:
-        click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
-    else:
-        script.write_bytes(text)

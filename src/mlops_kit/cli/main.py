@@ -30,7 +30,14 @@ class _Group(click.Group):
 def _store(command: F) -> F:
     """Add ``--store`` to a verb."""
     text = "A folder or URL. Default: MLOPS_KIT_STORE, pyproject.toml, or .mlops in the project root."
-    return click.option("--store", metavar="URL", default=None, help=text)(command)
+    return click.option("--store", metavar="URL", default=None, help=text, callback=_existing)(command)
+
+
+def _existing(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """Refuse an address where nothing was ever recorded: a mistyped one would look like an empty store."""
+    if url is not None and mk.Store(url).describe() is None:
+        raise click.BadParameter(f"there is no store at {url}.")
+    return url
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,6 +142,8 @@ def rollback(name: str, alias: str, reason: str | None, store: str | None) -> No
 def fsck(store: str | None) -> None:
     """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
     report = mk.Store(store).fsck()
+    if not report.files:
+        raise click.ClickException(f"There is no store at {report.url}.")
     click.echo(repr(report))
     sys.exit(0 if report.ok else 1)
 

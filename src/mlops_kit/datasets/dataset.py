@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,6 +23,8 @@ from mlops_kit.views.dataset import dataset_html, dataset_text
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_LOOKED_BACK = 1000
 
 
 class Dataset:
@@ -314,6 +317,15 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
     catalog = _catalog(store)
     entry = catalog.add(name, "snapshot", body, same=prepared.identity)
     return _opened(store, catalog.parse(f"{name}:1").name, entry)
+
+
+def kept_before(prepared: Prepared, *, name: str, store: Store) -> Dataset | None:
+    """Find a version of a name, among its last thousand entries, that keeps the very same table."""
+    journal = _catalog(store).open(check_name(name, what="dataset"))
+    for entry in itertools.islice(journal.backwards(journal.last), _LOOKED_BACK):
+        if entry.body.get("identity") == prepared.identity:
+            return _opened(store, name, entry)
+    return None
 
 
 def origin_of(data: object) -> Dataset | None:

@@ -106,7 +106,7 @@ def object_kind(values: np.ndarray, name: str) -> str | None:
     odd = next((kind for kind in set(map(type, values[missing])) if not issubclass(kind, _MISSING)), None)
     if odd is not None:
         row = next(i for i in np.flatnonzero(missing) if type(values[i]) is odd)
-        raise _refusal(name, row, values[row], f"a missing value of the kind {odd.__name__}", "Use None in its place.")
+        raise _refusal(name, row, values[row], f"which is another kind of missing value ({odd.__name__})", "Use None in its place.")
     rows = np.flatnonzero(~missing)
     types = set(map(type, values[rows]))
     if not types:
@@ -119,7 +119,7 @@ def object_kind(values: np.ndarray, name: str) -> str | None:
     if type(values[row]) not in _KINDS:
         kind = type(values[row]).__name__
         remedy = _REMEDIES.get(kind, "Turn the values into text or numbers, or drop the column.")
-        raise _refusal(name, row, values[row], "a value that Arrow cannot hold exactly", remedy)
+        raise _refusal(name, row, values[row], "which Arrow cannot hold exactly", remedy)
     raise _refusal(
         name,
         row,

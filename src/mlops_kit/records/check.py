@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SHOWN = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -58,4 +60,7 @@ class FsckReport:
     def __repr__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"
         lines = [f"FsckReport({self.url}: {verdict}, {self.files} files, {len(self.problems)} problems)"]
-        return "\n  ".join(lines + [str(problem) for problem in self.problems])
+        lines += [str(problem) for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"… and {len(self.problems) - _SHOWN} more in .problems")
+        return "\n  ".join(lines)

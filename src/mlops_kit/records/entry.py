@@ -10,9 +10,10 @@ from typing import Any
 from mlops_kit.records import codec
 
 FIRST_PREV = "0" * 64
+_TOLD = ("name", "version", "alias", "previous", "reason", "rows", "run")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False, slots=True)
 class Entry:
     """A journal entry.
 
@@ -48,6 +49,10 @@ class Entry:
     nonce: str
     kind: str
     body: dict[str, Any]
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.body.items() if name in _TOLD)
+        return f"Entry({self.seq}: {self.kind} {told} by {self.by.get('actor')} at {self.at:%Y-%m-%d %H:%M:%S} UTC)"
 
     def encode(self) -> bytes:
         """Write the entry as a record.

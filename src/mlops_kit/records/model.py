@@ -84,7 +84,7 @@ class ModelRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False, slots=True)
 class Promotion:
     """An alias that was moved.
 
@@ -123,6 +123,9 @@ class Promotion:
     def __str__(self) -> str:
         before = "nothing" if self.previous is None else str(self.previous)
         return f"{self.name}@{self.alias}: {before} → {self.version}"
+
+    def __repr__(self) -> str:
+        return f"Promotion({self})"
 
 
 @dataclass(frozen=True, slots=True)

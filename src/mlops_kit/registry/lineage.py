@@ -70,11 +70,20 @@ def lineage_of(store: Store, model: ModelRecord) -> Lineage:
     environment = _object(store, digest, "environment", unknown)
     if start is None:
         return Lineage(model, None, (), {}, environment, tuple(unknown))
+    if end is not None and not _made(end, model):
+        unknown.append(f"No output of the run {start.id} equals this model: the link was given by hand.")
     inputs = (*start.inputs, *(end.inputs if end else ()))
     unknown.extend(
         f"The data {ref.name!r} was not kept, only its fingerprint." for ref in inputs if ref.dataset is None
     )
     return Lineage(model, _run(store, start, end), inputs, _code(store, start, unknown), environment, tuple(unknown))
+
+
+def _made(end: RunEnd, model: ModelRecord) -> bool:
+    """Tell whether a run recorded making this model: it registered it, or kept an equal output."""
+    registered = any((made["name"], made["version"]) == (model.name, model.version) for made in end.models)
+    equal = {model.digest, model.fingerprint or model.digest}
+    return registered or any(equal & {ref.object, ref.fingerprint} for ref in end.outputs)
 
 
 def _run_records(store: Store, model: ModelRecord, unknown: list[str]) -> tuple[RunStart | None, RunEnd | None]:

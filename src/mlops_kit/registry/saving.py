@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_kit.errors import MlopsKitError
+from mlops_kit.errors import CodeChangedWarning, MlopsKitError
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.fingerprints.environment import environment, environment_stamp
+from mlops_kit.fingerprints.origin import is_user_module
 from mlops_kit.records import codec
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.serializers import serializer
@@ -80,6 +84,36 @@ def fingerprint_or_none(value: Any) -> str | None:
         return fingerprint(value)
     except MlopsKitError:
         return None
+
+
+def warn_if_changed(value: Any, data: bytes, recorded: str | None, *, what: str) -> None:
+    """Warn if an object that was just loaded uses code of the user's that is not what it was.
+
+    Parameters
+    ----------
+    value : object
+        The object.
+    data : bytes
+        What it was loaded from: code of modules is in there by name only.
+    recorded : str or None
+        The fingerprint it had when it was saved, its code included.
+    what : str
+        What it is to the user.
+    """
+    modules = [name for name in list(sys.modules) if name != "__main__" and _is_own(name) and name.encode() in data]
+    if not modules or recorded is None or fingerprint_or_none(value) in {None, recorded}:
+        return
+    warnings.warn(
+        f"The {what} uses code of {', '.join(modules)} that has changed since it was saved: it may answer "
+        "differently. The run that made it keeps the sources as they were (`run.code['sources']`).",
+        CodeChangedWarning,
+        stacklevel=3,
+    )
+
+
+@functools.lru_cache(maxsize=16_384)
+def _is_own(module: str) -> bool:
+    return is_user_module(module)
 
 
 def keep_environment(objects: Objects) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from mlops_kit.errors import Conflict, InvalidInput, ModelNotFound, VersionNotFound
+from mlops_kit.errors import Conflict, InvalidInput, InvalidSpec, ModelNotFound, VersionNotFound
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.moments import AsOf
 from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.registry.lineage import Lineage, lineage_of
-from mlops_kit.registry.saving import Saved, keep_environment, save
+from mlops_kit.registry.saving import Saved, keep_environment, save, warn_if_changed
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
-from mlops_kit.store.active import active_run
+from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.journal import Decision, State
 from mlops_kit.store.serializers import serializer
@@ -59,7 +60,7 @@ class ModelStore:
         name: str,
         model: Any,
         *,
-        run: str | None = None,
+        run: str | ActiveRun | None = None,
         metrics: dict[str, float] | None = None,
         format: str = "cloudpickle",  # noqa: A002 - the field's word
         description: str | None = None,
@@ -72,8 +73,8 @@ class ModelStore:
             Letters, digits, ``_``, ``-`` and ``.``.
         model : object
             Any object that can be saved.
-        run : str, optional
-            The id of the run that made it; by default the run that is active.
+        run : str or Run, optional
+            The run that made it, or its id; by default the run that is active.
         metrics : dict, optional
             What it reached; by default the metrics of the active run.
         format : str
@@ -103,6 +104,8 @@ class ModelStore:
         1
         """
         check_name(name, what="model")
+        if model is None:
+            raise InvalidInput(f"There is nothing to register as {name!r}: the model is None.")
         return self.register_saved(
             name, save(self.store, model, format=format), run=run, metrics=metrics, description=description
         )
@@ -112,7 +115,7 @@ class ModelStore:
         name: str,
         saved: Saved,
         *,
-        run: str | None = None,
+        run: str | ActiveRun | None = None,
         metrics: dict[str, float] | None = None,
         description: str | None = None,
     ) -> ModelVersion:
@@ -134,7 +137,8 @@ class ModelStore:
         """
         active = active_run.get()
         if active is not None and run is None and active.store_url == self.store.url:
-            run = active.id
+            run = active
+        run = getattr(run, "id", run)
         if metrics is None:
             metrics = dict(active.metrics) if active is not None and run == active.id else {}
         body = {
@@ -180,7 +184,9 @@ class ModelStore:
         data = self.store.objects.get(version.digest, what=what)
         if form.runs_code:
             require_trust(self.store.backend, version.digest, what=what, allow_code=allow_code)
-        return form.load(data, what=what)
+        model = form.load(data, what=what)
+        warn_if_changed(model, data, version.fingerprint, what=what)
+        return model
 
     def get(self, spec: str, *, as_of: AsOf | None = None) -> ModelVersion:
         """Find a version without loading the model; no trust is needed.
@@ -328,6 +334,8 @@ class ModelStore:
             There is no such version.
         """
         alias = _movable(alias)
+        if expect is not None and type(expect) is not int:
+            raise InvalidInput(f"expect={expect!r} is not the number of a version; 0 stands for none.")
         version = self.get(spec).version
         name = self._catalog.parse(spec).name
 
@@ -364,6 +372,9 @@ class ModelStore:
         NothingToRollBack
             The alias never pointed elsewhere.
         """
+        if re.search("[@:]", str(name)):
+            bare, alias_given = re.split("[@:]", name, maxsplit=1)
+            raise InvalidSpec(f"rollback takes a name and an alias: rollback({bare!r}, {alias_given!r}).")
         alias = _movable(alias)
         journal = self._catalog.journal(name)
 

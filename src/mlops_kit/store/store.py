@@ -182,8 +182,9 @@ class Store:
 
     def _adopt(self, record: dict[str, Any]) -> None:
         self._record = record
-        if isinstance(self.backend, LocalBackend):
-            self.backend.choose(record.get("capabilities", {}))
+        choose = getattr(self.backend, "choose", None)
+        if choose is not None:
+            choose(record.get("capabilities", {}))
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.url,)

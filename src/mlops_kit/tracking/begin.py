@@ -197,5 +197,7 @@ def planned(
         raise InvalidInput(f"{name!r} cannot name a run: a name is text without control characters.")
     if experiment is not None:
         experiment = check_name(experiment, what="experiment")
+    if tags is not None and not isinstance(tags, Mapping):
+        raise InvalidInput(f"tags={tags!r} is not a mapping of names to text.")
     texts = {str(key): str(masked(str(key), str(value))) for key, value in dict(tags or {}).items()}
     return Plan(name, experiment, texts, limit, strict)

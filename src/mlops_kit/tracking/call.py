@@ -6,6 +6,7 @@ import enum
 import inspect
 import operator
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -19,6 +20,7 @@ _MAX_DEPTH = 8
 _MAX_ITEMS = 1000
 _MAX_TEXT = 10_000
 _MAX_CHARACTERS = 100_000
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # differs from run to run and says nothing
 _SHOWN = 200
 _MAX_BITS = 16_384
 _DATA_DEPTH = 3
@@ -249,7 +251,7 @@ def safe_repr(value: Any) -> Repr:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
         text = f"<{type(value).__qualname__} whose repr raises {type(error).__name__}>"
-    return Repr(type_name(value), text[:1000])
+    return Repr(type_name(value), _ADDRESS.sub("", text[:1000]))
 
 
 def type_name(value: Any) -> str:
@@ -299,7 +301,8 @@ def parts_of(result: Any) -> list[tuple[str, Any]]:
     Returns
     -------
     list of tuple
-        ``("return", result)``; for a tuple or a dataclass ``("return.<position or field>", item)`` for each.
+        ``("return", result)``; for a tuple, a dataclass, or a dict with a model in it,
+        ``("return.<position, field or key>", item)`` for each.
 
     Examples
     --------
@@ -311,9 +314,15 @@ def parts_of(result: Any) -> list[tuple[str, Any]]:
     if type(result) is tuple or (isinstance(result, tuple) and hasattr(result, "_fields")):
         names = getattr(result, "_fields", range(len(result)))
         return [(f"return.{name}", item) for name, item in zip(names, result, strict=True)]
+    if type(result) is dict and all(map(_is_text, result)) and any(map(is_model, result.values())):
+        return [(f"return.{name}", item) for name, item in result.items()]
     if is_dataclass(result) and not isinstance(result, type) and not is_model(result):
         return [(f"return.{item.name}", getattr(result, item.name, None)) for item in fields(result)]
     return [("return", result)]
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
 
 
 def metrics_in(value: Any) -> dict[str, float] | None:

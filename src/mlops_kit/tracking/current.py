@@ -24,7 +24,7 @@ def start_run(
     *,
     experiment: str | None = None,
     store: StoreLike = None,
-    resume: str | None = None,
+    resume: str | Run | None = None,
     tags: Mapping[str, object] | None = None,
 ) -> Run:
     """Start a run for a block of code.
@@ -66,7 +66,7 @@ def start_run(
     """
     opened = open_store(store)
     if resume is not None:
-        return _resumed(Run(opened, opened.runs.find(resume)), opened)
+        return _resumed(Run(opened, opened.runs.find(resume.id if isinstance(resume, Run) else resume)), opened)
     plan = planned("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
     here = inspect.currentframe()
     return begin(opened, plan, frame=None if here is None else here.f_back)
@@ -337,6 +337,7 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.artifacts.extend(end.artifacts)
         recorder.models.extend(end.models)
         recorder.problems.extend(end.problems)
+        recorder.earlier = end.resources.get("seconds", 0.0), end.resources.get("cpu_seconds", 0.0)
     recorder.metrics.resume(run.metrics, {} if end is None else end.history)
     recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
     return began(Run(store, run.id, recorder))

@@ -195,6 +195,8 @@ class Recording:
 
     def returned(self, result: R) -> R:
         """Record what the function returned, and give it back."""
+        if self._run.recorder is not None:
+            self._run.recorder.stop()
         record_result(self._run, result, register=self._options.register)
         return result
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +65,11 @@ def diff(left: RecordedRun, right: RecordedRun) -> RunDiff:
         In what they differ.
     """
     ours, theirs = _facts(left), _facts(right)
+    if left.code["fingerprint"] is not None and left.code["fingerprint"] == right.code["fingerprint"]:
+        ours["code"] = theirs["code"] = {}  # the same code, perhaps as a script and imported
+    for name in _same_data(left, right):
+        ours["data"].pop(name)
+        theirs["data"].pop(name)
     found = tuple(
         Difference(section, name, before.get(name, MISSING), after.get(name, MISSING))
         for section, before in ours.items()
@@ -76,7 +80,13 @@ def diff(left: RecordedRun, right: RecordedRun) -> RunDiff:
     return RunDiff(left.id, right.id, found)
 
 
-def _facts(run: RecordedRun) -> dict[str, Mapping[str, Any]]:
+def _same_data(left: RecordedRun, right: RecordedRun) -> list[str]:
+    """Name the inputs whose content is equal, whatever version of a dataset keeps it."""
+    ours, theirs = left.inputs, right.inputs
+    return [name for name in ours if name in theirs and ours[name].fingerprint == theirs[name].fingerprint != ""]
+
+
+def _facts(run: RecordedRun) -> dict[str, dict[str, Any]]:
     code, environment = run.code, run.environment
     git = code["git"] or {}
     return {

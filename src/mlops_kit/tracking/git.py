@@ -107,7 +107,7 @@ def _parsed(status: bytes) -> tuple[dict[str, Any], bool]:
             changed = True
     if untracked:
         answer["untracked"] = untracked[:_MAX_UNTRACKED]
-    return answer, changed or bool(untracked)
+    return answer, changed
 
 
 def _stamp(top: str, files: tuple[str, ...]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from mlops_kit.datasets.dataset import Dataset, keep, origin_of
+from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
 from mlops_kit.datasets.storage import Prepared, prepare
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
@@ -93,7 +93,8 @@ def record_input(
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     try:
         prepared = prepare(value)
-        kept = _origin(store, value, prepared) or keep(prepared, name=dataset, store=store)
+        known = _origin(store, value, prepared) or kept_before(prepared, name=dataset, store=store)
+        kept = known or keep(prepared, name=dataset, store=store)
     except UnsupportedData as error:
         note(f"The data {name!r} was not kept: {error}")
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))

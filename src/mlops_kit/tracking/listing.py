@@ -32,9 +32,10 @@ class RunTable(Sequence[Run]):
     (1, 'one', [0.9])
     """
 
-    def __init__(self, runs: Sequence[Run], rows: Sequence[RunRow]) -> None:
+    def __init__(self, runs: Sequence[Run], rows: Sequence[RunRow], total: int | None = None) -> None:
         self._runs = list(runs)
         self._rows = list(rows)
+        self._total = total
 
     @overload
     def __getitem__(self, index: int) -> Run: ...
@@ -64,10 +65,10 @@ class RunTable(Sequence[Run]):
         return pd.DataFrame([_flat(row) for row in self._rows], columns=_columns(self._rows))
 
     def __repr__(self) -> str:
-        return runs_text(self._rows)
+        return runs_text(self._rows, total=self._total)
 
     def _repr_html_(self) -> str:
-        return runs_html(self._rows)
+        return runs_html(self._rows, total=self._total)
 
 
 def list_runs(
@@ -112,7 +113,8 @@ def list_runs(
             continue
         runs.append(Run(opened, row.id))
         rows.append(row)
-    return RunTable(runs, rows)
+    total = sum(1 for _ in opened.runs.ids()) if len(runs) == limit and experiment is None and status is None else None
+    return RunTable(runs, rows, total)
 
 
 def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:

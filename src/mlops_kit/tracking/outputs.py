@@ -10,7 +10,7 @@ from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.records import codec
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.run import OutputRef
-from mlops_kit.registry.saving import save
+from mlops_kit.registry.saving import save, warn_if_changed
 from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store
 from mlops_kit.store.trust import require_trust
@@ -95,7 +95,9 @@ def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | No
     form = serializer(ref.format)
     if form.runs_code:
         require_trust(store.backend, ref.object, what=what, allow_code=allow_code)
-    return form.load(data, what=what)
+    value = form.load(data, what=what)
+    warn_if_changed(value, data, ref.fingerprint, what=what)
+    return value
 
 
 def _frame(store: Store, manifest: Manifest, what: str) -> Any:

@@ -163,7 +163,7 @@ class RecordedRun:
             "fingerprint": function.get("code"),
             **self._object(function.get("parts"), "parts of the code"),
             "sources": {**sources.get("modules", {}), **sources.get("cells", {})},
-            "git": start.git,
+            "git": self._git(start),
         }
 
     @property
@@ -274,19 +274,21 @@ class RecordedRun:
             )
         return Dataset.load(ref.spec, store=self._store)
 
-    def diff(self, other: RecordedRun) -> RunDiff:
+    def diff(self, other: RecordedRun | str) -> RunDiff:
         """Compare with another run.
 
         Parameters
         ----------
-        other : Run
-            The other run; it may be in another store.
+        other : Run or str
+            The other run, which may be in another store, or the id of one in the same.
 
         Returns
         -------
         RunDiff
             In what parameters, data, code, environment and metrics they differ.
         """
+        if isinstance(other, str):
+            other = type(self)(self._store, self._store.runs.find(other))
         return diff(self, other)
 
     @property
@@ -315,6 +317,13 @@ class RecordedRun:
         if self._records is None or self._records[1] is None:
             self._records = self._store.runs.start(self._id), self._store.runs.end(self._id)
         return self._records
+
+    def _git(self, start: RunStart) -> dict[str, Any] | None:
+        """Give the state of the repository with the text of the uncommitted changes instead of its digest."""
+        if start.git is None or "diff" not in start.git:
+            return start.git
+        text = self._store.objects.get(start.git["diff"], what="uncommitted changes").decode("utf-8", "replace")
+        return {**start.git, "diff": text}
 
     def _object(self, digest: str | None, what: str) -> dict[str, Any]:
         if digest is None:

@@ -53,6 +53,8 @@ class Recorder:
         What it came to, once it is closed.
     git : GitState or None
         The question to git that is still open.
+    earlier : tuple of float
+        Wall and CPU seconds that a resumed run had taken before.
     """
 
     start: RunStart
@@ -74,7 +76,9 @@ class Recorder:
         self.metrics = MetricLog(self._write_segment)
         self._pid = os.getpid()
         self._segments: list[int] = []
+        self.earlier = 0.0, 0.0
         self._began = time.perf_counter(), time.process_time()
+        self._used: tuple[float, float] | None = None
         self._lock = threading.RLock()
 
     def open(self, start: RunStart) -> None:
@@ -83,6 +87,7 @@ class Recorder:
         with self.guarded("The start of the run"):
             self.store.runs.write_start(start)
         heartbeat.begin(self.store.runs, start.id)
+        self._began = time.perf_counter(), time.process_time()
 
     @property
     def is_own(self) -> bool:
@@ -99,6 +104,7 @@ class Recorder:
         with self._lock:
             if self.closed or not self.is_own:
                 return
+            self.stop()
             self.closed = True
             heartbeat.end(self.start.id)
             if self.git is not None:
@@ -159,9 +165,15 @@ class Recorder:
     def _next_segment(self) -> int:
         return self._segments[-1] + 1 if self._segments else 1
 
+    def stop(self) -> None:
+        """Stop the clock: what comes now is the recording's time, not the function's."""
+        if self._used is None:
+            wall, cpu = self._began
+            self._used = time.perf_counter() - wall, time.process_time() - cpu
+
     def _resources(self) -> dict[str, float]:
-        wall, cpu = self._began
-        used = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        wall, cpu = self._used or (0.0, 0.0)
+        used = {"seconds": wall + self.earlier[0], "cpu_seconds": cpu + self.earlier[1]}
         if resource is not None:
             unit = 1_000_000 if sys.platform == "darwin" else 1000  # bytes there, kilobytes elsewhere
             used["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -199,7 +199,9 @@ class Run(RecordedRun):
         """
         recorder = self._writable("datasets")
         if not is_data(data):
-            raise InvalidInput(f"A {type(data).__name__} is not a table, an array or a Dataset: log it as an artifact.")
+            raise InvalidInput(
+                f"A {type(data).__name__} is not a table, an array or a Dataset. Read it into one first."
+            )
         with recorder.guarded(f"The data {name!r}"):
             dataset = dataset_name("", _key("dataset", name))
             limit = SNAPSHOT_BYTES
@@ -271,8 +273,8 @@ class Run(RecordedRun):
             end = self._load()[1]
             state = "is running in another process" if end is None else "has ended"
             raise RunClosed(
-                f"The run {self._id} {state} and takes no {what}. Start a run inside it, whose parent it will be, or "
-                "log where it runs."
+                f"The run {self._id} {state} and takes no {what}. Log them where it runs; to go on with a run that "
+                "is over, use start_run(resume=...)."
             )
         return self._live
 
