@@ -164,18 +164,30 @@ def test_a_damaged_store_is_told_in_one_message(store):
 
 
 def test_an_empty_store_is_no_error_and_stays_empty(tmp_path):
-    nothing = mk.Store(tmp_path / "nothing")
-    assert ask("models", store=nothing) == "There are no models here yet.\n"
-    assert ask("data", store=nothing) == "There are no datasets here yet.\n"
-    assert ask("runs", store=nothing)
-    assert ask("fsck", store=nothing)
+    assert ask("models") == "There are no models here yet.\n"
+    assert ask("data") == "There are no datasets here yet.\n"
+    assert ask("runs")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["models", "data", "runs", "fsck"])
+def test_a_store_that_is_named_and_is_not_there_is_told_instead_of_seeming_empty(tmp_path, verb):
+    done = CliRunner().invoke(main, [verb, "--store", str(tmp_path / "mistyped")])
+    assert done.exit_code != 0
+    assert "no store at" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checking_where_nothing_is_kept_is_not_ok(tmp_path):
+    done = CliRunner().invoke(main, ["fsck"])
+    assert (done.exit_code, "no store at" in done.output) == (1, True)
 
 
 def test_the_store_is_the_option_else_the_environment_else_the_project(store, tmp_path, monkeypatch):
     assert ask("models") == "There are no models here yet.\n"
     monkeypatch.setenv("MLOPS_KIT_STORE", store.url)
     assert ask("models") == "mean\n"
+    mk.Store(tmp_path / "other").ensure()
     assert ask("models", "--store", tmp_path / "other") == "There are no models here yet.\n"
     monkeypatch.delenv("MLOPS_KIT_STORE")
     project = tmp_path / "project"

@@ -106,7 +106,8 @@ def object_kind(values: np.ndarray, name: str) -> str | None:
     odd = next((kind for kind in set(map(type, values[missing])) if not issubclass(kind, _MISSING)), None)
     if odd is not None:
         row = next(i for i in np.flatnonzero(missing) if type(values[i]) is odd)
-        raise _refusal(name, row, values[row], f"which is another kind of missing value ({odd.__name__})", "Use None in its place.")
+        what = f"which is another kind of missing value ({odd.__name__})"
+        raise _refusal(name, row, values[row], what, "Use None in its place.")
     rows = np.flatnonzero(~missing)
     types = set(map(type, values[rows]))
     if not types:

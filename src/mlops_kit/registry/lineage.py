@@ -80,8 +80,8 @@ def lineage_of(store: Store, model: ModelRecord) -> Lineage:
 
 
 def _made(end: RunEnd, model: ModelRecord) -> bool:
-    """Tell whether a run recorded making this model: it registered it, or kept an equal output."""
-    registered = any((made["name"], made["version"]) == (model.name, model.version) for made in end.models)
+    """Tell whether a run made this model: it was registered before the run ended, or equals an output of it."""
+    registered = model.created <= end.at
     equal = {model.digest, model.fingerprint or model.digest}
     return registered or any(equal & {ref.object, ref.fingerprint} for ref in end.outputs)
 

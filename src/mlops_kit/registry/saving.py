@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from mlops_kit.errors import CodeChangedWarning, MlopsKitError
@@ -100,7 +101,11 @@ def warn_if_changed(value: Any, data: bytes, recorded: str | None, *, what: str)
     what : str
         What it is to the user.
     """
-    modules = [name for name in list(sys.modules) if name != "__main__" and _is_own(name) and name.encode() in data]
+    modules = [
+        name
+        for name, module in list(sys.modules.items())
+        if type(module) is ModuleType and name != "__main__" and _is_own(name) and name.encode() in data
+    ]
     if not modules or recorded is None or fingerprint_or_none(value) in {None, recorded}:
         return
     warnings.warn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlops_kit.errors import Conflict, InvalidInput, InvalidSpec, ModelNotFound, VersionNotFound
+from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, VersionNotFound
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
@@ -374,7 +374,7 @@ class ModelStore:
         """
         if re.search("[@:]", str(name)):
             bare, alias_given = re.split("[@:]", name, maxsplit=1)
-            raise InvalidSpec(f"rollback takes a name and an alias: rollback({bare!r}, {alias_given!r}).")
+            raise InvalidName(f"rollback takes a name and an alias: rollback({bare!r}, {alias_given!r}).")
         alias = _movable(alias)
         journal = self._catalog.journal(name)
 
