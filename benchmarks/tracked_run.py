@@ -55,9 +55,7 @@ def main() -> None:
         end = next(Path(folder).glob("store/runs/*/*.end.json")).read_bytes()
         plain = Path(folder) / "plain"
         plain.mkdir()
-        pairs = [
-            (milliseconds(train), milliseconds(lambda n=n: floor(plain, n, end))) for n in range(runs)
-        ]
+        pairs = [(milliseconds(train), milliseconds(lambda n=n: floor(plain, n, end))) for n in range(runs)]
     ours = statistics.median(pair[0] for pair in pairs)
     least = statistics.median(pair[1] for pair in pairs)
     ratio = statistics.median(pair[0] / pair[1] for pair in pairs)

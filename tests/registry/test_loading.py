@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import threading
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.preprocessing import FunctionTransformer
 
 import mlops_kit as mk
 from mlops_kit.errors import (
+    CodeChangedWarning,
     IntegrityError,
     NotSerializable,
     ObjectNotFound,
@@ -203,3 +208,22 @@ def test_a_damaged_object_is_damaged_before_it_is_untrusted(foreign, object_file
     file.write_bytes(b"x" + file.read_bytes())
     with pytest.raises(IntegrityError):
         foreign.load("fraud:1")
+
+
+def test_a_model_whose_code_has_changed_since_is_told_when_it_is_loaded(local, tmp_path, monkeypatch):
+    home = tmp_path / "code"
+    home.mkdir()
+    (home / "features_of_mine.py").write_text("def older(x, by=1):\n    return x + by\n")
+    monkeypatch.syspath_prepend(home)
+    import features_of_mine
+
+    local.register("aged", FunctionTransformer(features_of_mine.older))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        local.load("aged:1")
+    (home / "features_of_mine.py").write_text("def older(x, by=10):\n    return x + by\n")
+    os.utime(home / "features_of_mine.py", (1, 1))
+    importlib.invalidate_caches()
+    importlib.reload(features_of_mine)
+    with pytest.warns(CodeChangedWarning, match="features_of_mine"):
+        assert local.load("aged:1").transform(np.array([[1]])) == [[11]]

@@ -351,3 +351,14 @@ def test_promoting_costs_one_conditional_write_and_at_most_two_reads_and_finding
     models.get("fraud@champion")
     assert set(asked) == {"get"}
     assert len(asked) <= 2
+
+
+def test_a_promotion_that_expects_is_refused_where_two_writers_could_overwrite_each_other(tmp_path):
+    store = mk.Store(tmp_path / "store")
+    store.ensure()
+    store.backend.choose({"create": "single-writer"})
+    models = mk.ModelStore(store)
+    models.register("m", 1)
+    with pytest.raises(mk.errors.StoreError, match="put-if-absent"):
+        models.promote("m:1", expect=0)
+    assert models.promote("m:1").version == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, VersionNotFound
+from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, StoreError, VersionNotFound
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
@@ -336,6 +336,11 @@ class ModelStore:
         alias = _movable(alias)
         if expect is not None and type(expect) is not int:
             raise InvalidInput(f"expect={expect!r} is not the number of a version; 0 stands for none.")
+        if expect is not None and getattr(self.store.backend, "single_writer", False):
+            raise StoreError(
+                f"{self.store.url} has no put-if-absent, so two promotions at once could overwrite each other, and "
+                "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
+            )
         version = self.get(spec).version
         name = self._catalog.parse(spec).name
 
@@ -372,9 +377,11 @@ class ModelStore:
         NothingToRollBack
             The alias never pointed elsewhere.
         """
-        if re.search("[@:]", str(name)):
-            bare, alias_given = re.split("[@:]", name, maxsplit=1)
-            raise InvalidName(f"rollback takes a name and an alias: rollback({bare!r}, {alias_given!r}).")
+        if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
+            bare, given = re.split("[@:]", name, maxsplit=1)
+            raise InvalidName(
+                f"{name!r} cannot name a model: rollback takes name and alias, as in ({bare!r}, {given!r})."
+            )
         alias = _movable(alias)
         journal = self._catalog.journal(name)
 

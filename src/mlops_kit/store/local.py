@@ -188,6 +188,11 @@ class LocalBackend:
                     self._fail("write", "tmp/", error)
         raise StoreError(f"The store {self.url} is on a file system where no file can be given a name.")
 
+    @property
+    def single_writer(self) -> bool:
+        """Whether two writers at once could overwrite each other here."""
+        return self._place is _check_then_rename
+
     def choose(self, capabilities: dict[str, str]) -> None:
         """Use the means that the store's creator found to work here."""
         steps = {"rename-noreplace": _rename_exclusive, "single-writer": _check_then_rename}
