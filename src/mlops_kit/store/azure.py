@@ -32,7 +32,7 @@ _CODES = {
 class AzureDrive:
     """Blobs below a prefix of a container.
 
-    Credentials come from the variables that adlfs reads: a connection string, else the account's name with its
+    Credentials come from the variables `AZURE_STORAGE_*`: a connection string, else the account's name with its
     key or a shared access signature, else whatever `azure.identity.DefaultAzureCredential` finds.
 
     Parameters
