@@ -328,7 +328,7 @@ def _resumed(run: Run, store: Any) -> Run:
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
-    recorder = Recorder(store, start.name)
+    recorder = Recorder(store, start.name, run_id=run.id)
     if end is not None:
         recorder.params.update(end.params)
         recorder.tags.update(end.tags)
@@ -339,4 +339,4 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.problems.extend(end.problems)
     recorder.metrics.resume(run.metrics, {} if end is None else end.history)
     recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
-    return began(Run(store, run.id, recorder))
+    return began(Run(recorder.store, run.id, recorder))

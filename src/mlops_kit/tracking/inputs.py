@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset, keep, origin_of
 from mlops_kit.datasets.storage import Prepared, prepare
-from mlops_kit.errors import InvalidInput, UnsupportedData
+from mlops_kit.errors import InvalidInput, Postponed, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.records.run import InputRef
@@ -93,11 +93,16 @@ def record_input(
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     try:
         prepared = prepare(value)
-        kept = _origin(store, value, prepared) or keep(prepared, name=dataset, store=store)
+        origin = _origin(store, value, prepared)
+        if origin is not None:
+            return _linked(name, kind, origin, printed)
+        version = int(keep(prepared, name=dataset, store=store).body["version"])
     except UnsupportedData as error:
         note(f"The data {name!r} was not kept: {error}")
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
-    return _linked(name, kind, kept, printed)
+    except Postponed:
+        version = None
+    return InputRef(name, kind, printed or prepared.fingerprint, prepared.rows, dataset, version)
 
 
 def dataset_name(function: str, parameter: str) -> str:
