@@ -213,7 +213,15 @@ class Store:
         return None
 
     def postpone(self, error: StoreError, pending: Callable[[str], Pending]) -> None:
-        """Leave in the spool a version that could not be made; only the store of a run does that."""
+        """Leave in the spool a version that could not be made; only the store of a run does that.
+
+        Parameters
+        ----------
+        error : StoreError
+            Why it could not be made.
+        pending : callable
+            Takes the id of the run and gives the version.
+        """
 
     def _adopt(self, record: dict[str, Any]) -> None:
         self._record = record
