@@ -37,6 +37,7 @@ RETURNED = (
     ("records.entry", "Entry"),
     ("registry.lineage", "Lineage"),
     ("records.check", "FsckReport"),
+    ("records.check", "SyncReport"),
     ("records.check", "Problem"),
 )
 """The classes of what the public functions return, with their homes below ``mlops_kit``."""

@@ -24,6 +24,7 @@
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
     └── StoreError (OSError)               "store"
+        ├── Postponed                      "postponed"
         └── ReadOnlyStore                  "read-only-store"
 
     RecordingWarning (UserWarning)     something could not be recorded; the user's own work went on
@@ -55,6 +56,7 @@ __all__ = [
     "NothingToRollBack",
     "ObjectNotFound",
     "OutputNotFound",
+    "Postponed",
     "ReadOnlyStore",
     "RecordingWarning",
     "RunClosed",
@@ -222,6 +224,12 @@ class StoreError(MlopsKitError, OSError):
     """The store could not be read or written."""
 
     kind = "store"
+
+
+class Postponed(StoreError):
+    """The store could not be written; what was to be written is in the spool, and must not be tried again."""
+
+    kind = "postponed"
 
 
 class ReadOnlyStore(StoreError):

@@ -5,17 +5,22 @@
     class TestMyBackend(BackendContract):
         def make(self, tmp_path):
             return MyBackend(tmp_path)
+
+And the crash test: `FaultyBackend` fails whichever operation of a store you choose.
 """
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from mlops_kit.store.backend import Backend, Found
+from mlops_kit.errors import InvalidInput, StoreError
+from mlops_kit.store.backend import Backend, Bytes, Found
 
+_T = TypeVar("_T")
 _WRITERS = 8
 _BIG = 1 << 20
 
@@ -217,3 +222,136 @@ def _race(acts: Iterable[Callable[[], None]]) -> None:
         thread.join()
     if failures:
         raise failures[0]
+
+
+class FaultyBackend:
+    """A backend whose operation of a chosen number fails: to crash-test a pipeline of your own.
+
+    Let it count first, then fail each operation in turn, and look at what is in the store afterwards through a
+    backend that works.
+
+    Parameters
+    ----------
+    inner : Backend
+        Where the values are.
+    at : int or None
+        Which operation fails, from 1; None for none of them.
+    mode : str
+        ``"before"``: nothing happened; ``"after"``: it happened, and the acknowledgement is lost; ``"torn"``: a part
+        of what was to be written lies under a key of ``tmp/``, as a crash leaves it, and never under its own.
+    lasting : bool
+        All later operations fail too, as when a connection is cut.
+    operations : collection of str
+        Which operations are counted and can fail; `FaultyBackend.WRITING` is what a full disk or a lost permission
+        refuses.
+
+    Attributes
+    ----------
+    counted : int
+        How many operations there were.
+    failed : int
+        How many of them failed.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> from mlops_kit.store.memory import MemoryBackend
+    >>> calm = FaultyBackend(MemoryBackend("faulty-calm"))
+    >>> mk.ModelStore(mk.Store.on(calm)).register("m", 1).spec
+    'm:1'
+    >>> for number in range(1, calm.counted + 1):
+    ...     place = MemoryBackend(f"faulty-{number}")
+    ...     try:
+    ...         _ = mk.ModelStore(mk.Store.on(FaultyBackend(place, at=number))).register("m", 1)
+    ...     except mk.errors.StoreError:
+    ...         assert mk.Store.on(place).fsck().ok
+    """
+
+    WRITING = frozenset({"put", "create", "delete", "touch"})
+    READING = frozenset({"get", "stat", "walk", "folders"})
+
+    def __init__(
+        self,
+        inner: Backend,
+        *,
+        at: int | None = None,
+        mode: str = "before",
+        lasting: bool = False,
+        operations: Collection[str] = WRITING | READING | {"capabilities"},
+    ) -> None:
+        if mode not in {"before", "after", "torn"}:
+            raise InvalidInput(f"mode={mode!r} is not 'before', 'after' or 'torn'.")
+        self.url = inner.url
+        self.at = at
+        self.counted = 0
+        self.failed = 0
+        self._inner = inner
+        self._mode = mode
+        self._lasting = lasting
+        self._operations = operations
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """Read a value, or fail."""
+        return self._do("get", key, lambda: self._inner.get(key))
+
+    def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
+        """Write a value, or fail."""
+        self._do("put", key, lambda: self._inner.put(key, data, durable=durable), data)
+
+    def create(self, key: str, data: Bytes) -> bool:
+        """Write a value if the key is absent, or fail."""
+        return self._do("create", key, lambda: self._inner.create(key, data), data)
+
+    def delete(self, key: str) -> None:
+        """Remove a value, or fail."""
+        self._do("delete", key, lambda: self._inner.delete(key))
+
+    def stat(self, key: str) -> Found | None:
+        """Look at a value, or fail."""
+        return self._do("stat", key, lambda: self._inner.stat(key))
+
+    def touch(self, key: str) -> None:
+        """Refresh a value, or fail."""
+        self._do("touch", key, lambda: self._inner.touch(key))
+
+    def walk(self, prefix: str) -> Iterator[Found]:
+        """List values, or fail."""
+        return iter(self._do("walk", prefix, lambda: list(self._inner.walk(prefix))))
+
+    def folders(self, prefix: str) -> list[str]:
+        """Name folders, or fail."""
+        return self._do("folders", prefix, lambda: self._inner.folders(prefix))
+
+    def now(self) -> float:
+        """Tell the time; this never fails."""
+        return self._inner.now()
+
+    def is_private(self, key: str) -> bool:
+        """Tell whether nobody else can have written a value; this never fails."""
+        return self._inner.is_private(key)
+
+    def capabilities(self) -> dict[str, str]:
+        """Probe the place, or fail."""
+        return self._do("capabilities", "", self._inner.capabilities)
+
+    def _do(self, operation: str, key: str, act: Callable[[], _T], data: Bytes | None = None) -> _T:
+        number = self._count(operation)
+        if number is None:
+            return act()
+        if self._mode == "after":
+            act()
+        if self._mode == "torn" and data is not None:
+            self._inner.put(f"tmp/torn-{number}", bytes(data)[: len(data) // 2])
+        raise StoreError(f"Operation {number} on the store {self.url} failed on purpose: {operation} {key!r}.")
+
+    def _count(self, operation: str) -> int | None:
+        """Count an operation, and give its number if it is to fail."""
+        with self._lock:
+            if operation not in self._operations:
+                return None
+            self.counted += 1
+            if self.at is None or self.counted < self.at or (self.counted > self.at and not self._lasting):
+                return None
+            self.failed += 1
+            return self.counted

@@ -148,6 +148,15 @@ def fsck(store: str | None) -> None:
     sys.exit(0 if report.ok else 1)
 
 
+@main.command()
+@_store
+def sync(store: str | None) -> None:
+    """Deliver what runs left in the spool while the store could not be written; exit 1 if something stays there."""
+    report = mk.Store(store).sync()
+    click.echo(repr(report))
+    sys.exit(0 if report.ok else 1)
+
+
 def _needs_spec(**options: object) -> None:
     for name, value in options.items():
         if value is not None:

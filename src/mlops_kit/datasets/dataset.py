@@ -91,7 +91,9 @@ class Dataset:
         InvalidName
             The name cannot be one, or differs only in case from one that exists.
         """
-        dataset = keep(prepare(data), name=name, store=open_store(store), source=source)
+        opened = open_store(store)
+        entry = keep(prepare(data), name=name, store=opened, source=source)
+        dataset = _opened(opened, check_name(name, what="dataset"), entry)
         _remember_origin(data, dataset)
         return dataset
 
@@ -294,8 +296,8 @@ class Dataset:
         return dataset_html(self._record)
 
 
-def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = None) -> Dataset:
-    """Make a prepared table the next version of a name, unless the latest version is the same."""
+def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = None) -> Entry:
+    """Make a prepared table the next version of a name, unless the latest version is the same; give its entry."""
     active = active_run.get()
     run = active.id if active is not None and active.store_url == store.url else None
 
@@ -314,9 +316,7 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
         }
         return {member: value for member, value in members.items() if value is not None}
 
-    catalog = _catalog(store)
-    entry = catalog.add(name, "snapshot", body, same=prepared.identity)
-    return _opened(store, catalog.parse(f"{name}:1").name, entry)
+    return _catalog(store).add(name, "snapshot", body, same=prepared.identity)
 
 
 def kept_before(prepared: Prepared, *, name: str, store: Store) -> Dataset | None:

@@ -30,6 +30,51 @@ class Problem:
 
 
 @dataclass(frozen=True, repr=False, slots=True)
+class SyncReport:
+    """What was delivered from a spool to its store.
+
+    Parameters
+    ----------
+    url : str
+        The store.
+    runs : tuple of str
+        The ids of the runs whose records were delivered.
+    versions : tuple of str
+        The versions of datasets and models that were made, such as ``"fraud:3"``.
+    objects : int
+        How many objects were delivered.
+    problems : tuple of Problem
+        What stays in the spool.
+
+    Examples
+    --------
+    >>> SyncReport("memory://x", ("6921b1aa-0123456789ab",), ("fraud:3",), 5)
+    SyncReport(memory://x: 1 run, 5 objects, fraud:3 delivered)
+    """
+
+    url: str
+    runs: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    objects: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing had to stay in the spool."""
+        return not self.problems
+
+    def __repr__(self) -> str:
+        counts = [_counted(len(self.runs), "run"), _counted(self.objects, "object"), *self.versions]
+        some = self.runs or self.versions or self.objects
+        done = f"{', '.join(filter(None, counts))} delivered" if some else "nothing to deliver"
+        return "\n  ".join([f"SyncReport({self.url}: {done})", *map(str, self.problems)])
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else ""
+
+
+@dataclass(frozen=True, repr=False, slots=True)
 class FsckReport:
     """What a check of a whole store found.
 

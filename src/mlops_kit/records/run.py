@@ -27,7 +27,8 @@ class InputRef:
     rows : int or None
         Its length along the first axis.
     dataset, version : str and int, optional
-        The dataset version that keeps it; None if only the fingerprint was recorded.
+        The dataset version that keeps it; None if only the fingerprint was recorded. Without a version, the data
+        is in the spool and has no number yet.
     profile : str, optional
         Digest of its profile.
     """
@@ -43,7 +44,7 @@ class InputRef:
     @property
     def spec(self) -> str | None:
         """``name:version`` of the dataset, for `Dataset.load`."""
-        return None if self.dataset is None else f"{self.dataset}:{self.version}"
+        return None if self.dataset is None or self.version is None else f"{self.dataset}:{self.version}"
 
 
 @dataclass(frozen=True, slots=True)

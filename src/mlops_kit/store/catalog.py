@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidName, InvalidSpec, NotFound, VersionNotFound
+from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidSpec, NotFound, StoreError, VersionNotFound
 from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, Spec, check_name, parse_spec
-from mlops_kit.store.journal import Decision, Journal, State
+from mlops_kit.records.pending import Pending
+from mlops_kit.store import identity
+from mlops_kit.store.journal import Journal, State
+from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.store import Store
 
 Answer = TypeVar("Answer")
@@ -70,24 +75,30 @@ class Catalog:
         ------
         InvalidName
             The name cannot be one, or differs only in case from one that exists.
+        StoreError
+            The store cannot be written.
+        Postponed
+            It cannot, and the version is in the spool.
         """
         name = check_name(name, what=self.what)
-        self.store.ensure()
-        journal = self.open(name)
+        attempt = Attempt(secrets.token_hex(16), identity.author(), datetime.now(UTC))
 
-        def create(state: State) -> Decision:
-            return None if state else ("create", {"name": name})
+        def written(number: int) -> dict[str, Any]:
+            made = body(number)
+            if self.store.failure is not None:
+                raise self.store.failure  # what the entry names went to the spool, and the entry must follow
+            return made
 
-        def decide(state: State) -> Decision:
-            self._check_spelling(name, state)
-            number = len(state["versions"]) + 1
-            if same is not None and state.get("identity") == same and versions.latest(state) == number - 1:
-                return None
-            return act, {"version": number, **body(number)}
-
-        journal.append(create)
-        entry = journal.append(decide)
-        return entry if entry is not None else self.resolve(f"{name}@{LATEST}")
+        try:
+            self.store.ensure()
+            what = f"{self.what} in {self.store.url}"
+            return add_version(self.open(name), name, act, written, what=what, attempt=attempt, same=same)
+        except StoreError as error:
+            self.store.postpone(
+                error,
+                lambda run: Pending(attempt.nonce, attempt.at, attempt.by, self.kind, name, act, body(0), run),
+            )
+            raise
 
     def journal(self, name: str) -> Journal:
         """Open the journal of a name that exists.
@@ -190,13 +201,6 @@ class Catalog:
             f"; {alias} → {standing[-1]}" for alias, standing in sorted(state["aliases"].items()) if standing
         )
         return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
-
-    def _check_spelling(self, name: str, state: State) -> None:
-        if state["name"] != name:
-            raise InvalidName(
-                f"{name!r} cannot name a new {self.what} in {self.store.url}: {state['name']!r} exists and differs "
-                "only in case, which some file systems cannot tell apart. Use that spelling, or another name."
-            )
 
 
 def _meant(state: State, spec: Spec) -> int | None:

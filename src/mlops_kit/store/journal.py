@@ -87,7 +87,14 @@ class Journal:
         with self._lock:
             return question(self._current().state)
 
-    def append(self, decide: Callable[[State], Decision]) -> Entry | None:
+    def append(
+        self,
+        decide: Callable[[State], Decision],
+        *,
+        nonce: str | None = None,
+        by: dict[str, str] | None = None,
+        after: int | None = None,
+    ) -> Entry | None:
         """Decide on the present state and commit the decision.
 
         Parameters
@@ -95,19 +102,30 @@ class Journal:
         decide : callable
             Takes the state and gives the kind and body of the entry to write, or None if there is nothing
             left to do, or raises to refuse. Called again after every lost race, with what the winner wrote.
+        nonce, by : str and dict, optional
+            Of the entry; by default a new nonce and the present author.
+        after : int, optional
+            Say that the entry may exist already, and after which number: if one there has the nonce, it is the
+            answer.
 
         Returns
         -------
         Entry or None
             The entry, durable; None if the decision was to write nothing.
         """
-        nonce = secrets.token_hex(16)
-        author = self._author()
+        nonce = nonce or secrets.token_hex(16)
+        author = by or self._author()
         with self._lock:
             head = self._head or self._hinted()
             if not head.verified:
                 head = self._verified(head)
             while True:
+                if after is not None:
+                    known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
+                    if known is not None:
+                        self._head = head
+                        return self.entry(known)
+                    after = max(after, head.seq)
                 decision, refusal = _attempt(decide, head.state)
                 if decision is None:
                     newer = self._caught_up(head)
@@ -122,11 +140,15 @@ class Journal:
                 at = now if head.at is None or now > head.at else head.at
                 entry = Entry(head.seq + 1, head.tip, at, author, nonce, *decision)
                 data = entry.encode()
-                if self._backend.create(self._key(entry.seq), data) or self._is_mine(entry.seq, nonce):
+                if self._backend.create(self._key(entry.seq), data):
                     self._head = head = self._advanced(head, entry, data)
                     self._write_hint(head)
                     return entry
                 head = self._caught_up(head)
+                if self._is_mine(entry.seq, nonce):  # the acknowledgement was lost, or another wrote it for us
+                    self._head = head
+                    self._write_hint(head)
+                    return self.entry(entry.seq)
 
     def entry(self, seq: int) -> Entry:
         """Read one entry that is known to exist.
@@ -270,8 +292,7 @@ class Journal:
         return entry
 
     def _is_mine(self, seq: int, nonce: str) -> bool:
-        found = self._load(seq)
-        return found is not None and found[0].nonce == nonce
+        return self.entry(seq).nonce == nonce
 
     def _write_hint(self, head: _Head) -> None:
         """Leave the fold for the next reader; without it everything works, with more reads."""

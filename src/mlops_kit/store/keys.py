@@ -9,6 +9,7 @@ import time
 from datetime import date
 
 STORE = "store.json"
+SPOOL = "spool.json"
 _EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -65,6 +66,16 @@ def _day(number: int) -> str:
 def run_key(run_id: str, part: str) -> str:
     """Locate a record of a run; `part` is ``"start"``, ``"end"`` or ``"lease"``."""
     return f"runs/{run_day(run_id)}/{run_id}.{part}.json"
+
+
+def is_lease(key: str) -> bool:
+    """Tell whether a key is that of a run's sign of life."""
+    return key.endswith(".lease.json")
+
+
+def pending_key(nonce: str) -> str:
+    """Locate a version that waits in a spool."""
+    return f"pending/{nonce}.json"
 
 
 def metrics_key(run_id: str, segment: int) -> str:

@@ -45,6 +45,14 @@ class Objects:
         self._seen: dict[str, float] = {}
         self._slots: dict[str, tuple[Hashable, str]] = {}
 
+    def share(self, other: Objects) -> None:
+        """Know what other objects of the same store know, and let them know what is put here."""
+        self._seen, self._slots = other._seen, other._slots
+
+    def part(self) -> None:
+        """Keep to oneself from now on what is put here: it is put elsewhere."""
+        self._seen = dict(self._seen)
+
     def put(self, data: Bytes) -> str:
         """Keep bytes durably, or find that they are kept already.
 

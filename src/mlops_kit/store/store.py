@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from mlops_kit.errors import StoreError
 from mlops_kit.records import codec
-from mlops_kit.records.check import FsckReport
+from mlops_kit.records.check import FsckReport, SyncReport
 from mlops_kit.records.names import folder
+from mlops_kit.records.pending import Pending
 from mlops_kit.store import check, identity, keys
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.journal import Fold, Journal
@@ -18,6 +21,7 @@ from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.locate import backend_for, locate
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.runs import Runs
+from mlops_kit.store.sync import deliver
 
 GRACE_SECONDS = 1_209_600
 
@@ -179,6 +183,45 @@ class Store:
         FsckReport(memory://fsck-doc: ok, 0 files, 0 problems)
         """
         return check.fsck(self.backend)
+
+    def sync(self) -> SyncReport:
+        """Deliver what this user's runs left in the spool while the store could not be written.
+
+        What is delivered leaves the spool. Doing it twice, at once from several processes, or again after a crash
+        delivers everything once.
+
+        Returns
+        -------
+        SyncReport
+            What was delivered, and in ``.problems`` what stays in the spool, and why.
+
+        Raises
+        ------
+        StoreError
+            The store can still not be written. Nothing is lost; try again later.
+
+        Examples
+        --------
+        >>> Store("memory://sync-doc").sync()
+        SyncReport(memory://sync-doc: nothing to deliver)
+        """
+        return deliver(self)
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why what is written here goes to the spool; None as long as it goes to the store."""
+        return None
+
+    def postpone(self, error: StoreError, pending: Callable[[str], Pending]) -> None:
+        """Leave in the spool a version that could not be made; only the store of a run does that.
+
+        Parameters
+        ----------
+        error : StoreError
+            Why it could not be made.
+        pending : callable
+            Takes the id of the run and gives the version.
+        """
 
     def _adopt(self, record: dict[str, Any]) -> None:
         self._record = record

@@ -14,7 +14,7 @@ from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
-from mlops_kit.store import identity, keys
+from mlops_kit.store import identity
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import Store, open_store
 from mlops_kit.tracking import capture
@@ -85,6 +85,7 @@ def begin(
     """
     call = call or Call()
     recorder = Recorder(store, plan.name, strict=plan.strict)
+    store = recorder.store
     parent: Run | None = None
     experiment = plan.experiment or DEFAULT_EXPERIMENT
     with recorder.guarded("The run around this one"):
@@ -99,7 +100,7 @@ def begin(
         captured["inputs"] = _inputs(recorder, plan, function, call)
     recorder.open(
         RunStart(
-            id=keys.new_run_id(),
+            id=recorder.run_id,
             name=plan.name,
             experiment=experiment,
             at=datetime.now(UTC),

@@ -328,7 +328,7 @@ def _resumed(run: Run, store: Any) -> Run:
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
-    recorder = Recorder(store, start.name)
+    recorder = Recorder(store, start.name, run_id=run.id)
     if end is not None:
         recorder.params.update(end.params)
         recorder.tags.update(end.tags)
@@ -340,4 +340,4 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.earlier = end.resources.get("seconds", 0.0), end.resources.get("cpu_seconds", 0.0)
     recorder.metrics.resume(run.metrics, {} if end is None else end.history)
     recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
-    return began(Run(store, run.id, recorder))
+    return began(Run(recorder.store, run.id, recorder))

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
 from mlops_kit.datasets.storage import Prepared, prepare
-from mlops_kit.errors import InvalidInput, UnsupportedData
+from mlops_kit.errors import InvalidInput, Postponed, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.records.run import InputRef
@@ -94,11 +94,15 @@ def record_input(
     try:
         prepared = prepare(value)
         known = _origin(store, value, prepared) or kept_before(prepared, name=dataset, store=store)
-        kept = known or keep(prepared, name=dataset, store=store)
+        if known is not None:
+            return _linked(name, kind, known, printed)
+        version = int(keep(prepared, name=dataset, store=store).body["version"])
     except UnsupportedData as error:
         note(f"The data {name!r} was not kept: {error}")
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
-    return _linked(name, kind, kept, printed)
+    except Postponed:
+        version = None
+    return InputRef(name, kind, printed or prepared.fingerprint, prepared.rows, dataset, version)
 
 
 def dataset_name(function: str, parameter: str) -> str:

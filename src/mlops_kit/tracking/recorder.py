@@ -18,6 +18,8 @@ from typing import Any
 from mlops_kit.errors import MlopsKitError, RecordingWarning, UnsupportedData
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.store import keys
+from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.git import GitState
@@ -43,10 +45,14 @@ class Recorder:
     name : str
         What the run is called in warnings.
     strict : bool
-        Let a failing recording raise.
+        Let a failing recording raise. Otherwise what the store cannot take goes to its spool.
+    run_id : str, optional
+        Which run; by default a new one.
 
     Attributes
     ----------
+    run_id : str
+        Which run.
     start : RunStart
         How it began, once it is open.
     final : RunEnd or None
@@ -59,8 +65,9 @@ class Recorder:
 
     start: RunStart
 
-    def __init__(self, store: Store, name: str, *, strict: bool = False) -> None:
-        self.store = store
+    def __init__(self, store: Store, name: str, *, strict: bool = False, run_id: str | None = None) -> None:
+        self.run_id = run_id or keys.new_run_id()
+        self.store = store if strict else SpoolingStore(store, self.run_id, self._spooled)
         self.name = name
         self.strict = strict
         self.git: GitState | None = None
@@ -115,6 +122,8 @@ class Recorder:
                 self.metrics.merge(self._logged_elsewhere())
                 self.final = self.end(status, error)
                 self.store.runs.write_end(self.start.id, self.final)
+            if isinstance(self.store, SpoolingStore):
+                self.store.settle()
 
     def end(self, status: str, error: BaseException | None) -> RunEnd:
         """Put together the end record."""
@@ -153,12 +162,17 @@ class Recorder:
             self.problems.append(message)
             warn(f"{message} The code of the run {self.name!r} goes on; its result is not affected.")
 
+    def _spooled(self, message: str) -> None:
+        warn(f"{masked_text(message)} The code of the run {self.name!r} goes on, and nothing of it is lost.")
+
     def _write_segment(self, data: bytes) -> None:
         self.store.ensure()
         self._segments.append(write_segment(self.store.runs, self.start.id, data, self._next_segment))
 
     def _logged_elsewhere(self) -> list[Point]:
-        """Read the points that other processes logged to this run."""
+        """Read the points that other processes logged to this run, while the store can be read."""
+        if self.store.failure is not None:
+            return []
         return segments(self.store.runs, self.start.id, besides=self._segments)
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from mlops_kit.errors import NotSerializable
+from mlops_kit.errors import NotSerializable, Postponed
 from mlops_kit.records.run import OutputRef
 from mlops_kit.registry.saving import Saved
 from mlops_kit.registry.store import ModelStore
@@ -40,7 +41,7 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
             refs[name] = _kept(run, name, value)
     recorder.outputs.extend(refs.values())
     if register is not None:
-        with recorder.guarded(f"The version of the model {register!r}"):
+        with recorder.guarded(f"The version of the model {register!r}"), contextlib.suppress(Postponed):
             _register(run, register, _the_model(parts, register), refs)
 
 

@@ -53,8 +53,14 @@ def summary_of(run: Run, register: str | None) -> Summary:
         model=models[0] if models else None,
         problems=run.problems,
         error=None if run.error is None else f"{run.error['type'].removeprefix('builtins.')}: {run.error['message']}",
-        next=(f"mlops-kit promote {models[0]}" if models else f"mlops-kit show {run.id}") + _elsewhere(run),
+        next=_next(run, models) + _elsewhere(run),
     )
+
+
+def _next(run: Run, models: list[str]) -> str:
+    if run.store.failure is not None:
+        return "mlops-kit sync"
+    return f"mlops-kit promote {models[0]}" if models else f"mlops-kit show {run.id}"
 
 
 def _elsewhere(run: Run) -> str:

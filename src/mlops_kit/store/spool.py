@@ -1,0 +1,194 @@
+"""Where a run is kept while its store cannot be written: a folder of the user's own, laid out as a store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from mlops_kit.errors import StoreError
+from mlops_kit.records import codec
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend, Bytes, Found
+from mlops_kit.store.local import LocalBackend
+
+VARIABLE = "MLOPS_KIT_SPOOL"
+
+_T = TypeVar("_T")
+
+
+def spool_of(url: str) -> LocalBackend:
+    """Find the spool of a store.
+
+    Parameters
+    ----------
+    url : str
+        The address of the store.
+
+    Returns
+    -------
+    LocalBackend
+        A folder named by the digest of the address, below ``MLOPS_KIT_SPOOL`` or the user's data directory.
+        Nothing is read or written yet.
+
+    Examples
+    --------
+    >>> spool_of("s3://team/models").root == spool_of("s3://team/other").root
+    False
+    """
+    folder = os.path.expanduser(os.environ.get(VARIABLE) or os.path.join(_data_folder(), "mlops_kit", "spool"))
+    return LocalBackend(Path(os.path.abspath(folder), hashlib.sha256(url.encode()).hexdigest()[:32]))
+
+
+def _data_folder() -> str:
+    if os.name == "nt":
+        return os.environ.get("LOCALAPPDATA") or os.path.join("~", "AppData", "Local")
+    if sys.platform == "darwin" and "XDG_DATA_HOME" not in os.environ:
+        return os.path.join("~", "Library", "Application Support")
+    return os.environ.get("XDG_DATA_HOME") or os.path.join("~", ".local", "share")
+
+
+class FallbackBackend:
+    """A backend that writes to another place once the first has failed, and from then on.
+
+    One run has one of these. Were it to return to the first place by itself, a record there could name an object
+    that only the spool holds.
+
+    Parameters
+    ----------
+    primary : Backend
+        Where everything goes as long as it works.
+    failed : callable
+        Told once, when it no longer does.
+
+    Attributes
+    ----------
+    failure : StoreError or None
+        Why the spool is used.
+    spool : LocalBackend
+        Where everything goes after a failure.
+    """
+
+    def __init__(self, primary: Backend, failed: Callable[[], None]) -> None:
+        self.url = primary.url
+        self.failure: StoreError | None = None
+        self._primary = primary
+        self._failed = failed
+        self._settled = False
+        self._lock = threading.Lock()
+
+    @property
+    def spool(self) -> LocalBackend:
+        """The spool of the store."""
+        return spool_of(self.url)
+
+    def settle(self) -> None:
+        """Use the spool no more if it is not in use yet: nothing is written here any longer."""
+        self._settled = True
+
+    def fail(self, error: StoreError, seconds: float = 0.0) -> None:
+        """Turn to the spool.
+
+        Parameters
+        ----------
+        error : StoreError
+            Why.
+        seconds : float
+            How long the failure took; for as long, no other run asks this store again.
+
+        Raises
+        ------
+        StoreError
+            The spool cannot be written either.
+        """
+        with self._lock:
+            if self.failure is not None:
+                return
+            self.failure = error
+        _silent[self.url] = (time.monotonic() + seconds, error)
+        try:
+            os.makedirs(self.spool.root, mode=0o700, exist_ok=True)
+            self.spool.put(keys.SPOOL, codec.seal("spool", {"url": self.url}))
+        except OSError as second:
+            raise StoreError(f"{error} Its spool cannot be written either: {second}") from second
+        self._failed()
+
+    def get(self, key: str) -> bytes | None:
+        """Read a value: from the spool first, if it is in use."""
+        if self.failure is None:
+            return self._either(lambda backend: backend.get(key))
+        data = self.spool.get(key)
+        return self._primary.get(key) if data is None else data
+
+    def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
+        """Write a value; a sign of life is worth nothing elsewhere, and fails where the store does."""
+        if keys.is_lease(key):
+            self._primary.put(key, data, durable=durable)
+        else:
+            self._either(lambda backend: backend.put(key, data, durable=durable))
+
+    def create(self, key: str, data: Bytes) -> bool:
+        """Write a value if the key is absent."""
+        return self._either(lambda backend: backend.create(key, data))
+
+    def delete(self, key: str) -> None:
+        """Remove a value from the store."""
+        self._primary.delete(key)
+
+    def stat(self, key: str) -> Found | None:
+        """Look at a value where writing goes to."""
+        return self._either(lambda backend: backend.stat(key))
+
+    def touch(self, key: str) -> None:
+        """Refresh a value where writing goes to."""
+        self._either(lambda backend: backend.touch(key))
+
+    def walk(self, prefix: str) -> Iterator[Found]:
+        """List the values of the store."""
+        return self._primary.walk(prefix)
+
+    def folders(self, prefix: str) -> list[str]:
+        """Name the folders of the store."""
+        return self._primary.folders(prefix)
+
+    def now(self) -> float:
+        """Tell the time where writing goes to."""
+        return self._either(lambda backend: backend.now())
+
+    def is_private(self, key: str) -> bool:
+        """Tell whether nobody else can have written the value that `get` reads."""
+        if self.failure is not None and self.spool.stat(key) is not None:
+            return self.spool.is_private(key)
+        return self._primary.is_private(key)
+
+    def capabilities(self) -> dict[str, str]:
+        """Probe the store."""
+        return self._primary.capabilities()
+
+    def attempt(self, act: Callable[[], _T], otherwise: Callable[[], _T]) -> _T:
+        """Do something in the store, or something else once it has failed."""
+        if self.failure is None:
+            until, known = _silent.get(self.url, (0.0, None))
+            began = time.monotonic()
+            if known is not None and began < until and not self._settled:
+                self.fail(known, until - began)
+            else:
+                try:
+                    return act()
+                except StoreError as error:
+                    if self._settled:
+                        raise
+                    self.fail(error, time.monotonic() - began)
+        return otherwise()
+
+    def _either(self, act: Callable[[Backend], _T]) -> _T:
+        return self.attempt(lambda: act(self._primary), lambda: act(self.spool))
+
+
+_silent: dict[str, tuple[float, StoreError]] = {}
+"""Stores that took long to fail, until when they are not asked again: a loop of runs waits for one time-out only."""

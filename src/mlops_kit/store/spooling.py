@@ -1,0 +1,98 @@
+"""The store as one run sees it: when it can no longer be written, the rest of the run goes to the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlops_kit.errors import Postponed, StoreError
+from mlops_kit.records.check import FsckReport, SyncReport
+from mlops_kit.records.pending import Pending
+from mlops_kit.store import keys
+from mlops_kit.store.journal import Fold, Journal
+from mlops_kit.store.spool import FallbackBackend
+from mlops_kit.store.store import Store
+
+
+class SpoolingStore(Store):
+    """A store for one run, with the address of another and the spool behind it.
+
+    Parameters
+    ----------
+    primary : Store
+        The store.
+    run_id : str
+        The run.
+    tell : callable
+        Takes what the user should know when the spool comes into use.
+    """
+
+    def __init__(self, primary: Store, run_id: str, tell: Callable[[str], None]) -> None:
+        self.primary: Store = primary.primary if isinstance(primary, SpoolingStore) else primary
+        self._run_id = run_id
+        self._tell = tell
+        self._fallback = FallbackBackend(self.primary.backend, self._failed)
+        self._attach(self._fallback)
+        self.objects.share(self.primary.objects)
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why what is written here goes to the spool; None as long as it goes to the store."""
+        return self._fallback.failure
+
+    def ensure(self) -> None:
+        """Make the store if it does not exist yet."""
+        self._fallback.attempt(self._ensure, lambda: None)
+
+    def settle(self) -> None:
+        """Let failures be failures from now on: the run is over, and only read."""
+        self._fallback.settle()
+
+    def postpone(self, error: StoreError, pending: Callable[[str], Pending]) -> None:
+        """Leave in the spool a version that could not be made, and say so.
+
+        Raises
+        ------
+        Postponed
+            Always: the version has no number.
+        """
+        self._fallback.fail(error)
+        version = pending(self._run_id)
+        self._fallback.spool.put(keys.pending_key(version.nonce), version.encode())
+        raise Postponed(
+            f"The version of {version.name!r} is in the spool {self._fallback.spool.url}, and gets its number when "
+            f"`mlops-kit sync --store {self.url}` delivers it. Do not make it again."
+        ) from error
+
+    def describe(self) -> dict[str, Any] | None:
+        """Read the store's own record."""
+        return self.primary.describe()
+
+    def journal(self, kind: str, name: str, fold: Fold) -> Journal:
+        """Open the journal of a name in the store itself."""
+        if self.failure is not None:
+            raise self.failure
+        return self.primary.journal(kind, name, fold)
+
+    def journal_names(self, kind: str) -> list[str]:
+        """Name all that has a journal in the store itself."""
+        return self.primary.journal_names(kind)
+
+    def fsck(self) -> FsckReport:
+        """Check the store itself."""
+        return self.primary.fsck()
+
+    def sync(self) -> SyncReport:
+        """Deliver what is in the spool."""
+        return self.primary.sync()
+
+    def _ensure(self) -> None:
+        self.primary.ensure()
+        self.objects.share(self.primary.objects)
+
+    def _failed(self) -> None:
+        self.objects.part()
+        self._tell(
+            f"The store {self.url} cannot be written: {self.failure} What it did not take is in the spool "
+            f"{self._fallback.spool.url}; `mlops-kit sync --store {self.url}` delivers it."
+        )

@@ -1,0 +1,219 @@
+"""From a spool to its store: objects, beginnings, versions, ends, each as often as one likes and there once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlops_kit.errors import IntegrityError, MlopsKitError, RunNotFound, StoreError
+from mlops_kit.records import versions
+from mlops_kit.records.check import Problem, SyncReport
+from mlops_kit.records.pending import Pending
+from mlops_kit.records.run import InputRef, RunEnd, RunStart
+from mlops_kit.store import keys
+from mlops_kit.store.local import LocalBackend
+from mlops_kit.store.numbering import Attempt, add_version
+from mlops_kit.store.objects import digest_of
+from mlops_kit.store.spool import spool_of
+
+if TYPE_CHECKING:
+    from mlops_kit.store.store import Store
+
+_START = re.compile(r"runs/[0-9-]+/([0-9a-f]{8}-[0-9a-f]{12})\.start\.json")
+_END = re.compile(r"runs/[0-9-]+/([0-9a-f]{8}-[0-9a-f]{12})\.end\.json")
+_SEGMENT = re.compile(r"runs/[0-9-]+/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6})\.jsonl")
+
+_LEAVING = ("runs", "pending", "objects")
+
+
+def deliver(store: Store) -> SyncReport:
+    """Deliver what is in the spool of a store; see `Store.sync`."""
+    spool = spool_of(store.url)
+    # Records are listed before objects: a run that goes on writes its objects first, so none that is needed is missed.
+    held = [found.key for folder in ("pending/", "runs/") for found in spool.walk(folder)]
+    held += [found.key for found in spool.walk("objects/")]
+    if not held:
+        return SyncReport(store.url)
+    store.ensure()
+    delivery = _Delivery(store, spool, held)
+    delivery.run()
+    _clear(spool, delivery.done)
+    return SyncReport(
+        store.url,
+        tuple(sorted(delivery.runs)),
+        tuple(f"{pending.name}:{version}" for pending, version in delivery.numbered),
+        delivery.objects,
+        tuple(delivery.problems),
+    )
+
+
+class _Delivery:
+    """One pass over what a spool held when it began."""
+
+    def __init__(self, store: Store, spool: LocalBackend, held: list[str]) -> None:
+        self._store = store
+        self._spool = spool
+        self._held = held
+        self.numbered: list[tuple[Pending, int]] = []
+        self.done: list[tuple[str, bytes | None]] = []
+        self.runs: set[str] = set()
+        self.objects = 0
+        self.problems: list[Problem] = []
+
+    def run(self) -> None:
+        """Deliver all; what is not delivered is a problem, and stays."""
+        for key in self._held:
+            if key.startswith("objects/"):
+                self._object(key)
+        starts, ends, segments = (self._matching(pattern) for pattern in (_START, _END, _SEGMENT))
+        for key, match in starts:
+            self._start(key, match[1])
+        for key, match in segments:
+            self._segment(key, match[1], int(match[2]))
+        for pending in sorted(self._pending(), key=lambda pending: pending.at):
+            self._version(pending)
+        for key, match in ends:
+            self._end(key, match[1])
+        for key, match in starts:
+            self._name_inputs(key, match[1])
+        for pending, _ in self.numbered:
+            if self._is_over(pending.run):
+                self.done.append((keys.pending_key(pending.nonce), None))
+        # Records of runs first: were the versions gone, an end that is still in the spool could not name them.
+        self.done.sort(key=lambda item: _LEAVING.index(item[0].partition("/")[0]))
+
+    def _matching(self, pattern: re.Pattern[str]) -> list[tuple[str, re.Match[str]]]:
+        return [(key, match) for key in self._held if (match := pattern.fullmatch(key))]
+
+    def _object(self, key: str) -> None:
+        data = self._spool.get(key)
+        if data is None:
+            return  # another sync was faster
+        if keys.object_key(digest_of(data)) != key:
+            raise IntegrityError(
+                f"The object {key} in the spool {self._spool.url} is damaged, so nothing is delivered that may name "
+                "it. Restore the file from a copy, or remove the records that need it."
+            )
+        backend = self._store.backend
+        found = backend.stat(key)
+        if found is None or found.size != len(data):
+            backend.put(key, data)
+            self.objects += 1
+        else:
+            backend.touch(key)  # a collection of garbage that began before must not take it
+        self.done.append((key, None))
+
+    def _start(self, key: str, run_id: str) -> None:
+        """Deliver how a run began, so that what is delivered next belongs to a run that is there."""
+        data = self._spool.get(key)
+        if data is None:
+            return
+        start = RunStart.decode(data, where=key)
+        self.runs.add(run_id)
+        if self._store.runs.end(run_id) is None:
+            self._write(key, start.encode())
+        self.done.append((key, data))
+
+    def _segment(self, key: str, run_id: str, number: int) -> None:
+        """Deliver metric points under the next number that no other process of the run has taken."""
+        data = self._spool.get(key)
+        if data is None:
+            return
+        self.runs.add(run_id)
+        runs = self._store.runs
+        while not runs.write_metrics(run_id, number, data) and runs.metrics(run_id, number) != data:
+            number += 1
+        self.done.append((key, None))
+
+    def _pending(self) -> Iterator[Pending]:
+        for key in self._held:
+            data = self._spool.get(key) if key.startswith("pending/") else None
+            if data is not None:
+                yield Pending.decode(data, where=key)
+
+    def _version(self, pending: Pending) -> None:
+        """Make a version, unless an earlier delivery, or the attempt that seemed to fail, has made it."""
+        try:
+            entry = add_version(
+                self._store.journal(pending.journal, pending.name, versions.fold),
+                pending.name,
+                pending.kind,
+                lambda _number: pending.body,
+                what=f"{pending.journal.removesuffix('s')} in {self._store.url}",
+                attempt=Attempt(pending.nonce, pending.by, pending.at),
+                same=pending.body.get("identity"),
+                again=True,
+            )
+        except StoreError:
+            raise
+        except MlopsKitError as error:  # such as a name that somebody has spelled otherwise since
+            self.problems.append(Problem("refused", keys.pending_key(pending.nonce), str(error)))
+        else:
+            self.numbered.append((pending, entry.body["version"]))
+
+    def _end(self, key: str, run_id: str) -> None:
+        """Deliver what a run came to, with the numbers that its versions have got, unless it has a newer end."""
+        data = self._spool.get(key)
+        if data is None:
+            return
+        end = self._filled(run_id, RunEnd.decode(data, where=key))
+        self.runs.add(run_id)
+        known = self._store.runs.end(run_id)
+        if known is None or known.at <= end.at:
+            if end.start is not None:
+                self._write(keys.run_key(run_id, "start"), end.start.encode())
+            self._write(key, end.encode())
+        self.done.append((key, data))
+
+    def _name_inputs(self, key: str, run_id: str) -> None:
+        """Write again the beginning of a run that has not ended, now that its data has numbers."""
+        if self._store.runs.end(run_id) is None:
+            start = self._store.runs.start(run_id)
+            self._write(key, replace(start, inputs=self._named(run_id, start.inputs)).encode())
+
+    def _filled(self, run_id: str, end: RunEnd) -> RunEnd:
+        mine = ((pending, number) for pending, number in self.numbered if pending.run == run_id)
+        made = [{"name": pending.name, "version": number} for pending, number in mine if pending.journal == "models"]
+        start = end.start and replace(end.start, inputs=self._named(run_id, end.start.inputs))
+        models = (*end.models, *(model for model in made if model not in end.models))
+        return replace(end, start=start, inputs=self._named(run_id, end.inputs), models=models)
+
+    def _named(self, run_id: str, inputs: tuple[InputRef, ...]) -> tuple[InputRef, ...]:
+        numbers = {
+            pending.name: number
+            for pending, number in self.numbered
+            if pending.run == run_id and pending.journal == "datasets"
+        }
+        return tuple(
+            replace(ref, version=numbers[ref.dataset]) if ref.version is None and ref.dataset in numbers else ref
+            for ref in inputs
+        )
+
+    def _write(self, key: str, data: bytes) -> None:
+        """Write durably: what is delivered leaves the spool."""
+        if self._store.backend.get(key) != data:
+            self._store.backend.put(key, data)
+
+    def _is_over(self, run_id: str) -> bool:
+        """Tell whether no end of a run can come any more that would have to name its versions."""
+        runs = self._store.runs
+        try:
+            return runs.end(run_id) is not None or not runs.is_alive(runs.start(run_id))
+        except RunNotFound:
+            return True
+
+
+def _clear(spool: LocalBackend, done: Iterable[tuple[str, bytes | None]]) -> None:
+    """Remove what was delivered, but not what a run that goes on has written anew since."""
+    for key, data in done:
+        if data is None or spool.get(key) == data:
+            spool.delete(key)
+    if not any(True for folder in ("pending/", "runs/", "objects/") for _ in spool.walk(folder)):
+        spool.delete(keys.SPOOL)
+    for folder, _, _ in os.walk(spool.root, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
