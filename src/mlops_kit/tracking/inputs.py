@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
 from mlops_kit.datasets.storage import Prepared, prepare
-from mlops_kit.errors import InvalidInput, Postponed, UnsupportedData
+from mlops_kit.errors import InvalidInput, Postponed, StoreError, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.records.run import InputRef
@@ -93,7 +93,7 @@ def record_input(
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     try:
         prepared = prepare(value)
-        known = _origin(store, value, prepared) or kept_before(prepared, name=dataset, store=store)
+        known = _origin(store, value, prepared) or _kept(store, prepared, dataset)
         if known is not None:
             return _linked(name, kind, known, printed)
         version = int(keep(prepared, name=dataset, store=store).body["version"])
@@ -169,6 +169,14 @@ def _origin(store: Store, value: Any, prepared: Prepared) -> Dataset | None:
     origin = origin_of(value)
     known = origin is not None and origin.store == store and origin.identity == prepared.identity
     return origin if known else None
+
+
+def _kept(store: Store, prepared: Prepared, dataset: str) -> Dataset | None:
+    """Find the version that keeps the same table; a store that cannot tell is asked to keep it, and answers then."""
+    try:
+        return kept_before(prepared, name=dataset, store=store)
+    except StoreError:
+        return None
 
 
 def _dataset(store: Store, name: str, value: Dataset, note: Callable[[str], None]) -> InputRef:
