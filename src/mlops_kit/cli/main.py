@@ -131,10 +131,33 @@ def rollback(name: str, alias: str, reason: str | None, store: str | None) -> No
 
 
 @main.command()
+@click.option("--repair", is_flag=True, help="Write hints and store.json again, and clear tmp/.")
 @_store
-def fsck(store: str | None) -> None:
+def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
-    report = mk.Store(store).fsck()
+    report = mk.Store(store).fsck(repair=repair)
+    click.echo(repr(report))
+    sys.exit(0 if report.ok else 1)
+
+
+@main.command()
+@click.option("--delete", is_flag=True, help="Mark and delete. Without it, only say what would be done.")
+@click.option("--grace", default=None, metavar="SPAN", help="How long nothing must have used a file, such as 30d.")
+@click.option("--exclusive", is_flag=True, help="Nobody else is writing: the grace may be shorter than the store's.")
+@_store
+def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
+    """Find objects that nothing names, and delete them when their grace is over."""
+    click.echo(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
+
+
+@main.command()
+@click.argument("url", required=False)
+@_store
+def doctor(url: str | None, store: str | None) -> None:
+    """Try out what a place can promise to a store: URL, a folder, or the present store; exit 1 if too little."""
+    if url is not None and store is not None:
+        raise click.UsageError("Give the place once: as URL or with --store.")
+    report = mk.Store(store if url is None else url).doctor()
     click.echo(repr(report))
     sys.exit(0 if report.ok else 1)
 
