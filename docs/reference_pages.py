@@ -38,6 +38,9 @@ RETURNED = (
     ("registry.lineage", "Lineage"),
     ("records.check", "FsckReport"),
     ("records.check", "Problem"),
+    ("records.check", "GcReport"),
+    ("records.check", "DoctorReport"),
+    ("records.check", "Finding"),
 )
 """The classes of what the public functions return, with their homes below ``mlops_kit``."""
 

@@ -14,10 +14,11 @@ class Killed(BaseException):
 
 
 class Actor:
-    """A process: `act` runs in a thread of its own, one operation at a time."""
+    """A process: `act` runs in a thread of its own, one operation at a time; asking the clock may be one."""
 
-    def __init__(self, world, act):
-        self.world, self.act = world, act
+    def __init__(self, world, act, *, sees_the_clock=False):
+        self.world, self.act, self.sees_the_clock = world, act, sees_the_clock
+        self.since_sleep = 1000
         self.at, self.done, self.error = ("begin", ""), False, None
         self.asleep = 0.0
         self._killed = False
@@ -40,6 +41,7 @@ class Actor:
 
     def pause(self, operation):
         self.at = operation
+        self.since_sleep = 0 if operation[0] == "sleep" else self.since_sleep + 1
         self._back.release()
         self._turn.acquire()
         if self._killed:
@@ -99,6 +101,9 @@ class Stepwise(MemoryBackend):
         self._values.clear()
 
     def now(self):
+        actor = getattr(self.world.here, "actor", None)
+        if actor is not None and actor.sees_the_clock:
+            actor.pause(("now", ""))
         return self.world.wall
 
     def get(self, key):
@@ -107,11 +112,11 @@ class Stepwise(MemoryBackend):
 
     def put(self, key, data, *, durable=True):
         self.world.pause("put", key)
-        self._values[key] = (bytes(data), self.now())
+        self._values[key] = (bytes(data), self.world.wall)
 
     def create(self, key, data):
         self.world.pause("create", key)
-        value = (bytes(data), self.now())
+        value = (bytes(data), self.world.wall)
         return self._values.setdefault(key, value) is value
 
     def delete(self, key):
@@ -125,7 +130,7 @@ class Stepwise(MemoryBackend):
     def touch(self, key):
         self.world.pause("touch", key)
         if key in self._values:
-            self._values[key] = (self._values[key][0], self.now())
+            self._values[key] = (self._values[key][0], self.world.wall)
 
     def walk(self, prefix):
         self.world.pause("walk", prefix)

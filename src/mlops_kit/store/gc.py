@@ -58,9 +58,10 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
         gone = doomed
     else:
         marks = _add_mark(backend, marks, unnamed.keys() - before.keys(), now)
-        gone, finished = _sweep(backend, doomed, grace)
+        gone = _sweep(backend, doomed, grace)
+        waiting = unnamed.keys() - {one.key for one in gone}
         for mark in marks:
-            if mark.is_damaged or (finished and now - mark.made >= grace):
+            if waiting.isdisjoint(mark.keys):
                 backend.delete(mark.key)
         for one in left:
             backend.delete(one.key)
@@ -82,11 +83,7 @@ class _Made:
 
     key: str
     made: float
-    keys: tuple[str, ...] | None
-
-    @property
-    def is_damaged(self) -> bool:
-        return self.keys is None
+    keys: tuple[str, ...]
 
 
 def earliest(marks: Iterable[_Made], unnamed: Iterable[str]) -> dict[str, float]:
@@ -94,7 +91,7 @@ def earliest(marks: Iterable[_Made], unnamed: Iterable[str]) -> dict[str, float]
     wanted = set(unnamed)
     times: dict[str, float] = {}
     for mark in marks:
-        for key in wanted.intersection(mark.keys or ()):
+        for key in wanted.intersection(mark.keys):
             times[key] = min(mark.made, times.get(key, mark.made))
     return times
 
@@ -145,9 +142,9 @@ def _marks(backend: Backend) -> list[_Made]:
         data = backend.get(found.key)
         if data is not None and keys.number_in(found.key):
             try:
-                listed: tuple[str, ...] | None = Mark.decode(data, where=found.key).keys
+                listed = Mark.decode(data, where=found.key).keys
             except IntegrityError:
-                listed = None
+                listed = ()
             marks.append(_Made(found.key, found.modified, listed))
     return marks
 
@@ -164,8 +161,8 @@ def _add_mark(backend: Backend, marks: list[_Made], listed: Collection[str], now
     return marks
 
 
-def _sweep(backend: Backend, doomed: list[Found], grace: float) -> tuple[list[Found], bool]:
-    """Delete what is still old, in sweeps short enough for others to wait for; tell whether all were dealt with."""
+def _sweep(backend: Backend, doomed: list[Found], grace: float) -> list[Found]:
+    """Delete what is still old, in sweeps short enough for others to wait for."""
     sweeps = Sweeps(backend)
     gone: list[Found] = []
     waiting = list(doomed)
@@ -184,6 +181,6 @@ def _sweep(backend: Backend, doomed: list[Found], grace: float) -> tuple[list[Fo
             done += 1
         sweeps.end(sweep)
         if not done:
-            return gone, False
+            break
         waiting = batch[done:] + rest
-    return gone, True
+    return gone
