@@ -4,11 +4,11 @@ import secrets
 import uuid
 
 import pytest
+from actors import Actor, World
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors import Actor, World
 from mlops_kit.records import codec
 from mlops_kit.store import gc, keys, sweeps
 from mlops_kit.store.objects import Objects, digest_of
