@@ -44,12 +44,13 @@ def examine(backend: Backend, describe: Callable[[], dict[str, Any] | None]) -> 
     with _without_trace(backend, prefix):
         record, stored = _stored(describe)
         findings = [stored, *(_tried(probe, name, backend, prefix) for name, probe in _PROBES.items())]
+        private = _private(backend)  # while its folder exists
     alone = (record or {}).get("capabilities", {}).get("create") == _SINGLE_WRITER
     alone = alone or getattr(backend, "single_writer", False)
     if alone:
         text = "one writer at a time: this place has no put-if-absent, and the store says so"
         findings = [Finding(found.probe, True, text) if found.probe == _RACE else found for found in findings]
-    return DoctorReport(backend.url, tuple(findings), promises(findings, alone=alone, private=_private(backend)))
+    return DoctorReport(backend.url, tuple(findings), promises(findings, alone=alone, private=private))
 
 
 def promises(findings: list[Finding], *, alone: bool, private: bool) -> tuple[str, ...]:
