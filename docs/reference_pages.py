@@ -39,6 +39,9 @@ RETURNED = (
     ("records.check", "FsckReport"),
     ("records.check", "SyncReport"),
     ("records.check", "Problem"),
+    ("records.check", "GcReport"),
+    ("records.check", "DoctorReport"),
+    ("records.check", "Finding"),
 )
 """The classes of what the public functions return, with their homes below ``mlops_kit``."""
 

@@ -7,10 +7,22 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import mlops_kit as mk
+
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DOCS / "schemas").glob("*.json")}
 VALIDATORS = {name: jsonschema.Draft202012Validator(schema) for name, schema in SCHEMAS.items()}
 RECORDS = sorted(set(SCHEMAS) - {"metric-line"})
+
+
+@pytest.fixture
+def rich_store(rich_store):
+    """Give a rich store whose garbage was collected, and where some is marked for the next time."""
+    store = mk.Store(rich_store)
+    for grace in (0, None):
+        store.objects.put(b"left behind %r" % grace)
+        store.gc(grace, dry_run=False, exclusive=True)
+    return rich_store
 
 
 def records(root):

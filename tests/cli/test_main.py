@@ -156,6 +156,38 @@ def test_fsck_ends_with_one_if_something_is_wrong(store):
     assert file.name in done.stdout
 
 
+def test_fsck_repairs_what_it_can(store):
+    head = next(Path(store.url).glob("journals/models/*/head.json"))
+    head.write_bytes(b"?")
+    assert "damaged" in CliRunner().invoke(main, ["fsck", "--store", store.url]).stdout
+    assert "repaired: journals/models/" in ask("fsck", "--repair", store=store)
+    assert "ok" in ask("fsck", store=store)
+
+
+def test_gc_only_tells_unless_it_is_asked_to_delete(store):
+    digest = store.objects.put(b"left behind").removeprefix("sha256:")
+    path = Path(store.url, "objects", digest[:2], digest)
+    assert "1 file would go, 11 bytes" in ask("gc", "--grace", "0", "--exclusive", store=store)
+    assert "named by nothing" in ask("gc", store=store)
+    assert path.exists()
+    assert "0 files went" in ask("gc", "--delete", store=store)
+    assert "1 file went, 11 bytes" in ask("gc", "--delete", "--grace", "0", "--exclusive", store=store)
+    assert not path.exists()
+    assert "InvalidInput: " in ask("gc", "--grace", "1h", store=store, code=1)
+    assert "is not a span of time" in ask("gc", "--grace", "soon", store=store, code=1)
+
+
+def test_doctor_says_what_a_place_can_promise(store, tmp_path):
+    assert "Many writers at once may use this store." in ask("doctor", store=store)
+    assert "there is no store here yet" in ask("doctor", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert "Give the place once" in ask("doctor", tmp_path / "new", store=store, code=2)
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["doctor", str(tmp_path / "file")])
+    assert done.exit_code == 1
+    assert "Do not keep a store here" in done.stdout
+
+
 def test_a_damaged_store_is_told_in_one_message(store):
     entry = next(Path(store.url).glob("journals/models/mean/000000000001.json"))
     entry.write_bytes(entry.read_bytes().replace(b"mean", b"maen"))
@@ -223,7 +255,7 @@ def test_words_that_make_no_sense_end_with_two_and_the_usage(words):
 
 def test_every_verb_explains_itself():
     shown = ask("--help")
-    for verb in ("demo", "runs", "show", "diff", "data", "models", "promote", "rollback", "fsck"):
+    for verb in ("demo", "runs", "show", "diff", "data", "models", "promote", "rollback", "fsck", "gc", "doctor"):
         assert f"\n  {verb} " in shown
         assert ask(verb, "-h").startswith("Usage: ")
         assert main.commands[verb].help.endswith(".")

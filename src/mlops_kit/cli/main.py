@@ -33,6 +33,12 @@ def _store(command: F) -> F:
     return click.option("--store", metavar="URL", default=None, help=text, callback=_existing)(command)
 
 
+def _place(command: F) -> F:
+    """Add ``--store`` to a verb that also works where nothing was recorded yet."""
+    text = "A folder or URL, also one where nothing was recorded yet."
+    return click.option("--store", metavar="URL", default=None, help=text)(command)
+
+
 def _existing(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
     """Refuse an address where nothing was ever recorded: a mistyped one would look like an empty store."""
     if url is not None and mk.Store(url).describe() is None:
@@ -138,10 +144,11 @@ def rollback(name: str, alias: str, reason: str | None, store: str | None) -> No
 
 
 @main.command()
+@click.option("--repair", is_flag=True, help="Write hints and store.json again, and clear tmp/.")
 @_store
-def fsck(store: str | None) -> None:
+def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
-    report = mk.Store(store).fsck()
+    report = mk.Store(store).fsck(repair=repair)
     if not report.files:
         raise click.ClickException(f"There is no store at {report.url}.")
     click.echo(repr(report))
@@ -149,10 +156,32 @@ def fsck(store: str | None) -> None:
 
 
 @main.command()
-@_store
+@_place
 def sync(store: str | None) -> None:
     """Deliver what runs left in the spool while the store could not be written; exit 1 if something stays there."""
     report = mk.Store(store).sync()
+    click.echo(repr(report))
+    sys.exit(0 if report.ok else 1)
+
+
+@main.command()
+@click.option("--delete", is_flag=True, help="Mark and delete. Without it, only say what would be done.")
+@click.option("--grace", default=None, metavar="SPAN", help="How long nothing must have used a file, such as 30d.")
+@click.option("--exclusive", is_flag=True, help="Nobody else is writing: the grace may be shorter than the store's.")
+@_store
+def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
+    """Find objects that nothing names, and delete them when their grace is over."""
+    click.echo(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
+
+
+@main.command()
+@click.argument("url", required=False)
+@_place
+def doctor(url: str | None, store: str | None) -> None:
+    """Try out what a place can promise to a store: URL, a folder, or the present store; exit 1 if too little."""
+    if url is not None and store is not None:
+        raise click.UsageError("Give the place once: as URL or with --store.")
+    report = mk.Store(store if url is None else url).doctor()
     click.echo(repr(report))
     sys.exit(0 if report.ok else 1)
 

@@ -85,7 +85,9 @@ class FsckReport:
     files : int
         How many files were read.
     problems : tuple of Problem
-        All that is wrong, by key.
+        All that is wrong, by key; after a repair, what is left of it.
+    repaired : tuple of str
+        What a repair has done.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class FsckReport:
     url: str
     files: int
     problems: tuple[Problem, ...]
+    repaired: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -108,4 +111,127 @@ class FsckReport:
         lines += [str(problem) for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(f"… and {len(self.problems) - _SHOWN} more in .problems")
+        return "\n  ".join(lines + [f"repaired: {line}" for line in self.repaired])
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class GcReport:
+    """What a collection of garbage has done, or would do.
+
+    Parameters
+    ----------
+    url : str
+        The store.
+    grace : float
+        The seconds for which a file must have been unnamed and unused before it goes.
+    dry_run : bool
+        Whether nothing was changed.
+    kept : int
+        How many objects and packs something needs.
+    marked : tuple of str
+        The keys that nothing names and whose grace is not over.
+    deleted : tuple of str
+        The keys that are gone, or would be.
+    freed_bytes : int
+        Their size.
+
+    Examples
+    --------
+    >>> GcReport("memory://x", 86400.0, True, 3, ("packs/ab",), (), 0)
+    GcReport(memory://x: nothing changed: 0 files would go, 0 bytes; 3 objects are needed)
+      1 object is named by nothing; gc(dry_run=False) marks it, and after 1 day of grace a second one deletes it
+    """
+
+    url: str
+    grace: float
+    dry_run: bool
+    kept: int
+    marked: tuple[str, ...]
+    deleted: tuple[str, ...]
+    freed_bytes: int
+
+    def __repr__(self) -> str:
+        state, verb = ("nothing changed: ", "would go") if self.dry_run else ("", "went")
+        head = f"{_count(len(self.deleted), 'file')} {verb}, {_count(self.freed_bytes, 'byte')}"
+        needed = f"{_count(self.kept, 'object')} {'is' if self.kept == 1 else 'are'} needed"
+        lines = [f"GcReport({self.url}: {state}{head}; {needed})"]
+        if self.marked:
+            one = len(self.marked) == 1
+            is_are, it = ("is", "it") if one else ("are", "them")
+            does = f"gc(dry_run=False) marks {it}, and " if self.dry_run else f"{it} {is_are} marked, and "
+            after = f"after {_days(self.grace)} of grace a second one deletes {it}"
+            lines.append(f"{_count(len(self.marked), 'object')} {is_are} named by nothing; {does}{after}")
         return "\n  ".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one probe of a place found.
+
+    Parameters
+    ----------
+    probe : str
+        What was tried.
+    ok : bool
+        Whether the place does what a store needs.
+    message : str
+        What was found, in plain words.
+    """
+
+    probe: str
+    ok: bool
+    message: str
+
+    def __str__(self) -> str:
+        return f"{'ok ' if self.ok else 'NOT'}  {self.probe}: {self.message}"
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class DoctorReport:
+    """What a place can promise to a store.
+
+    Parameters
+    ----------
+    url : str
+        The store.
+    findings : tuple of Finding
+        One for each probe.
+    promises : tuple of str
+        What follows from them for a store here.
+
+    Examples
+    --------
+    >>> report = DoctorReport("memory://x", (Finding("overwrite", False, "the old value came back"),), ())
+    >>> report.ok, report.problems[0].probe
+    (False, 'overwrite')
+    """
+
+    url: str
+    findings: tuple[Finding, ...]
+    promises: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the place does all that a store needs."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """What it does not do."""
+        return tuple(finding for finding in self.findings if not finding.ok)
+
+    def __repr__(self) -> str:
+        verdict = "ok" if self.ok else f"NOT ok, {_count(len(self.problems), 'problem')}"
+        lines = [f"DoctorReport({self.url}: {verdict})", *map(str, self.findings)]
+        return "\n  ".join([*lines, *(f"→ {promise}" for promise in self.promises)])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _days(seconds: float) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}{'' if seconds == length else 's'}"
+    return f"{seconds:.3g} seconds"

@@ -21,6 +21,7 @@ _ENTRY = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)(\d{12})\
 _HEAD = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)head\.json")
 _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease)\.json")
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/[0-9a-f]{8}-[0-9a-f]{12}\.metrics-\d{6}\.jsonl")
+_GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
 
 
@@ -67,7 +68,7 @@ class _Checker:
 
     def look_at(self, key: str) -> None:
         """Read one file and check all that can be told from it alone."""
-        if key.startswith(("tmp/", "gc/", "index/")) or key == ".gitignore":
+        if key.startswith(("tmp/", "index/")) or key == ".gitignore":
             return
         try:
             data = self._backend.get(key)
@@ -118,6 +119,8 @@ class _Checker:
             self._check_run(key, data, run_id=match[1], part=match[2])
         elif _METRICS.fullmatch(key):
             read_lines(data, where=key)
+        elif match := _GARBAGE.fullmatch(key):
+            codec.unseal(data, where=key, kind=f"gc-{match[1]}")
         elif key == keys.STORE:
             self._has_store = True
             codec.unseal(data, where=key, kind="store")

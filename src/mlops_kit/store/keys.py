@@ -10,6 +10,8 @@ from datetime import date
 
 STORE = "store.json"
 SPOOL = "spool.json"
+MARKS = "gc/marks/"
+SWEEPS = "gc/sweeps/"
 _EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -81,3 +83,25 @@ def pending_key(nonce: str) -> str:
 def metrics_key(run_id: str, segment: int) -> str:
     """Locate a segment of a run's metric history, numbered from 1."""
     return f"runs/{run_day(run_id)}/{run_id}.metrics-{segment:06d}.jsonl"
+
+
+def mark_key(seq: int) -> str:
+    """Locate a mark: a list of what nothing names."""
+    return f"{MARKS}{seq:012d}.json"
+
+
+def sweep_key(seq: int) -> str:
+    """Locate a sweep: a list of what is about to be deleted."""
+    return f"{SWEEPS}{seq:012d}.json"
+
+
+def number_in(key: str) -> int:
+    """Give the number that a mark or sweep has by its key; 0 for what has none.
+
+    Examples
+    --------
+    >>> number_in(mark_key(7)), number_in("gc/marks/notes.txt")
+    (7, 0)
+    """
+    stem = key.rpartition("/")[2].removesuffix(".json")
+    return int(stem) if stem.isdecimal() else 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable
 
-from mlops_kit.errors import IntegrityError, ObjectNotFound
+from mlops_kit.errors import IntegrityError, ObjectNotFound, StoreError
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, Bytes
+from mlops_kit.store.sweeps import Sweeps
 
 _MAX_SLOTS = 256
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -41,7 +42,8 @@ class Objects:
 
     def __init__(self, backend: Backend, refresh_after: float) -> None:
         self._backend = backend
-        self._refresh_after = refresh_after
+        self.refresh_after = refresh_after
+        self._sweeps = Sweeps(backend)
         self._seen: dict[str, float] = {}
         self._slots: dict[str, tuple[Hashable, str]] = {}
 
@@ -69,19 +71,40 @@ class Objects:
         digest = digest_of(data)
         if self._is_fresh(digest):
             return digest
-        now = self._backend.now()
-        key = keys.object_key(digest)
-        found = self._backend.stat(key)
-        fresh = now
-        if found is None or digest_of(self._backend.get(key) or b"") != digest:
-            self._backend.put(key, data)  # what is there may be damaged, and is mended by what is at hand
-        elif now - found.modified > self._refresh_after:
-            self._backend.touch(key)
-        else:
-            fresh = found.modified
-        self._seen[digest] = fresh
+        self._seen[digest] = self._keep(digest, data)
         written.add(digest)
         return digest
+
+    def _keep(self, digest: str, data: Bytes) -> float:
+        """Write what is missing or damaged, refresh what is old, and see that no sweep takes it meanwhile."""
+        key = keys.object_key(digest)
+        closed: int | None = None
+        changed = False
+        while True:
+            now = self._backend.now()
+            found = self._backend.stat(key)
+            sound = found is not None and digest_of(self._backend.get(key) or b"") == digest
+            young = found is not None and now - found.modified <= self.refresh_after
+            if found is not None and sound and young and not changed:
+                return found.modified
+            if closed is None:
+                closed = self._sweeps.closed
+                if sound:
+                    continue  # what was seen before this was known may have been swept since
+            if not sound:
+                self._backend.put(key, data)  # what is there may be damaged, and is mended by what is at hand
+            elif not young:
+                self._refresh(key, data)
+            changed = True
+            if self._sweeps.spared(key, closed):
+                return now
+            closed = self._sweeps.closed
+
+    def _refresh(self, key: str, data: Bytes) -> None:
+        try:
+            self._backend.touch(key)
+        except StoreError:
+            self._backend.put(key, data)  # it was swept a moment ago, or may be written but not touched
 
     def put_once(self, slot: str, key: Hashable, make: Callable[[], bytes]) -> str:
         """Keep bytes that are costly to make and seldom change.
@@ -110,7 +133,7 @@ class Objects:
         return digest
 
     def _is_fresh(self, digest: str) -> bool:
-        return self._backend.now() - self._seen.get(digest, 0.0) < self._refresh_after
+        return self._backend.now() - self._seen.get(digest, 0.0) < self.refresh_after
 
     def get(self, digest: str, *, codec: str | None = None, what: str = "object") -> bytes:
         """Read bytes and verify them.

@@ -78,9 +78,9 @@ class SpoolingStore(Store):
         """Name all that has a journal in the store itself."""
         return self.primary.journal_names(kind)
 
-    def fsck(self) -> FsckReport:
+    def fsck(self, repair: bool = False) -> FsckReport:  # noqa: FBT001, FBT002 - as in `Store`
         """Check the store itself."""
-        return self.primary.fsck()
+        return self.primary.fsck(repair)
 
     def sync(self) -> SyncReport:
         """Deliver what is in the spool."""

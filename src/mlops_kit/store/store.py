@@ -9,17 +9,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from mlops_kit.errors import StoreError
+from mlops_kit.errors import InvalidInput, StoreError
 from mlops_kit.records import codec
-from mlops_kit.records.check import FsckReport, SyncReport
+from mlops_kit.records.check import DoctorReport, FsckReport, GcReport, SyncReport
+from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.names import folder
 from mlops_kit.records.pending import Pending
-from mlops_kit.store import check, identity, keys
+from mlops_kit.store import check, doctor, gc, identity, keys
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.journal import Fold, Journal
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.locate import backend_for, locate
 from mlops_kit.store.objects import Objects
+from mlops_kit.store.repair import mend
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.sync import deliver
 
@@ -169,20 +171,102 @@ class Store:
                 names.append(str(codec.unplain(codec.unseal(data, where=key, kind="entry")["body"])["name"]))
         return sorted(names)
 
-    def fsck(self) -> FsckReport:
+    def fsck(self, repair: bool = False) -> FsckReport:  # noqa: FBT001, FBT002 - the name that it is called by
         """Check everything in the store: digests, checksums, chains, references.
+
+        Parameters
+        ----------
+        repair : bool
+            Put right what follows from the rest: hints (``head.json``) that are stale or damaged, a missing
+            ``store.json``, what dead writers left in ``tmp/``. Objects, entries and records are never touched.
 
         Returns
         -------
         FsckReport
-            ``.ok`` and ``.problems``, each with its key and what is wrong. Nothing is changed.
+            ``.ok`` and ``.problems``, each with its key and what is wrong; ``.repaired`` with what was done.
 
         Examples
         --------
         >>> Store("memory://fsck-doc").fsck()
         FsckReport(memory://fsck-doc: ok, 0 files, 0 problems)
         """
-        return check.fsck(self.backend)
+        report = check.fsck(self.backend)
+        if not repair:
+            return report
+        done = mend(self.backend, report, remake=self._remake)
+        found = check.fsck(self.backend) if done else report
+        return FsckReport(found.url, found.files, found.problems, done)
+
+    def gc(
+        self,
+        grace: Duration | None = None,
+        dry_run: bool = True,  # noqa: FBT001, FBT002 - the name that it is called by
+        exclusive: bool = False,  # noqa: FBT001, FBT002 - likewise
+    ) -> GcReport:
+        """Delete objects that nothing names: what crashed runs and failed writes left behind.
+
+        What nothing names is marked first, and deleted by a later call, when the grace is over and still nothing
+        names it and nobody has used it. Writers may go on meanwhile. It never happens by itself.
+
+        Parameters
+        ----------
+        grace : float, timedelta or str, optional
+            Seconds, or text such as ``"30d"``: longer than the grace in ``store.json`` (two weeks), which is the
+            default.
+        dry_run : bool
+            Only tell what would be done. By default True.
+        exclusive : bool
+            Nobody else is writing to this store, so a shorter grace is safe. With ``grace=0`` all that nothing
+            names goes at once.
+
+        Returns
+        -------
+        GcReport
+            ``.marked``, ``.deleted``, ``.kept`` and ``.freed_bytes``.
+
+        Raises
+        ------
+        InvalidInput
+            The grace is shorter than that of the store, and others may be writing.
+        IntegrityError
+            A record cannot be read, so nobody knows what it names; nothing was deleted.
+
+        Examples
+        --------
+        >>> store = Store("memory://gc-doc")
+        >>> store.ensure()
+        >>> digest = store.objects.put(b"named by nothing")
+        >>> store.gc(grace=0, dry_run=False, exclusive=True)
+        GcReport(memory://gc-doc: 1 file went, 16 bytes; 0 objects are needed)
+        """
+        own = float((self.describe() or {}).get("grace_seconds", GRACE_SECONDS))
+        seconds = own if grace is None else seconds_of(grace)
+        if seconds < own and not exclusive:
+            raise InvalidInput(
+                f"A grace of {seconds:g} seconds is shorter than the {own:g} that {self.url} promises to its "
+                "writers: one of them could lose what it is about to name. If nobody else is writing, pass "
+                "exclusive=True."
+            )
+        return gc.collect(self.backend, grace=seconds, dry_run=dry_run)
+
+    def doctor(self) -> DoctorReport:
+        """Try out what this place can promise: races, visibility, clocks, speed.
+
+        Returns
+        -------
+        DoctorReport
+            ``.ok``, ``.problems`` and ``.findings``, in plain words. Nothing is left behind.
+
+        Examples
+        --------
+        >>> Store("memory://doctor-doc").doctor().ok
+        True
+        """
+        return doctor.examine(self.backend, self.describe)
+
+    def _remake(self) -> None:
+        self._record = None
+        self.ensure()
 
     def sync(self) -> SyncReport:
         """Deliver what this user's runs left in the spool while the store could not be written.
@@ -225,6 +309,7 @@ class Store:
 
     def _adopt(self, record: dict[str, Any]) -> None:
         self._record = record
+        self.objects.refresh_after = float(record["grace_seconds"]) / 4
         choose = getattr(self.backend, "choose", None)
         if choose is not None:
             choose(record.get("capabilities", {}))

@@ -1,0 +1,186 @@
+"""Delete what nothing names: mark, wait out the grace, trace again, sweep in public.
+
+Age alone does not tell garbage: a writer may be about to name an old object that it found in the store. So what
+goes has been unnamed at two looks a grace apart, nobody has used it for as long, and every writer could see that
+it was about to go; see `mlops_kit.store.sweeps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from mlops_kit.errors import IntegrityError, NotFound
+from mlops_kit.records.check import GcReport
+from mlops_kit.records.garbage import Mark
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend, Found
+from mlops_kit.store.sweeps import Sweeps
+from mlops_kit.store.trace import Live, named_bytes, trace
+
+LEFTOVER_SECONDS = 86_400.0
+"""The age from which a file in tmp/ was left behind by a writer that is gone."""
+_BATCH = 500
+
+
+def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
+    """Mark what nothing names, and delete what was marked a grace ago.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store.
+    grace : float
+        In seconds.
+    dry_run : bool
+        Only tell what would be done.
+
+    Returns
+    -------
+    GcReport
+        What is kept, marked and deleted.
+
+    Raises
+    ------
+    IntegrityError
+        A record cannot be read, so nobody knows what it names, and nothing was done.
+    """
+    found = named_bytes(backend)
+    live = _trace(backend, grace)
+    unnamed = {one.key: one for one in found if not live.holds(one)}
+    marks = _marks(backend)
+    now = backend.now()
+    before = earliest(marks, unnamed)
+    marked = dict.fromkeys(unnamed, now) | before
+    doomed = ripe(unnamed.values(), marked, now=now, grace=grace)
+    left = leftovers(backend.walk("tmp/"), now=now)
+    if dry_run:
+        gone = doomed
+    else:
+        marks = _add_mark(backend, marks, unnamed.keys() - before.keys(), now)
+        gone = _sweep(backend, doomed, grace)
+        waiting = unnamed.keys() - {one.key for one in gone}
+        for mark in marks:
+            if waiting.isdisjoint(mark.keys):
+                backend.delete(mark.key)
+        for one in left:
+            backend.delete(one.key)
+    removed = {one.key for one in gone}
+    return GcReport(
+        url=backend.url,
+        grace=grace,
+        dry_run=dry_run,
+        kept=len(found) - len(unnamed),
+        marked=tuple(sorted(unnamed.keys() - removed)),
+        deleted=tuple(sorted([*removed, *(one.key for one in left)])),
+        freed_bytes=sum(one.size for one in (*gone, *left)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A mark as it stands in the store; one that cannot be read marks nothing."""
+
+    key: str
+    made: float
+    keys: tuple[str, ...]
+
+
+def earliest(marks: Iterable[_Made], unnamed: Iterable[str]) -> dict[str, float]:
+    """Tell when each unnamed key was first marked."""
+    wanted = set(unnamed)
+    times: dict[str, float] = {}
+    for mark in marks:
+        for key in wanted.intersection(mark.keys):
+            times[key] = min(mark.made, times.get(key, mark.made))
+    return times
+
+
+def ripe(unnamed: Iterable[Found], marked: Mapping[str, float], *, now: float, grace: float) -> list[Found]:
+    """Choose what was marked a grace ago, and has not been written or refreshed for as long.
+
+    Parameters
+    ----------
+    unnamed : iterable of Found
+        What nothing names now.
+    marked : mapping
+        When each key was marked, by the clock of the place.
+    now, grace : float
+        Seconds.
+
+    Returns
+    -------
+    list of Found
+        What may go.
+
+    Examples
+    --------
+    >>> [one.key for one in ripe([Found("a", 1, 0), Found("b", 1, 50)], {"a": 10, "b": 10}, now=100, grace=60)]
+    ['a']
+    """
+    return [one for one in unnamed if now - marked[one.key] >= grace and now - one.modified >= grace]
+
+
+def leftovers(found: Iterable[Found], *, now: float) -> list[Found]:
+    """Choose the temporary files that no writer can still be using."""
+    return [one for one in found if now - one.modified >= LEFTOVER_SECONDS]
+
+
+def _trace(backend: Backend, grace: float) -> Live:
+    try:
+        return trace(backend, grace)
+    except (IntegrityError, NotFound, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"Nothing was collected in {backend.url}, for a record there cannot be read, and what it names would "
+            f"be lost: {error} Restore the file from a copy of the store; `Store.fsck()` lists all that is wrong."
+        ) from error
+
+
+def _marks(backend: Backend) -> list[_Made]:
+    marks = []
+    for found in backend.walk(keys.MARKS):
+        data = backend.get(found.key)
+        if data is not None and keys.number_in(found.key):
+            try:
+                listed = Mark.decode(data, where=found.key).keys
+            except IntegrityError:
+                listed = ()
+            marks.append(_Made(found.key, found.modified, listed))
+    return marks
+
+
+def _add_mark(backend: Backend, marks: list[_Made], listed: Collection[str], now: float) -> list[_Made]:
+    """Mark what was not marked before; older marks stand until all that they name is dealt with."""
+    seq = max((keys.number_in(mark.key) for mark in marks), default=0)
+    while listed:
+        seq += 1
+        mark = Mark(seq, tuple(sorted(listed)))
+        key = keys.mark_key(seq)
+        if backend.create(key, mark.encode()):
+            return [*marks, _Made(key, now, mark.keys)]
+    return marks
+
+
+def _sweep(backend: Backend, doomed: list[Found], grace: float) -> list[Found]:
+    """Delete what is still old, in sweeps short enough for others to wait for."""
+    sweeps = Sweeps(backend)
+    gone: list[Found] = []
+    waiting = list(doomed)
+    while waiting:
+        batch, rest = waiting[:_BATCH], waiting[_BATCH:]
+        sweep, deadline = sweeps.begin(tuple(one.key for one in batch))
+        done = 0
+        for one in batch:
+            again = backend.stat(one.key)
+            old = again is not None and backend.now() - again.modified >= grace
+            if deadline.passed:
+                break
+            if old:
+                backend.delete(one.key)
+                gone.append(one)
+            done += 1
+        sweeps.end(sweep)
+        if not done:
+            break
+        waiting = batch[done:] + rest
+    return gone
