@@ -84,6 +84,8 @@ class World:
 
     def _steady(self):
         actor = getattr(self.here, "actor", None)
+        if actor is not None and actor.sees_the_clock:
+            actor.pause(("look at the clock", ""))
         return self.real - (0.0 if actor is None else actor.asleep)
 
     def _sleep(self, seconds):
@@ -101,9 +103,6 @@ class Stepwise(MemoryBackend):
         self._values.clear()
 
     def now(self):
-        actor = getattr(self.world.here, "actor", None)
-        if actor is not None and actor.sees_the_clock:
-            actor.pause(("now", ""))
         return self.world.wall
 
     def get(self, key):

@@ -194,6 +194,12 @@ def the_sweeper_sleeps_for_an_hour(scene):
     scene.finish_writers(scene.sweepers)
 
 
+def the_sweeper_sleeps_for_weeks(scene):
+    scene.finish_writers()
+    scene.pass_time(17 * DAY, asleep=True)
+    scene.finish_writers(scene.sweepers)
+
+
 def another_sweeper_comes(scene):
     scene.a_sweeper_begins()
     scene.finish_writers([scene.sweepers[-1]])
@@ -214,11 +220,13 @@ ENDINGS = (
     the_sweeper_first,
     the_sweeper_dies,
     the_sweeper_sleeps_for_an_hour,
+    the_sweeper_sleeps_for_weeks,
     another_sweeper_comes,
     another_writer_ends_first,
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__.replace("_", " "))
 def test_in_whatever_order_a_sweeper_and_a_writer_meet_the_object_is_there_in_the_end(ending):
     """Every pair of places to stop at is tried: the sweeper before its operation n, the writer before its m."""

@@ -45,11 +45,11 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
     IntegrityError
         A record cannot be read, so nobody knows what it names, and nothing was done.
     """
+    now = backend.now()  # before the look at what is named: however long this takes, ages count from here
     found = named_bytes(backend)
     live = _trace(backend, grace)
     unnamed = {one.key: one for one in found if not live.holds(one)}
     marks = _marks(backend)
-    now = backend.now()
     before = earliest(marks, unnamed)
     marked = dict.fromkeys(unnamed, now) | before
     doomed = ripe(unnamed.values(), marked, now=now, grace=grace)
@@ -58,7 +58,7 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
         gone = doomed
     else:
         marks = _add_mark(backend, marks, unnamed.keys() - before.keys(), now)
-        gone = _sweep(backend, doomed, grace)
+        gone = _sweep(backend, doomed, now - grace)
         waiting = unnamed.keys() - {one.key for one in gone}
         for mark in marks:
             if waiting.isdisjoint(mark.keys):
@@ -161,8 +161,8 @@ def _add_mark(backend: Backend, marks: list[_Made], listed: Collection[str], now
     return marks
 
 
-def _sweep(backend: Backend, doomed: list[Found], grace: float) -> list[Found]:
-    """Delete what is still old, in sweeps short enough for others to wait for."""
+def _sweep(backend: Backend, doomed: list[Found], latest: float) -> list[Found]:
+    """Delete what was not used after the latest moment, in sweeps short enough for others to wait for."""
     sweeps = Sweeps(backend)
     gone: list[Found] = []
     waiting = list(doomed)
@@ -172,7 +172,7 @@ def _sweep(backend: Backend, doomed: list[Found], grace: float) -> list[Found]:
         done = 0
         for one in batch:
             again = backend.stat(one.key)
-            old = again is not None and backend.now() - again.modified >= grace
+            old = again is not None and again.modified <= latest
             if deadline.passed:
                 break
             if old:
