@@ -53,6 +53,10 @@ def _data_folder() -> str:
     return os.environ.get("XDG_DATA_HOME") or os.path.join("~", ".local", "share")
 
 
+_COLLECTING = "gc/"
+"""What collections of garbage write: none ever touches a spool, so there is nothing to see of them in one."""
+
+
 class FallbackBackend:
     """A backend that writes to another place once the first has failed, and from then on.
 
@@ -123,7 +127,7 @@ class FallbackBackend:
         if self.failure is None:
             return self._either(lambda backend: backend.get(key))
         data = self.spool.get(key)
-        return self._primary.get(key) if data is None else data
+        return self._primary.get(key) if data is None and not key.startswith(_COLLECTING) else data
 
     def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
         """Write a value; a sign of life is worth nothing elsewhere, and fails where the store does."""
@@ -150,6 +154,8 @@ class FallbackBackend:
 
     def walk(self, prefix: str) -> Iterator[Found]:
         """List the values of the store."""
+        if prefix.startswith(_COLLECTING):
+            return iter(self._either(lambda backend: list(backend.walk(prefix))))
         return self._primary.walk(prefix)
 
     def folders(self, prefix: str) -> list[str]:
