@@ -311,7 +311,7 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
             "fingerprint": prepared.fingerprint,
             "identity": prepared.identity,
             "rows": prepared.rows,
-            "source": source,
+            "source": None if source is None else str(source),
             "run": run,
         }
         return {member: value for member, value in members.items() if value is not None}
@@ -322,6 +322,8 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
 def kept_before(prepared: Prepared, *, name: str, store: Store) -> Dataset | None:
     """Find a version of a name, among its last thousand entries, that keeps the very same table."""
     journal = _catalog(store).open(check_name(name, what="dataset"))
+    if journal.read(lambda state: state.get("name")) != name:
+        return None
     for entry in itertools.islice(journal.backwards(journal.last), _LOOKED_BACK):
         if entry.body.get("identity") == prepared.identity:
             return _opened(store, name, entry)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from mlops_kit.errors import UnsupportedData
+
+_INDEX_LEVEL = re.compile(r"__index_level_\d+__")
 
 
 def refuse_duplicates(names: list[str]) -> None:
@@ -32,3 +36,24 @@ def refuse_duplicates(names: list[str]) -> None:
         f"Several columns have the same name (labels are compared as text): {twins}. "
         "A column is known by its name: rename or drop all but one."
     )
+
+
+def refuse_index_names(names: list[str]) -> None:
+    """Refuse columns of a pandas frame that are called as Arrow calls an unnamed index.
+
+    Parameters
+    ----------
+    names : list of str
+        The names of the columns.
+
+    Raises
+    ------
+    UnsupportedData
+        One of them could not be told from the index when it is read again.
+    """
+    taken = [name for name in names if _INDEX_LEVEL.fullmatch(name)]
+    if taken:
+        raise UnsupportedData(
+            f"The column {taken[0]!r} is called as Arrow calls an index without a name, and could not be told from it. "
+            "It was an index once: make it one again with set_index, or rename it."
+        )

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops_kit.errors import UnsupportedData
-from mlops_kit.fingerprints.labels import refuse_duplicates
+from mlops_kit.fingerprints.labels import refuse_duplicates, refuse_index_names
 from mlops_kit.fingerprints.object_columns import Column, object_array
 
 _FAILURES = (pa.ArrowException, OverflowError, TypeError, ValueError)
@@ -39,6 +39,7 @@ def frame_table(frame: pd.DataFrame, *, keep_integers: bool) -> pa.Table:
     """
     names = [str(label) for label in frame.columns]
     refuse_duplicates(names)
+    refuse_index_names(names)
     columns = {name: column(frame.iloc[:, position], name) for position, name in enumerate(names)}
     for name, level in index_levels(frame, keep_integers=keep_integers).items():
         columns[name] = column(level, name)

@@ -10,7 +10,7 @@ from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.moments import AsOf
-from mlops_kit.records.names import LATEST, check_name
+from mlops_kit.records.names import LATEST, check_name, folder
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import Saved, keep_environment, save, warn_if_changed
 from mlops_kit.registry.version import ModelVersion
@@ -146,7 +146,7 @@ class ModelStore:
             "environment": keep_environment(self.store.objects),
             "run": None if run is None else _run_id(run),
             "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
-            "description": description,
+            "description": None if description is None else str(description),
         }
         filled = {member: value for member, value in body.items() if value is not None}
         entry = self._catalog.add(name, "register", lambda _number: filled)
@@ -183,7 +183,8 @@ class ModelStore:
         form = serializer(version.format)
         data = self.store.objects.get(version.digest, what=what)
         if form.runs_code:
-            require_trust(self.store.backend, version.digest, what=what, allow_code=allow_code)
+            journal = keys.journal_prefix("models", folder(version.name)).rstrip("/")
+            require_trust(self.store.backend, version.digest, what=what, allow_code=allow_code, named_in=journal)
         model = form.load(data, what=what)
         warn_if_changed(model, data, version.fingerprint, what=what)
         return model

@@ -99,7 +99,7 @@ class _Checker:
             if run_id not in self._started:
                 self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
         for digest, (by, what) in self._needed.items():
-            if digest not in self._objects:
+            if digest not in self._objects and self._backend.stat(keys.object_key(digest)) is None:
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
 
     def _check(self, key: str, data: bytes) -> None:

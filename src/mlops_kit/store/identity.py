@@ -70,7 +70,8 @@ def _git_email(folder: str) -> str | None:
             ["git", "config", "--get", "user.email"],  # noqa: S607 - the user's own git, wherever it is
             cwd=folder,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_GIT_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,

@@ -8,8 +8,10 @@ hint, so that the common read need not begin at entry 1.
 from __future__ import annotations
 
 import copy
+import os
 import secrets
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -69,6 +71,7 @@ class Journal:
         self._head: _Head | None = None
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._lock = threading.RLock()
+        _journals.add(self)
 
     def read(self, question: Callable[[State], Answer]) -> Answer:
         """Ask what the journal says now.
@@ -209,9 +212,25 @@ class Journal:
         return low
 
     def forget_hint(self) -> None:
-        """Fold again from entry 1: what the hint said turned out not to be so."""
+        """Fold again from entry 1: what the hint said turned out not to be so.
+
+        Raises
+        ------
+        IntegrityError
+            The hint was right, and an entry before the one it names is missing.
+        """
         with self._lock:
-            self._head = self._caught_up(_Head())
+            promised = 0 if self._head is None else self._head.seq
+            self._head = None
+            found = self._caught_up(_Head())
+            if found.seq < promised and self._load(promised) is not None:
+                self.entry(found.seq + 1)
+            self._head = found
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock, and what they may have left half done."""
+        self._lock = threading.RLock()
+        self._head = None
 
     @property
     def _prefix(self) -> str:
@@ -309,3 +328,16 @@ def _attempt(decide: Callable[[State], Decision], state: State) -> tuple[Decisio
         return decide(state), None
     except MlopsKitError as refusal:
         return None, refusal
+
+
+_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """Renew the locks a fork inherited: another thread of the parent may have held them, and is not there."""
+    for journal in list(_journals):
+        journal.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

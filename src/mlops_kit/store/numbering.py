@@ -80,17 +80,20 @@ def add_version(
     def create(state: State) -> Decision:
         return None if state else ("create", {"name": name})
 
+    found: list[int] = []
+
     def decide(state: State) -> Decision:
         _check_spelling(name, state, what)
         number = len(state["versions"]) + 1
         if same is not None and state.get("identity") == same and versions.latest(state) == number - 1:
+            found[:] = [int(state["versions"][-1])]
             return None
         return act, {"version": number, **body(number)}
 
     journal.append(create)
     after = journal.last_at(attempt.at - _CLOCKS_AGREE) if again else None
     entry = journal.append(decide, nonce=attempt.nonce, by=attempt.by, after=after)
-    return entry if entry is not None else journal.entry(journal.read(lambda state: int(state["versions"][-1])))
+    return entry if entry is not None else journal.entry(found[0])
 
 
 def _check_spelling(name: str, state: State, what: str) -> None:

@@ -60,7 +60,7 @@ class Runs:
             end = self.end(run_id)
             if end is not None and end.start is not None:
                 return end.start
-        if data is None:
+        if not data:
             raise RunNotFound(f"There is no run {run_id} in {self._backend.url}. `list_runs()` shows those there are.")
         return RunStart.decode(data, where=key)
 

@@ -16,7 +16,9 @@ from mlops_kit.store.backend import Backend
 VARIABLE = "MLOPS_KIT_TRUST"
 
 
-def require_trust(backend: Backend, digest: str, *, what: str, allow_code: str | None = None) -> None:
+def require_trust(
+    backend: Backend, digest: str, *, what: str, allow_code: str | None = None, named_in: str | None = None
+) -> None:
     """Pass if an object may run code in this process.
 
     Parameters
@@ -29,6 +31,8 @@ def require_trust(backend: Backend, digest: str, *, what: str, allow_code: str |
         What it is, for the message.
     allow_code : str, optional
         The digest that the caller has decided to trust.
+    named_in : str, optional
+        The folder of the records that name the object: who may write there can have any object loaded.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def require_trust(backend: Backend, digest: str, *, what: str, allow_code: str |
     if digest in objects.written or allow_code == digest or trusted_by_name(backend.url):
         return
     key = keys.object_key(digest)
-    if backend.is_private(key):
+    if backend.is_private(key) and (named_in is None or backend.is_private(named_in)):
         return
     raise UntrustedArtifact(
         f"Loading the {what} would run code from {key} in {backend.url}, which this user does not own alone: "

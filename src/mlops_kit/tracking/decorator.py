@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
-from mlops_kit.errors import InvalidInput, MlopsKitError
+from mlops_kit.errors import InvalidInput
 from mlops_kit.records.names import check_name
 from mlops_kit.store.active import active_run
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -213,7 +213,7 @@ def _store(options: Options) -> tuple[Store, str | None]:
     """Open the store, or a passing one in memory, so that the function can log and run all the same."""
     try:
         return open_store(options.store), None
-    except MlopsKitError as error:
+    except Exception as error:  # whatever finding the store meets, such as a folder that may not be searched
         if options.plan.strict:
             raise
         return Store("memory://unrecorded"), f"The run is recorded nowhere: {error}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
 from mlops_kit.datasets.storage import Prepared, prepare
-from mlops_kit.errors import InvalidInput, Postponed, StoreError, UnsupportedData
+from mlops_kit.errors import InvalidInput, InvalidName, Postponed, StoreError, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.records.run import InputRef
@@ -97,7 +97,7 @@ def record_input(
         if known is not None:
             return _linked(name, kind, known, printed)
         version = int(keep(prepared, name=dataset, store=store).body["version"])
-    except UnsupportedData as error:
+    except (UnsupportedData, InvalidName) as error:
         note(f"The data {name!r} was not kept: {error}")
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
     except Postponed:

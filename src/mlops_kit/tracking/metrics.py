@@ -48,6 +48,7 @@ class MetricLog:
     def resume(self, last: dict[str, float], history: History) -> None:
         """Go on from the metrics of a run that had ended."""
         self.last.update(last)
+        self._last_at.update(dict.fromkeys(last, time.time()))
         self._points[:0] = [(name, *point) for name, points in history.items() for point in points]
 
     def merge(self, points: list[Point]) -> None:

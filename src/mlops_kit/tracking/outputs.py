@@ -46,6 +46,8 @@ def record_output(store: Store, name: str, value: Any) -> OutputRef:
     """
     if _is_plain(value, 0) and len(codec.canonical(codec.plain(value))) <= _INLINE_BYTES:
         return OutputRef(name, "value", "json", type=type_name(value), value=value)
+    if is_tabular(value) and not hasattr(type(value), "__len__"):
+        return OutputRef(name, "none", "none", type=type_name(value))  # a stream: reading would use it up
     if is_tabular(value):
         try:
             prepared = storage.prepare(value)

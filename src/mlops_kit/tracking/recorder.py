@@ -93,7 +93,8 @@ class Recorder:
         self.start = start
         with self.guarded("The start of the run"):
             self.store.runs.write_start(start)
-        heartbeat.begin(self.store.runs, start.id)
+        with self.guarded("Signs of life"):
+            heartbeat.begin(self.store.runs, start.id)
         self._began = time.perf_counter(), time.process_time()
 
     @property
@@ -101,10 +102,20 @@ class Recorder:
         """Whether this is the process that started the run, not a fork of it."""
         return os.getpid() == self._pid
 
-    def log(self, points: list[Point]) -> None:
-        """Take metric points."""
-        with self._lock, self.guarded("Metrics"):
-            self.metrics.add(points)
+    def log(self, points: list[Point]) -> bool:
+        """Take metric points, or tell that the run has ended meanwhile."""
+        with self._lock:
+            if self.closed:
+                return False
+            with self.guarded("Metrics"):
+                self.metrics.add(points)
+        return True
+
+    def keep(self, refs: str, ref: InputRef | OutputRef | ArtifactRef) -> None:
+        """Add a reference to one of the lists, in the place of one with the same name."""
+        with self._lock:
+            kept = [one for one in getattr(self, refs) if one.name != ref.name]
+            setattr(self, refs, [*kept, ref])
 
     def close(self, status: str, error: BaseException | None = None) -> None:
         """Record the end: the one write of a run that is durable before anybody is told."""
@@ -238,8 +249,8 @@ def warn(message: str) -> None:
     try:
         warnings.warn(message, RecordingWarning, stacklevel=level)
     except Exception:  # noqa: BLE001 - a filter makes it an error, or what shows warnings is the user's and fails
-        with contextlib.suppress(OSError):
-            os.write(2, f"mlops_kit: {message}\n".encode("utf-8", "backslashreplace"))
+        with contextlib.suppress(Exception):  # sys.stderr may be closed, or none at all
+            sys.stderr.write(f"mlops_kit: {message}\n".encode("ascii", "backslashreplace").decode())
 
 
 def _told(error: BaseException) -> str:

@@ -156,7 +156,7 @@ class Run(RecordedRun):
             with recorder.guarded(f"The artifact {item!r}"):
                 self._store.ensure()
                 ref = ArtifactRef(item, self._store.objects.put(data), len(data))
-                recorder.artifacts = [kept for kept in recorder.artifacts if kept.name != item] + [ref]
+                recorder.keep("artifacts", ref)
 
     def log_figure(self, fig: Any, name: str) -> None:
         """Keep a figure of matplotlib (as PNG, or what the name ends in) or plotly (as HTML or JSON).
@@ -206,7 +206,7 @@ class Run(RecordedRun):
             dataset = dataset_name("", _key("dataset", name))
             limit = SNAPSHOT_BYTES
             ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.refused)
-            recorder.inputs = [kept for kept in recorder.inputs if kept.name != name] + [ref]
+            recorder.keep("inputs", ref)
 
     def finish(self, status: str = "finished") -> None:
         """End a run that was started without a ``with`` block.
@@ -269,18 +269,19 @@ class Run(RecordedRun):
         self.close(error)
 
     def _writable(self, what: str) -> Recorder:
-        if self._live is None:
+        live = self._live
+        if live is None:
             end = self._load()[1]
             state = "is running in another process" if end is None else "has ended"
             raise RunClosed(
                 f"The run {self._id} {state} and takes no {what}. Log them where it runs; to go on with a run that "
                 "is over, use start_run(resume=...)."
             )
-        return self._live
+        return live
 
     def _log_points(self, points: list[Point]) -> None:
-        if self._live is not None:
-            self._live.log(points)
+        live = self._live
+        if live is not None and live.log(points):
             return
         if self._load()[1] is not None:
             raise RunClosed(f"The run {self._id} has ended and takes no metrics. Start another run.")
@@ -303,7 +304,7 @@ class Run(RecordedRun):
         return key
 
     def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
-        recorder.outputs = [kept for kept in recorder.outputs if kept.name != ref.name] + [ref]
+        recorder.keep("outputs", ref)
 
 
 def status_after(error: BaseException | None) -> str:

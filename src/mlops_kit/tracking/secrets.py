@@ -33,7 +33,7 @@ _PATTERNS = re.compile(
     | \bhf_[A-Za-z0-9]{20,}\b                              # Hugging Face
     | (?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
     | (?<=[Bb]earer\ )[A-Za-z0-9._~+/-]{8,}=*
-    | (?<=[?&](?:sig|key)=)[^&\s]+ | (?<=[?&]token=)[^&\s]+ | (?<=X-Amz-Signature=)[0-9a-f]+
+    | (?<=[?&](?:sig|key)=)[^&\s]+ | (?<=Signature=)[^&\s]+ | (?<=[?&]token=)[^&\s]+ | (?<=X-Amz-Signature=)[0-9a-f]+
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -69,7 +69,11 @@ def is_secret_name(name: str) -> bool:
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last == "token" and before in _VOCABULARY:
         return False
-    return last in _SECRET_ENDINGS or (before, last) in _SECRET_PAIRS
+    return (
+        last in _SECRET_ENDINGS
+        or last.endswith(("password", "passwords", "passwd", "secret", "apikey"))
+        or (before, last) in _SECRET_PAIRS
+    )
 
 
 def masked(name: str, value: Any) -> Any:
