@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from mlops_kit.errors import UnsupportedData
-
-_INDEX_LEVEL = re.compile(r"__index_level_\d+__")
 
 
 def refuse_duplicates(names: list[str]) -> None:
@@ -38,22 +34,22 @@ def refuse_duplicates(names: list[str]) -> None:
     )
 
 
-def refuse_index_names(names: list[str]) -> None:
-    """Refuse columns of a pandas frame that are called as Arrow calls an unnamed index.
+def refuse_taken(names: list[str], levels: list[str]) -> None:
+    """Refuse columns of a pandas frame that are called as a level of its index is called in Arrow.
 
     Parameters
     ----------
-    names : list of str
-        The names of the columns.
+    names, levels : list of str
+        The names of the columns, and of the index levels.
 
     Raises
     ------
     UnsupportedData
-        One of them could not be told from the index when it is read again.
+        One of the columns could not be told from the index when it is read again.
     """
-    taken = [name for name in names if _INDEX_LEVEL.fullmatch(name)]
+    taken = [name for name in names if name in levels]
     if taken:
         raise UnsupportedData(
-            f"The column {taken[0]!r} is called as Arrow calls an index without a name, and could not be told from it. "
-            "It was an index once: make it one again with set_index, or rename it."
+            f"The column {taken[0]!r} is called as Arrow calls a level of the index, and could not be told from it. "
+            "Perhaps it was the index once: make it the index again with set_index, or rename it."
         )

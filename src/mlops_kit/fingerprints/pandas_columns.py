@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops_kit.errors import UnsupportedData
-from mlops_kit.fingerprints.labels import refuse_duplicates, refuse_index_names
+from mlops_kit.fingerprints.labels import refuse_duplicates, refuse_taken
 from mlops_kit.fingerprints.object_columns import Column, object_array
 
 _FAILURES = (pa.ArrowException, OverflowError, TypeError, ValueError)
@@ -39,9 +39,10 @@ def frame_table(frame: pd.DataFrame, *, keep_integers: bool) -> pa.Table:
     """
     names = [str(label) for label in frame.columns]
     refuse_duplicates(names)
-    refuse_index_names(names)
     columns = {name: column(frame.iloc[:, position], name) for position, name in enumerate(names)}
-    for name, level in index_levels(frame, keep_integers=keep_integers).items():
+    levels = index_levels(frame, keep_integers=keep_integers)
+    refuse_taken(list(columns), list(levels))
+    for name, level in levels.items():
         columns[name] = column(level, name)
     return table(columns, len(frame))
 
