@@ -154,6 +154,17 @@ def test_a_store_that_took_long_to_fail_is_not_asked_again_for_as_long(root, mon
     assert mk.Store(root).sync().ok
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(0.5, True), (5.0, False)], ids=["at once", "after long"])
+def test_only_a_store_that_took_long_to_fail_is_left_alone_by_the_next_run(root, monkeypatch, seconds, asked):
+    from mlops_kit.store import spool
+
+    monkeypatch.setattr(spool, "_silent", {})
+    backend = mk.Store(root).backend
+    spool.FallbackBackend(backend, lambda: None).fail(StoreError("It failed."), seconds)
+    spool.FallbackBackend(backend, lambda: None).put("k", b"v")
+    assert (backend.get("k") == b"v") is asked
+
+
 @pytest.mark.filterwarnings("ignore::mlops_kit.errors.RecordingWarning")
 def test_a_version_registered_through_a_spooling_run_says_that_it_is_postponed(root):
     run = mk.start_run(store=cut(root))

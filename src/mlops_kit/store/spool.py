@@ -103,7 +103,7 @@ class FallbackBackend:
         error : StoreError
             Why.
         seconds : float
-            How long the failure took; for as long, no other run asks this store again.
+            How long the failure took; if it was long, no other run asks this store again for as long.
 
         Raises
         ------
@@ -114,7 +114,8 @@ class FallbackBackend:
             if self.failure is not None:
                 return
             self.failure = error
-        _silent[self.url] = (time.monotonic() + seconds, error)
+        if seconds >= _LONG_SECONDS:
+            _silent[self.url] = (time.monotonic() + seconds, error)
         try:
             os.makedirs(self.spool.root, mode=0o700, exist_ok=True)
             self.spool.put(keys.SPOOL, codec.seal("spool", {"url": self.url}))
@@ -195,6 +196,9 @@ class FallbackBackend:
     def _either(self, act: Callable[[Backend], _T]) -> _T:
         return self.attempt(lambda: act(self._primary), lambda: act(self.spool))
 
+
+_LONG_SECONDS = 1.0
+"""A store that fails sooner is asked again by the next run: it may have been a single error."""
 
 _silent: dict[str, tuple[float, StoreError]] = {}
 """Stores that took long to fail, until when they are not asked again: a loop of runs waits for one time-out only."""
