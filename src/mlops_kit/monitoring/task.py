@@ -1,0 +1,280 @@
+"""What a model does, as far as judging its predictions goes: which losses each labelled row gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.monitoring.performance import RARE_STEP, STEP, Losses
+
+Array: TypeAlias = npt.NDArray[Any]
+Rows: TypeAlias = npt.NDArray[np.bool_]
+
+KINDS = ("binary", "multiclass", "regression")
+_MOST_CLASSES = 50
+_SCALE_QUANTILE = 0.99
+_BINARY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Losses of one kind, of the rows that they are defined for.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"error"``, ``"misses"`` or ``"false alarms"``.
+    losses : array of float
+        In [0, 1].
+    rows : array of bool
+        Which of the rows given these are.
+    step : int
+        `STEP`, or `RARE_STEP` for a stream of rare rows.
+    """
+
+    name: str
+    losses: Losses
+    rows: Rows
+    step: int = STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the predictions of a model are.
+
+    Parameters
+    ----------
+    kind : str
+        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+    classes : tuple
+        The classes of the target, sorted; the last of two is the positive one.
+    scores : bool
+        Whether predictions are probabilities of the positive class, not classes.
+    threshold : float
+        The score from which a row counts as predicted positive.
+    scale : float
+        The absolute error that counts as a loss of 1: errors beyond it count no more.
+    cost : tuple or None
+        ``cost[actual][predicted]``, by the order of the classes; what a decision costs in the user's money.
+
+    Examples
+    --------
+    >>> task = Task.infer(np.array([0, 1, 1, 0]), np.array([0.2, 0.9, 0.4, 0.6]))
+    >>> task.kind, task.scores
+    ('binary', True)
+    >>> [(stream.name, stream.losses.tolist()) for stream in task.streams([0, 1, 1], [0.7, 0.9, 0.1])]
+    [('error', [1.0, 0.0, 1.0]), ('misses', [0.0, 1.0]), ('false alarms', [1.0])]
+    """
+
+    kind: str
+    classes: tuple[Any, ...] = ()
+    scores: bool = False
+    threshold: float = 0.5
+    scale: float = 1.0
+    cost: tuple[tuple[float, ...], ...] | None = None
+
+    @classmethod
+    def infer(
+        cls, y: object, predictions: object, *, kind: str | None = None, threshold: float = 0.5, cost: object = None
+    ) -> Task:
+        """Tell the task from labels and predictions.
+
+        Parameters
+        ----------
+        y, predictions : array-like
+            Of the reference, or the first that became known; nulls are passed over.
+        kind : str, optional
+            The task, where the user named it.
+        threshold : float
+            The score from which a row counts as predicted positive.
+        cost : sequence of sequences, optional
+            ``cost[actual][predicted]``.
+
+        Returns
+        -------
+        Task
+            The task.
+
+        Raises
+        ------
+        InvalidInput
+            The kind is none of `KINDS`, or the costs do not fit the classes.
+        """
+        if kind is not None and kind not in KINDS:
+            raise InvalidInput(f"task={kind!r} is none that a monitor knows: {', '.join(KINDS)}.")
+        actual, predicted = _values(y), _values(predictions)
+        continuous = _is_continuous(actual)
+        classes = () if continuous else tuple(_sorted({*actual.tolist()} | _label_like(predicted)))
+        if kind is None:
+            kind = "regression" if continuous or len(classes) > _MOST_CLASSES else _classes_kind(classes)
+        if kind == "regression":
+            error = np.abs(actual.astype(float)[: len(predicted)] - predicted.astype(float)[: len(actual)])
+            return cls(kind, scale=_scale(error))
+        if kind == "binary" and len(classes) < _BINARY:
+            classes = _filled(classes)
+        scores = kind == "binary" and _are_scores(predicted)
+        return cls(kind, classes, scores, threshold, cost=_cost(cost, len(classes)))
+
+    def decided(self, predictions: object) -> Array:
+        """Give the class that each prediction decides for, or the prediction itself of a regression."""
+        values = np.asarray(predictions)
+        if not self.scores:
+            return values
+        scores = values.astype(float)
+        return np.asarray(np.where(scores >= self.threshold, self._as_object()[-1], self._as_object()[0]))
+
+    def positive(self, y: object) -> Rows:
+        """Tell which labels are the positive class of a binary task."""
+        return np.asarray(np.asarray(y, dtype=object) == self.classes[-1], dtype=bool)
+
+    def streams(self, y: object, predictions: object) -> tuple[Stream, ...]:
+        """Give the losses of labelled rows, stream by stream.
+
+        Parameters
+        ----------
+        y, predictions : array-like
+            Of equal length, without nulls.
+
+        Returns
+        -------
+        tuple of Stream
+            For a binary task the error, the misses among the actual positives, and the false alarms among the
+            actual negatives: a model of rare positives that loses recall hardly changes its error. With costs,
+            the cost scaled to [0, 1] as well.
+        """
+        actual = np.asarray(y)
+        everything = np.ones(len(actual), dtype=bool)
+        if self.kind == "regression":
+            error = np.abs(actual.astype(float) - np.asarray(predictions).astype(float))
+            return (Stream("absolute error", np.minimum(error / self.scale, 1.0), everything),)
+        decided = np.asarray(self.decided(predictions), dtype=object)
+        wrong = np.asarray(decided != np.asarray(actual, dtype=object), dtype=bool).astype(float)
+        streams = [Stream("error", wrong, everything)]
+        if self.kind == "binary":
+            positive = self.positive(actual)
+            streams.append(Stream("misses", wrong[positive], positive, RARE_STEP))
+            streams.append(Stream("false alarms", wrong[~positive], ~positive))
+        else:
+            for label in self.classes:
+                rows = np.asarray(np.asarray(actual, dtype=object) == label, dtype=bool)
+                streams.append(Stream(f"misses of {label}", wrong[rows], rows, RARE_STEP))
+        if self.cost is not None:
+            paid = self.paid(actual, decided)
+            low, high = self.cost_range
+            streams.append(Stream("cost", (paid - low) / ((high - low) or 1.0), everything))
+        return tuple(streams)
+
+    def weights(self, names: Sequence[str]) -> dict[str, float]:
+        """Share the budget out over streams: as much to all misses of a multiclass task as to its error."""
+        several = [name for name in names if name.startswith("misses of ")]
+        groups = len(names) - len(several) + bool(several)
+        return {name: 1 / groups / (len(several) if name in several else 1) for name in names}
+
+    def names(self) -> tuple[str, ...]:
+        """Name the streams of the task."""
+        return tuple(stream.name for stream in self.streams(np.array([]), np.array([])))
+
+    def paid(self, y: object, decided: object) -> Losses:
+        """Give what each decision costs, by the cost matrix."""
+        if self.cost is None:
+            raise InvalidInput("This monitor has no costs: pass cost=[[0, 5], [100, 0]], by actual and predicted.")
+        known = {label: index for index, label in enumerate(self.classes)}
+        actual = [known.get(label, -1) for label in np.asarray(y, dtype=object).tolist()]
+        chosen = [known.get(label, -1) for label in np.asarray(decided, dtype=object).tolist()]
+        matrix = np.array(self.cost)
+        paid = matrix[actual, chosen]
+        unknown = (np.array(actual) < 0) | (np.array(chosen) < 0)
+        return np.asarray(np.where(unknown, matrix.max(), paid), dtype=float)
+
+    @property
+    def cost_range(self) -> tuple[float, float]:
+        """The lowest and the highest cost."""
+        flat = [float(value) for row in self.cost or ((0.0,),) for value in row]
+        return min(flat), max(flat)
+
+    def plain(self) -> dict[str, Any]:
+        """Give the task as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Task:
+        """Read what `plain` gave."""
+        cost = state.get("cost")
+        rows = None if cost is None else tuple(tuple(row) for row in cost)
+        return cls(**{**state, "classes": tuple(state["classes"]), "cost": rows})
+
+    def _as_object(self) -> Array:
+        made = np.empty(len(self.classes), dtype=object)
+        made[:] = self.classes
+        return made
+
+
+def _values(given: object) -> Array:
+    """Give the values that are there, as an array."""
+    import pandas as pd  # noqa: PLC0415 - heavy
+
+    series = pd.Series(given if isinstance(given, pd.Series) else np.asarray(given))
+    return np.asarray(series[series.notna()])
+
+
+def _is_continuous(values: Array) -> bool:
+    if values.dtype.kind != "f":
+        return False
+    return bool(len(values)) and not np.array_equal(values, np.rint(values))
+
+
+def _are_scores(values: Array) -> bool:
+    """Tell probabilities from classes: numbers in [0, 1], and not only its ends."""
+    if values.dtype.kind != "f" or not len(values):
+        return False
+    inside = bool(((values >= 0) & (values <= 1)).all())
+    return inside and bool(((values > 0) & (values < 1)).any())
+
+
+def _label_like(predicted: Array) -> set[Any]:
+    return set() if predicted.dtype.kind == "f" and _is_continuous(predicted) else set(predicted.tolist())
+
+
+def _sorted(labels: set[Any]) -> list[Any]:
+    try:
+        return sorted(labels)
+    except TypeError:
+        return sorted(labels, key=lambda label: (type(label).__name__, repr(label)))
+
+
+def _classes_kind(classes: tuple[Any, ...]) -> str:
+    return "binary" if len(classes) <= _BINARY else "multiclass"
+
+
+def _filled(classes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Make two classes of one or none: 0 and 1, unless the one is another."""
+    if not classes or classes[0] in (0, 1):
+        return (0, 1)
+    return ("", classes[0]) if isinstance(classes[0], str) else (None, classes[0])
+
+
+def _scale(errors: Losses) -> float:
+    finite = errors[np.isfinite(errors)]
+    scale = float(np.quantile(finite, _SCALE_QUANTILE)) if len(finite) else 1.0
+    return scale if scale > 0 and math.isfinite(scale) else 1.0
+
+
+def _cost(given: object, n: int) -> tuple[tuple[float, ...], ...] | None:
+    if given is None:
+        return None
+    try:
+        matrix = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"cost={given!r} is not a matrix of numbers: {error}.") from error
+    if matrix.shape != (n, n) or not np.isfinite(matrix).all():
+        raise InvalidInput(
+            f"cost={given!r} does not fit {n} classes: pass a row for each actual class and in it a finite number "
+            "for each predicted one, in the order of the sorted classes."
+        )
+    return tuple(tuple(row) for row in matrix.tolist())

@@ -1,0 +1,79 @@
+"""What a model does, told from its predictions, and the losses that follow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.monitoring.performance import RARE_STEP
+from mlops_kit.monitoring.task import Task
+
+
+@pytest.mark.parametrize(
+    ("y", "predictions", "kind", "scores"),
+    [
+        ([0, 1, 0], [0.2, 0.9, 0.1], "binary", True),
+        ([0, 1, 0], [0, 1, 1], "binary", False),
+        ([True, False], [True, True], "binary", False),
+        (["no", "yes"], [0.1, 0.9], "binary", True),
+        (["no", "yes"], ["yes", "yes"], "binary", False),
+        ([0, 1, 2], [0, 1, 1], "multiclass", False),
+        (["a", "b", "c"], ["a", "a", "a"], "multiclass", False),
+        ([1.5, 2.5], [1.0, 2.0], "regression", False),
+        (pd.Series([0.0, 1.0, None]), [0.5, 0.4, 0.1], "binary", True),
+        ([1, 1, 1], [0.9, 0.8, 0.9], "binary", True),
+    ],
+)
+def test_the_task_is_told_from_labels_and_predictions(y, predictions, kind, scores):
+    task = Task.infer(y, predictions)
+    assert (task.kind, task.scores) == (kind, scores)
+    assert Task.of(task.plain()) == task
+
+
+def test_the_streams_of_rare_rows_take_short_steps():
+    streams = Task("binary", (0, 1)).streams([0, 1, 1, 0], [1, 1, 0, 0])
+    assert {stream.name: stream.losses.tolist() for stream in streams} == {
+        "error": [1, 0, 1, 0],
+        "misses": [0, 1],
+        "false alarms": [1, 0],
+    }
+    assert {stream.name for stream in streams if stream.step == RARE_STEP} == {"misses"}
+    assert streams[1].rows.tolist() == [False, True, True, False]
+
+
+def test_a_class_of_many_has_its_own_misses_and_all_together_the_weight_of_the_error():
+    task = Task.infer(["a", "b", "c"], ["a", "b", "b"])
+    assert task.names() == ("error", "misses of a", "misses of b", "misses of c")
+    weights = task.weights(task.names())
+    assert weights["error"] == pytest.approx(0.5)
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_errors_of_a_regression_are_scaled_by_what_the_reference_shows():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=1000)
+    task = Task.infer(y, y + rng.normal(size=1000) * 10)
+    losses = task.streams(y, y + 5)[0].losses
+    assert losses == pytest.approx(5 / task.scale)
+    assert task.streams(y, y + 1e9)[0].losses.max() == 1
+
+
+def test_costs_are_paid_by_actual_and_predicted_class():
+    task = Task.infer([0, 1, 1, 0], [0.9, 0.9, 0.1, 0.2], cost=[[0, 5], [100, 0]])
+    assert task.paid([0, 1, 1, 0], task.decided([0.9, 0.9, 0.1, 0.2])).tolist() == [5, 0, 100, 0]
+    cost = task.streams([0, 1, 1, 0], [0.9, 0.9, 0.1, 0.2])[-1]
+    assert (cost.name, cost.losses.tolist()) == ("cost", [0.05, 0, 1, 0])
+    assert task.paid([7], [0]).tolist() == [100]  # a class that nobody knew costs the most
+
+
+@pytest.mark.parametrize("cost", ["x", [[0, 1]], [[0, 1], [float("nan"), 0]]])
+def test_costs_that_do_not_fit_are_refused(cost):
+    with pytest.raises(InvalidInput, match="cost="):
+        Task.infer([0, 1], [0.1, 0.9], cost=cost)
+
+
+def test_an_unknown_task_is_refused_and_costs_without_a_matrix_too():
+    with pytest.raises(InvalidInput, match="binary, multiclass, regression"):
+        Task.infer([0, 1], [0, 1], kind="ranking")
+    with pytest.raises(InvalidInput, match="cost="):
+        Task("binary", (0, 1)).paid([0], [0])
