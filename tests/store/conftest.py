@@ -79,6 +79,11 @@ def sftp(_sshd, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def local(tmp_path):
+    return f"{tmp_path}/local/store"
+
+
+@pytest.fixture
 def generic(tmp_path):
     return f"local://{tmp_path}/generic/store"
 

@@ -75,7 +75,7 @@ def no_pause(monkeypatch):
 
 
 @pytest.mark.parametrize("count", [25, pytest.param(200, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("url", SHARED, indirect=True)
+@pytest.mark.parametrize("url", ["local", *SHARED], indirect=True)
 def test_of_eight_processes_that_create_a_key_exactly_one_wins(url, count):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", race.__file__, url, "8", str(count)],  # 3.12 warns of forks beside threads

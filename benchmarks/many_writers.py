@@ -1,0 +1,102 @@
+"""Eight processes that each track 25 runs in one fresh store, beside the least it can cost.
+
+The floor is as many processes that each write as many JSONs of the size of an end record, durably: a temporary file,
+synced, renamed, its directory synced. The processes of both are forked from one that has tracked a run elsewhere, so
+that no import is counted, and begin at the same moment; each round takes a fresh folder, and the two take turns.
+
+Run with ``python benchmarks/many_writers.py [rounds]``.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["MLOPS_KIT_SUMMARY"] = "0"
+
+import mlops_kit as mk
+
+LIMIT = 2
+PROCESSES = 8
+RUNS = 25
+RECORD_BYTES = 1700
+
+
+def train(a=1, b=2.5, c="three", d=None, e=True, f=6, g=7, h=8, i=9, j=10):
+    mk.log_metrics({"auc": 0.9, "accuracy": 0.8, "recall": 0.7, "precision": 0.6, "loss": 0.5})
+
+
+def track(folder: Path) -> None:
+    tracked = mk.track(train, store=folder)
+    for _ in range(RUNS):
+        tracked()
+
+
+def write(folder: Path) -> None:
+    """Write durable files, the least that can be done."""
+    data = b"x" * RECORD_BYTES
+    for number in range(RUNS):
+        temporary = folder / f"{os.getpid()}-{number}.tmp"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(fd, data)
+        os.fsync(fd)
+        os.close(fd)
+        os.rename(temporary, temporary.with_suffix(".json"))
+        fd = os.open(folder, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
+
+def seconds(act: Callable[[Path], None], folder: Path) -> float:
+    """Let all processes act at once, and wait for the last."""
+    folder.mkdir()
+    start, gate = os.pipe()
+    children = []
+    for _ in range(PROCESSES):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(gate)
+                os.read(start, 1)
+                act(folder)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(pid)
+    begun = time.perf_counter()
+    os.close(gate)
+    codes = [os.waitpid(pid, 0)[1] for pid in children]
+    took = time.perf_counter() - begun
+    os.close(start)
+    assert codes == [0] * PROCESSES
+    return took
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    pairs = []
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        mk.track(train, store=Path(name, "elsewhere"))()
+        for number in range(rounds):
+            ours, plain = Path(name, f"store-{number}"), Path(name, f"plain-{number}")
+            pairs.append((seconds(track, ours), seconds(write, plain)))
+            finished = len(mk.list_runs(status="finished", limit=1000, store=ours))
+            assert finished == PROCESSES * RUNS, f"only {finished} runs have finished"
+            ends = [path.stat().st_size for path in ours.rglob("*.end.json")]
+            assert abs(statistics.mean(ends) - RECORD_BYTES) < RECORD_BYTES / 4, "the floor writes another size"
+    ours, least = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(pair[0] / pair[1] for pair in pairs)
+    print(f"tracked runs         {ours:8.3f} s    {PROCESSES} processes x {RUNS}, fresh store; median of {rounds}")
+    print(f"floor                {least:8.3f} s    as many durable JSONs of {RECORD_BYTES} bytes")
+    print(f"ratio                {ratio:8.2f}      limit {LIMIT}")
+    print(f"finished             {PROCESSES * RUNS}/{PROCESSES * RUNS} in every round")
+
+
+if __name__ == "__main__":
+    main()
