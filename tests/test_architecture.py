@@ -29,6 +29,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "fingerprints/object_columns.py",
     "fingerprints/pandas_columns.py",
     "fingerprints/tables.py",
+    "monitoring/estimate.py",
     "monitoring/performance.py",
     "monitoring/task.py",
 }

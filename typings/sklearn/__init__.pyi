@@ -1,3 +1,0 @@
-# The part of scikit-learn that mlops_kit calls.
-
-__version__: str
