@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import typing
 import weakref
 
 import numpy as np
@@ -311,6 +312,118 @@ def test_our_own_wrappers_are_what_they_wrap():
     direct = code_fingerprint(executed(caller, f=f)["caller"])
     assert code_fingerprint(executed(caller, f=tracked(f))["caller"]) == direct
     assert "a_cell:f" in direct.parts
+
+
+OBJECT = """
+import dataclasses, functools
+from typing import Optional
+import numpy as np
+import pandas as pd
+
+class Scaler:
+    def __init__(self, k): self.k = k
+    def __call__(self, *args): return self.k * 2
+    def __getitem__(self, key): return 5
+"""
+REACHED = {
+    "a callable object under a cache": ("g = functools.cache(Scaler(1))", "k * 2", "k * 3"),
+    "its state": ("g = functools.cache(Scaler(1))", "Scaler(1)", "Scaler(2)"),
+    "whether a cache tells types apart": ("g = functools.lru_cache(typed=True)(len)", "True", "False"),
+    "a callable object in a registry": (
+        "g = functools.singledispatch(len)\ng.register(int, Scaler(1))",
+        "k * 2",
+        "k * 3",
+    ),
+    "its state in a registry": ("g = functools.singledispatch(len)\ng.register(int, Scaler(1))", "(1)", "(2)"),
+    "the class it is registered for": ("g = functools.singledispatch(len)\ng.register(int, Scaler(1))", "int,", "str,"),
+    "a cached function in a registry": (
+        "g = functools.singledispatch(len)\ng.register(int, functools.cache(Scaler(1)))",
+        "k * 2",
+        "k * 3",
+    ),
+    "a dunder made of a partial method": ("class g:\n    __iter__ = functools.partialmethod(Scaler(1), 7)", "7", "8"),
+    "a dunder made of a partial": ("class g:\n    __len__ = functools.partial(int, '7')", "'7'", "'8'"),
+    "a dunder made of an object": ("class g:\n    __len__ = Scaler(1)", "k * 2", "k * 3"),
+    "a dunder made of a cache": ("class g:\n    __len__ = functools.cache(lambda self: 7)", "7", "8"),
+    "a dunder dispatched on its argument": (
+        "class g:\n    @functools.singledispatchmethod\n    def __eq__(self, o): return 7",
+        "7",
+        "8",
+    ),
+    "a dunder made of data": ("class g:\n    __codes__ = {1: [2]}", "[2]", "[3]"),
+    "the metadata of a field": (
+        "@dataclasses.dataclass\nclass g:\n    x: int = dataclasses.field(metadata={'unit': 1})",
+        "1}",
+        "2}",
+    ),
+    "the factory of a field": (
+        "@dataclasses.dataclass\nclass g:\n    x: int = dataclasses.field(default_factory=Scaler(1))",
+        "k * 2",
+        "k * 3",
+    ),
+    "the hash of a field": (
+        "@dataclasses.dataclass\nclass g:\n    x: int = dataclasses.field(hash=True)",
+        "hash=True",
+        "hash=False",
+    ),
+    "the type of a field": ("@dataclasses.dataclass\nclass g:\n    x: Optional[Scaler] = None", "Scaler]", "'Scaler']"),
+    "the class in the type of a field": (
+        "@dataclasses.dataclass\nclass g:\n    x: Optional[Scaler] = None",
+        "return 5",
+        "return 6",
+    ),
+    "the index of a column": ("g = pd.Series([1, 2], index=[10, 20])", "20]", "30]"),
+    "the index of a frame in a list": ("g = [pd.DataFrame({'a': [1, 2]}, index=[10, 20])]", "20]", "30]"),
+    "the start of a range that is an index": ("g = pd.Series([1], index=pd.RangeIndex(1))", "ndex(1)", "ndex(1, 2)"),
+    "the names of an index": ("g = pd.Index([1], name='a')", "'a'", "'b'"),
+    "a dtype of pandas": ("g = pd.Series(['a'], dtype='category')", "'category'", "'str'"),
+    "a label that is a number": ("g = pd.DataFrame([[1]], columns=[0])", "[0]", "['0']"),
+}
+
+
+@pytest.mark.parametrize("what", REACHED)
+def test_all_that_is_reached_counts(what):
+    text, old, new = REACHED[what]
+    text = f"{OBJECT}\n{text}\n\ndef f():\n    return g\n"
+    first = code_fingerprint(function(text))
+    assert first.opaque == ()
+    assert old in text
+    assert value(function(text)) == first.value
+    assert value(function(text.replace(old, new))) != first.value
+
+
+def test_how_often_a_cache_was_asked_and_how_much_it_holds_do_not_count():
+    scope = executed(
+        "import functools\n\n@functools.lru_cache(maxsize=4)\ndef g(x): return x\n\ndef f(): return g(1)\n"
+    )
+    before = value(scope["f"])
+    scope["f"]()
+    assert value(scope["f"]) == before
+    assert (
+        value(function("import functools\n\n@functools.cache\ndef g(x): return x\n\ndef f(): return g(1)\n")) == before
+    )
+
+
+def test_a_class_whose_field_refers_to_the_class_is_seen_and_stays_the_same_once_its_hints_are_read():
+    text = "import dataclasses, typing\n\n@dataclasses.dataclass\nclass f:\n    next: typing.Optional['f'] = None\n"
+    cls = function(text)
+    found = code_fingerprint(cls)
+    assert found.opaque == ()
+    typing.get_type_hints(cls, {"f": cls, "typing": typing})
+    code_fingerprint.__globals__["_remembered"].clear()
+    assert code_fingerprint(cls) == found
+
+
+def test_the_fields_of_a_pydantic_model_count_and_the_addresses_it_keeps_do_not():
+    pytest.importorskip("pydantic")
+    text = "import pydantic\n\nclass f(pydantic.BaseModel):\n    rate: float = pydantic.Field(default=1.0, gt=0)\n"
+    assert value(function(text)) == value(function(text))
+    assert value(function(text)) != value(function(text.replace("gt=0", "gt=1")))
+
+
+def test_a_ufunc_that_hides_its_function_is_listed():
+    scope = executed("import numpy as np\ng = np.frompyfunc(lambda x: x, 1, 1)\n\ndef f(): return g, np.add\n")
+    assert code_fingerprint(scope["f"]).opaque == ("a_cell:g",)
 
 
 def test_recursion_ends():

@@ -36,7 +36,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -403,6 +403,23 @@ def test_an_estimator_goes_by_what_it_learned(estimator):
     changed = X.copy()
     changed[::2] += 0.5
     assert fp(estimator.fit(changed, y)) != first
+
+
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+def test_an_estimator_that_has_predicted_is_the_same(algorithm):
+    for estimator in (KNeighborsClassifier(algorithm=algorithm), LocalOutlierFactor(novelty=True, algorithm=algorithm)):
+        before = fp(estimator.fit(X, y))
+        estimator.predict(X + 0.1)
+        assert fp(estimator) == before
+    tree = estimator._tree
+    assert fp(tree) != fp(type(tree)(X, leaf_size=7))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_no_estimator_changes_by_predicting(estimator):
+    before = fp(estimator.fit(X, y))
+    estimator.predict(X + 0.1)
+    assert fp(estimator) == before
 
 
 def test_seeds_and_parameters_of_estimators_count():

@@ -7,7 +7,6 @@ order of discovery. So neither module names nor addresses count, and circles nee
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import operator
 import sys
@@ -24,6 +23,8 @@ from mlops_kit.fingerprints.introspection import (
     MISSING,
     content_of,
     enum_values_of,
+    fields_of,
+    is_code,
     is_content,
     is_user_function,
     members,
@@ -46,7 +47,6 @@ _PLACE_OF_A_MODULE = frozenset(
     {"__annotations__", "__builtins__", "__cached__", "__doc__", "__file__", "__loader__", "__name__"}
     | {"__package__", "__path__", "__spec__"}
 )
-_CODE = (types.FunctionType, type, types.MethodType, functools.partial)
 
 
 class Walk(ReferenceWriter):
@@ -227,6 +227,8 @@ class Walk(ReferenceWriter):
         self.evidence.classes.append((ref(cls), list(mine.values())))
         parts = [qualname_of(cls).encode(), self.encode(type(cls), label)]
         parts += [self.encode(base, label) for base in mro_of(cls)[1:] if base is not object]
+        for each in fields_of(cls):
+            parts.append(framed(b"D", *[self.slot(part, f"{label}.{each[0]}") for part in each]))
         enumerated = enum_values_of(cls)
         parts.append(self.slot(None if enumerated is None else tuple(enumerated.items()), label))
         for name in sorted(mine):
@@ -258,12 +260,15 @@ class Walk(ReferenceWriter):
                 before = len(self.refs)
                 parts.append(self._code_among(content, label))
                 self.watch(Walk._code_among, content, label, parts[-1], self.refs[before:])
-            elif issubclass(type(content), _CODE):
+            elif is_code(content):
                 parts.append(self.slot(content, label))
         return framed(b"x", *parts)
 
     def _code_among(self, content: Any, label: str) -> bytes:
-        """Encode the code in a registry, and nothing else that may come and go there."""
-        values = list(content.values() if type(content) in {dict, types.MappingProxyType} else content)
-        code = [(value,) for value in values if issubclass(type(value), _CODE)]
-        return framed(b"a", *self._sorted(code, label))
+        """Encode the code in a registry, with the classes it is for, and nothing else that may come and go there."""
+        if type(content) in {dict, types.MappingProxyType}:
+            for_classes = all(issubclass(type(key), type) for key in content)
+            rows = [(key, value) if for_classes else (value,) for key, value in content.items()]
+        else:
+            rows = [(value,) for value in content]
+        return framed(b"a", *self._sorted([row for row in rows if is_code(row[-1])], label))

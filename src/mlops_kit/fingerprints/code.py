@@ -1,9 +1,13 @@
 """Fingerprints of code: what a callable runs, with everything of the user's own that it reaches.
 
-What enters: instructions (no line numbers, file names, comments, docstrings or annotations of the functions
-themselves), defaults, closure cells, the global values that are read, and the same of every user function and
-class reached through globals, attributes of user modules, base classes, ``__wrapped__``, and imports inside
-bodies. Third-party code enters as its distribution and version, the standard library as the Python minor.
+What enters: instructions (no line numbers, file names, comments or docstrings), defaults, closure cells, the
+global values that are read, and the same of every user function and class reached through globals, attributes
+of user modules, base classes, ``__wrapped__``, registries, and imports inside bodies. Third-party code enters
+as its distribution and version, the standard library as the Python minor.
+
+Annotations do not run, so those of functions and classes do not enter; those that a dataclass or a pydantic
+model makes fields of do, for programs read them there. What is evaluated by a body is an instruction like any
+other, though it only serves a type checker: ``cast``, ``Box[int]()``, annotations of functions defined inside.
 
 What is not seen: what is looked up by name at run time (``getattr``, ``globals()``, plug-ins), attributes set
 on functions, files, environment variables, the network. A module imported inside a body enters whole, by its

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import enum
+import functools
 import types
+from inspect import getattr_static
 from typing import Any, Generic, Protocol
 
 from mlops_kit.fingerprints.encoding import ATOMS
@@ -20,7 +23,12 @@ _NOT_OF_A_CLASS = frozenset(
     | {"__orig_bases__", "__parameters__", "__qualname__", "__static_attributes__", "__type_params__"}
     | {"__weakref__", "_abc_impl"}
 )
-_OF_PROTOCOLS = (types.FunctionType, staticmethod, classmethod, property, tuple)
+_OF_FIELDS = ("name", "type", "default", "default_factory", "init", "repr", "hash", "compare", "kw_only", "metadata")
+_DATA = frozenset({*ATOMS, tuple, list, set, frozenset, dict})
+_CODE = (
+    *(types.FunctionType, types.MethodType, type, staticmethod, classmethod, property),
+    *(functools.partial, functools.partialmethod, functools.cached_property, functools.singledispatchmethod),
+)
 
 
 def members(cls: type) -> types.MappingProxyType[str, Any]:
@@ -95,8 +103,22 @@ def is_content(name: str, value: object, *, is_enum: bool) -> bool:
     if is_enum and name.startswith("_") and name.endswith("_"):
         return type(value) is types.FunctionType and is_user_function(value)
     if name.startswith("__") and name.endswith("__"):
-        return type(value) in ATOMS or type(value) in _OF_PROTOCOLS
+        if name.startswith("__pydantic_"):
+            return name == "__pydantic_fields__"  # some of the rest are addresses
+        return type(value) in _DATA or is_code(value)
     return True
+
+
+def is_code(value: object) -> bool:
+    """Tell whether a value is there to be called: a function in any wrapping, a class, a user's object."""
+    kind = type(value)
+    return issubclass(kind, _CODE) or is_structural(kind) or getattr_static(value, "__wrapped__", None) is not None
+
+
+def fields_of(cls: type) -> list[tuple[Any, ...]]:
+    """List what each field of a dataclass says beyond what became a default or a method: a program may read it."""
+    fields: dict[str, dataclasses.Field[Any]] = members(cls).get("__dataclass_fields__", {})
+    return [tuple(getattr(each, part) for part in _OF_FIELDS) for each in fields.values()]
 
 
 def enum_values_of(cls: type) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import PosixPath, WindowsPath
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any, TypeAlias
+from typing import Any, ForwardRef, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -166,6 +166,10 @@ def _others(obj: Any) -> Writing:
             return (yield from _masked(obj, numpy))
         if isinstance(obj, numpy.ndarray):
             return (yield from _object_array(obj))
+        if isinstance(obj, numpy.ufunc) and not obj.__name__.isidentifier():
+            raise OpaqueError(
+                "a ufunc made by numpy.frompyfunc does not show the function it calls; numpy.vectorize does"
+            )
         if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
             content = yield "value", numpy.asarray(obj)
             return node("numpy scalar", [content])
@@ -200,6 +204,8 @@ def _object(obj: Any) -> Writing:
     function, arguments, state, items, pairs, setter = padded
     if isinstance(state, dict):
         state = _fitted(obj, state)
+    elif isinstance(state, tuple) and hasattr(type(obj), "get_tree_stats"):
+        state = _uncounted(obj, state)
     parts = yield from _each([("its class", function), ("its arguments", arguments), ("", state), ("", setter)])
     listed = yield from _each(enumerate(items or ()))
     mapped = yield from _items(pairs or ())
@@ -238,6 +244,16 @@ def _fitted(obj: object, state: dict[str, Any]) -> dict[str, Any] | None:
     return kept
 
 
+def _uncounted(tree: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Leave out of a tree of scikit-learn's neighbours how often it was asked, which each prediction changes."""
+    counts = (*tree.get_tree_stats(), tree.get_n_calls())
+    for start in range(len(state) - len(counts), -1, -1):
+        part = state[start : start + len(counts)]
+        if all(type(one) is int and one == count for one, count in zip(part, counts, strict=True)):
+            return state[:start] + state[start + len(counts) :]
+    return state
+
+
 def _place(module: str, name: str) -> list[bytes]:
     """Name something known by its place, with the version of the distribution it comes from."""
     where = [encode_str(module), encode_str(name)]
@@ -273,6 +289,7 @@ _WRITERS: dict[type, Writer] = {
     slice: _made_of("slice", lambda v: (v.start, v.stop, v.step)),
     partial: _made_of("partial", lambda v: (v.func, v.args, v.keywords, vars(v))),
     MappingProxyType: _made_of("mapping proxy", lambda v: (dict(v),)),
+    ForwardRef: _made_of("forward reference", lambda v: (v.__forward_arg__,)),
     MethodType: _method,
     FunctionType: _function,
     BuiltinFunctionType: _builtin,

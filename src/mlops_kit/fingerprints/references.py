@@ -15,18 +15,20 @@ import types
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from inspect import getattr_static
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from mlops_kit.fingerprints.bytecode import framed
 from mlops_kit.fingerprints.encoding import ATOMS
 from mlops_kit.fingerprints.evidence import Evidence
 from mlops_kit.fingerprints.introspection import (
     c_function_of,
+    is_code,
     is_structural,
     is_user_class,
     is_user_function,
     module_of,
     qualname_of,
+    state_of,
 )
 from mlops_kit.fingerprints.origin import distribution_of, is_standard, is_user_module, module_name
 
@@ -42,6 +44,7 @@ _C_FUNCTIONS = (
     types.MemberDescriptorType,
 )
 _FIXED = {kind: encode for kind, encode in ATOMS.items() if kind is not bytearray}
+_CACHED = type(functools.cache(len))
 _MEMBER = ("_name_", "_value_")
 
 found_within: ContextVar[list[ReferenceWriter] | None] = ContextVar("found_within", default=None)
@@ -137,6 +140,8 @@ class ReferenceWriter:
         if issubclass(kind, logging.Logger):
             name = logging.Logger.__getattribute__(value, "name")
             return framed(b"L", b"" if name == place.partition(":")[0] else str(name).encode())
+        if module_of(kind) in {"types", "typing"} and (origin := get_origin(value)) is not None:
+            return framed(b"G", self.encode(origin, place), self.encode(get_args(value), place))
         if kind in _C_FUNCTIONS:
             return self._c_function(value, place)
         return self._object(value, place)
@@ -159,7 +164,7 @@ class ReferenceWriter:
         if getattr_static(value, "__mlops_kit__", False) is True and wrapped is not None:
             return self.encode(wrapped, place)
         if wrapped is not None and not is_user_class(kind):  # lru_cache, compiled and traced functions
-            return framed(b"W", self.encode(kind, place), self.encode(wrapped, place))
+            return framed(b"W", self.encode(kind, place), self.encode(wrapped, place), *self._held(value, place))
         if issubclass(kind, enum.Enum):
             state = object.__getattribute__(value, "__dict__")
             return framed(b"E", self.encode(kind, place), *[self.encode(state.get(k), place) for k in _MEMBER])
@@ -170,6 +175,13 @@ class ReferenceWriter:
             return framed(b"k", qualname_of(kind).encode())
         return self._by_value(value, place)
 
+    def _held(self, wrapper: Any, place: str) -> list[bytes]:
+        """Write what somebody else's wrapper holds beside the function, leaving out what it may count or cache."""
+        if type(wrapper) is _CACHED:
+            return [self.encode(wrapper.cache_parameters()["typed"], place)]
+        held = sorted((str(name), value) for name, value in state_of(wrapper).items() if is_code(value))
+        return [framed(b"=", name.encode(), self.encode(value, place)) for name, value in held]
+
     def _by_value(self, value: Any, place: str) -> bytes:
         busy = _busy.get()
         if id(value) in busy:
@@ -179,7 +191,7 @@ class ReferenceWriter:
         try:
             from mlops_kit.fingerprints.values import value_fingerprint  # noqa: PLC0415 - values call us for functions
 
-            encoded = framed(b"V", value_fingerprint(value).encode())
+            encoded = framed(b"V", value_fingerprint(value).encode(), *self._labels(value, place))
         except Exception:  # noqa: BLE001 - an object's own __reduce_ex__ may raise anything; it is opaque then
             return self.unseen(value, place)
         finally:
@@ -194,6 +206,16 @@ class ReferenceWriter:
             self.distributions.update(other.distributions)
             self.opaque.update(other.opaque)
         return encoded
+
+    def _labels(self, value: Any, place: str) -> list[bytes]:
+        """Write what code can read from a pandas object and is no content of data: index, dtypes, kinds of labels."""
+        pandas = sys.modules.get("pandas")
+        if pandas is None or not isinstance(value, (pandas.DataFrame, pandas.Series, pandas.Index)):
+            return []
+        if isinstance(value, pandas.Index):
+            return [self.encode(part, place) for part in (list(value.names), value.dtype)]
+        names, dtypes = (value.columns, list(value.dtypes)) if value.ndim > 1 else (value.name, value.dtype)
+        return [self.encode(part, place) for part in (value.index, names, dtypes)]
 
     def unseen(self, value: object, place: str) -> bytes:
         """List a place as opaque, and write the type of what is there."""
