@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.registry.store import ModelStore
     from mlops_kit.store.store import Store
+    from mlops_kit.store.user_trust import Trust
     from mlops_kit.tracking.current import (
         current_run,
         log_artifact,
@@ -38,6 +39,7 @@ _HOMES = {
     "ModelStore": "mlops_kit.registry.store",
     "Run": "mlops_kit.tracking.run",
     "Store": "mlops_kit.store.store",
+    "Trust": "mlops_kit.store.user_trust",
     "current_run": "mlops_kit.tracking.current",
     "fingerprint": "mlops_kit.fingerprints.dispatch",
     "get_run": "mlops_kit.tracking.listing",
@@ -60,6 +62,7 @@ __all__ = [
     "ModelStore",
     "Run",
     "Store",
+    "Trust",
     "current_run",
     "errors",
     "fingerprint",

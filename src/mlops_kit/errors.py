@@ -23,6 +23,7 @@
     ├── IntegrityError                     "integrity"
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
+    ├── ExposedFile (PermissionError)      "exposed-file"
     └── StoreError (OSError)               "store"
         ├── Postponed                      "postponed"
         └── ReadOnlyStore                  "read-only-store"
@@ -43,6 +44,7 @@ __all__ = [
     "CodeChangedWarning",
     "Conflict",
     "DatasetNotFound",
+    "ExposedFile",
     "IntegrityError",
     "InvalidInput",
     "InvalidName",
@@ -218,6 +220,12 @@ class UntrustedArtifact(MlopsKitError, PermissionError):
     """Loading would run code from bytes that nobody has vouched for."""
 
     kind = "untrusted-artifact"
+
+
+class ExposedFile(MlopsKitError, PermissionError):
+    """Others may change a file of the user's settings that decides whom to trust, or read a secret key."""
+
+    kind = "exposed-file"
 
 
 class StoreError(MlopsKitError, OSError):

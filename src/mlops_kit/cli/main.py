@@ -11,6 +11,7 @@ import click
 
 import mlops_kit as mk
 from mlops_kit.cli.demo import run_demo
+from mlops_kit.cli.trust import trust
 from mlops_kit.errors import MlopsKitError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -184,6 +185,9 @@ def doctor(url: str | None, store: str | None) -> None:
     report = mk.Store(store if url is None else url).doctor()
     click.echo(repr(report))
     sys.exit(0 if report.ok else 1)
+
+
+main.add_command(trust)
 
 
 def _needs_spec(**options: object) -> None:

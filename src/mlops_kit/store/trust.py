@@ -2,15 +2,18 @@
 
 Unpickling runs code, so who wrote an object matters more than its hash. Trusted is what this very process
 wrote, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
-is trusted by name in ``MLOPS_KIT_TRUST``, or one object by its digest in ``allow_code=``.
+is trusted by name, in the user's settings or in ``MLOPS_KIT_TRUST``, or one object by its digest in
+``allow_code=``.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 
 from mlops_kit.errors import UntrustedArtifact
-from mlops_kit.store import keys, objects
+from mlops_kit.records.trust import covers
+from mlops_kit.store import keys, objects, trusted
 from mlops_kit.store.backend import Backend
 
 VARIABLE = "MLOPS_KIT_TRUST"
@@ -44,11 +47,13 @@ def require_trust(
     key = keys.object_key(digest)
     if backend.is_private(key) and (named_in is None or backend.is_private(named_in)):
         return
+    if trusted.trusted_of(backend.url).code:
+        return
     raise UntrustedArtifact(
         f"Loading the {what} would run code from {key} in {backend.url}, which this user does not own alone: "
-        f"somebody else could have written it. If you trust the whole store, set "
-        f"{VARIABLE}='{backend.url}' in the environment; if you trust this one object, pass "
-        f"allow_code='{digest}'."
+        f"somebody else could have written it. If you trust everybody who may write to the store, run: "
+        f"mlops-kit trust {shlex.quote(backend.url)} (or set {VARIABLE}='{backend.url}' in the environment). If you "
+        f"trust this one object, pass allow_code='{digest}'."
     )
 
 
@@ -72,11 +77,6 @@ def trusted_by_name(url: str) -> bool:
     (True, False)
     >>> del os.environ[VARIABLE]
     """
-    if ".." in url.split("/"):
-        return False  # it may end outside of the folder it seems to be in
-    trusted = os.environ.get(VARIABLE, "").strip()
-    for prefix in (trusted, *trusted.split()):  # the whole of it too: a folder may have spaces in its name
-        stem = prefix.rstrip("/")
-        if stem and (url == stem or url.startswith(stem + "/")):
-            return True
-    return False
+    listed = os.environ.get(VARIABLE, "").strip()
+    # the whole of it too: a folder may have spaces in its name
+    return any(covers(prefix, url) for prefix in (listed, *listed.split()))

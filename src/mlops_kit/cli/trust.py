@@ -1,0 +1,27 @@
+"""``mlops-kit trust``: whom the present user trusts."""
+
+from __future__ import annotations
+
+import click
+
+import mlops_kit as mk
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--list", "listing", is_flag=True, help="List the stores in which you trust something.")
+@click.option("--remove", is_flag=True, help="Trust nothing in this store any more.")
+def trust(url: str | None, listing: bool, remove: bool) -> None:  # noqa: FBT001 - flags
+    """Let pickles from the store at URL run code here, whoever wrote them. Kept in your own settings."""
+    if (url is None) != listing or (listing and remove):
+        raise click.UsageError("Give the URL of a store, or --list.")
+    if url is None:
+        known = mk.Trust.listed()
+        click.echo("\n".join(map(repr, known)) if known else "No store is trusted by name.")
+        return
+    chosen = mk.Trust(url)
+    if remove:
+        chosen.remove()
+    else:
+        chosen.allow_code()
+    click.echo(repr(chosen))

@@ -1,0 +1,163 @@
+"""The user's own settings: files in a folder of theirs that nobody else may write."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlops_kit.errors import ExposedFile, MlopsKitError, StoreError
+
+VARIABLE = "MLOPS_KIT_CONFIG"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+_BUSY_SECONDS = 5.0
+
+
+def path_of(name: str) -> Path:
+    """Locate a file of settings.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"trust.json"``.
+
+    Returns
+    -------
+    Path
+        Below ``MLOPS_KIT_CONFIG``, else below the folder that the platform has for settings.
+
+    Examples
+    --------
+    >>> os.environ[VARIABLE] = os.path.join(os.getcwd(), "settings")
+    >>> path_of("trust.json").relative_to(os.getcwd()).as_posix()
+    'settings/trust.json'
+    >>> del os.environ[VARIABLE]
+    """
+    folder = os.environ.get(VARIABLE) or os.path.join(_config_folder(), "mlops_kit")
+    return Path(os.path.abspath(os.path.expanduser(folder)), name)
+
+
+def _config_folder() -> str:
+    if os.name == "nt":
+        return os.environ.get("APPDATA") or os.path.join("~", "AppData", "Roaming")
+    if sys.platform == "darwin" and "XDG_CONFIG_HOME" not in os.environ:
+        return os.path.join("~", "Library", "Application Support")
+    return os.environ.get("XDG_CONFIG_HOME") or os.path.join("~", ".config")
+
+
+def read(path: Path, *, secret: bool = False) -> bytes | None:
+    """Read a file of settings, if it is this user's alone.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    secret : bool
+        Nobody else may even read it.
+
+    Returns
+    -------
+    bytes or None
+        None if there is no such file.
+
+    Raises
+    ------
+    ExposedFile
+        Another user owns it, or may write it, or its folder; or may read a secret.
+    """
+    try:
+        with open(path, "rb") as file:
+            _check(path, os.fstat(file.fileno()), _OTHERS_WRITE | _OTHERS_READ if secret else _OTHERS_WRITE)
+            _check(path.parent, os.stat(path.parent), _OTHERS_WRITE)
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except MlopsKitError:
+        raise
+    except OSError as error:
+        raise _failed("read", path, error) from error
+
+
+def _check(path: Path, found: os.stat_result, forbidden: int) -> None:
+    if os.name == "nt":  # a profile folder is private by its access list, which has no mode bits
+        return
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise ExposedFile(
+            f"{path} belongs to user {found.st_uid}, and decides whose code runs as you. Look at what is in it, then "
+            f"take it over: chown {os.geteuid()} '{path}'"
+        )
+    if found.st_mode & forbidden:
+        mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        act = "write" if found.st_mode & _OTHERS_WRITE else "read"
+        raise ExposedFile(
+            f"Other users may {act} {path} (mode {found.st_mode & 0o777:o}), so it is not used. Look at what is in it, "
+            f"then run: chmod {mode} '{path}'"
+        )
+
+
+def change(path: Path, edit: Callable[[bytes | None], bytes]) -> None:
+    """Replace a file of settings in one step, by one process at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; readable and writable by this user only.
+    edit : callable
+        Takes what it holds, or None, and gives what it shall hold.
+
+    Raises
+    ------
+    ExposedFile
+        Others may write it; it is left as it was.
+    StoreError
+        It cannot be written, or another process has been changing it for five seconds.
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        os.makedirs(path.parent, mode=0o700, exist_ok=True)
+        _take(lock)
+        try:
+            _write(lock, edit(read(path)), os.O_TRUNC)
+            os.replace(lock, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(lock)
+            raise
+    except MlopsKitError:
+        raise
+    except OSError as error:
+        raise _failed("write", path, error) from error
+
+
+def _take(lock: Path) -> None:
+    """Make the lock, which is also the draft of the new file, as git does with its own settings."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            _write(lock, b"", os.O_EXCL)
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise StoreError(
+                    f"Another process is changing {lock.with_suffix('')}. If none is, one was interrupted there: "
+                    f"remove {lock}."
+                ) from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _write(path: Path, data: bytes, how: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    with open(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _failed(act: str, path: Path, error: OSError) -> StoreError:
+    return StoreError(f"Cannot {act} the settings {path}: {error.strerror or error}. {VARIABLE} names another folder.")

@@ -1,0 +1,120 @@
+"""The user's settings: changed in one step, by one at a time, and believed only if nobody else may write them."""
+
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mlops_kit.errors import ExposedFile, StoreError
+from mlops_kit.store import settings
+
+posix = pytest.mark.skipif(os.name == "nt", reason="mode bits")
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_CONFIG", str(tmp_path / "mine"))
+    return settings.path_of("trust.json")
+
+
+def test_they_are_where_the_variable_says(path, tmp_path):
+    assert path == tmp_path / "mine" / "trust.json"
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="the folder of other platforms")
+def test_they_are_where_the_platform_has_settings(monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
+    assert settings.path_of("trust.json") == Path("/somewhere/mlops_kit/trust.json")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert settings.path_of("trust.json") == Path.home() / ".config/mlops_kit/trust.json"
+
+
+def test_what_is_not_there_is_none(path):
+    assert settings.read(path) is None
+
+
+@posix
+def test_they_are_made_for_the_user_alone_whatever_the_umask(path):
+    before = os.umask(0)
+    try:
+        settings.change(path, lambda _: b"1")
+    finally:
+        os.umask(before)
+    assert settings.read(path, secret=True) == b"1"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@posix
+@pytest.mark.parametrize("bit", [0o020, 0o002])
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_what_others_may_write_is_not_believed_and_not_changed(path, bit, place):
+    settings.change(path, lambda _: b"1")
+    exposed = path if place == "file" else path.parent
+    exposed.chmod(exposed.stat().st_mode | bit)
+    with pytest.raises(ExposedFile, match=f"chmod {'600' if place == 'file' else '700'} '{exposed}'"):
+        settings.read(path)
+    with pytest.raises(ExposedFile):
+        settings.change(path, lambda _: b"2")
+    assert path.read_bytes() == b"1"
+    assert [found.name for found in path.parent.iterdir()] == ["trust.json"]
+
+
+@posix
+def test_a_secret_that_others_may_read_is_not_used(path):
+    settings.change(path, lambda _: b"1")
+    path.chmod(0o640)
+    assert settings.read(path) == b"1"
+    with pytest.raises(ExposedFile, match="may read"):
+        settings.read(path, secret=True)
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_what_belongs_to_somebody_else_is_not_believed(path):
+    settings.change(path, lambda _: b"1")
+    os.chown(path, 12345, -1)
+    with pytest.raises(ExposedFile, match="belongs to user 12345"):
+        settings.read(path)
+
+
+def test_changes_at_once_are_all_kept(path):
+    def add():
+        for _ in range(20):
+            settings.change(path, lambda data: (data or b"") + b"x")
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert settings.read(path) == b"x" * 80
+
+
+def test_a_change_that_fails_leaves_all_as_it_was(path):
+    settings.change(path, lambda _: b"1")
+    with pytest.raises(ZeroDivisionError):
+        settings.change(path, lambda _: 1 / 0)
+    assert settings.read(path) == b"1"
+    settings.change(path, lambda _: b"2")
+    assert settings.read(path) == b"2"
+
+
+def test_a_lock_that_stays_is_named(path, monkeypatch):
+    monkeypatch.setattr(settings, "_BUSY_SECONDS", 0.1)
+    path.parent.mkdir()
+    lock = path.with_name("trust.json.lock")
+    lock.touch()
+    with pytest.raises(StoreError, match=str(lock)):
+        settings.change(path, lambda _: b"2")
+    assert lock.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(path):
+    path.parent.write_text("a file")
+    with pytest.raises(StoreError, match="MLOPS_KIT_CONFIG"):
+        settings.change(path, lambda _: b"1")
+    assert settings.read(path) is None
