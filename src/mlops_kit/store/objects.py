@@ -159,7 +159,7 @@ class Objects:
         IntegrityError
             The stored bytes have another digest, or what names them is none.
         """
-        if not isinstance(digest, str) or not keys.DIGEST.fullmatch(digest):
+        if not keys.DIGEST.fullmatch(str(digest)):
             raise IntegrityError(f"A record names {digest!r} as the {what} in {self._backend.url}, which is no digest.")
         key = keys.object_key(digest)
         data = self._backend.get(key)
