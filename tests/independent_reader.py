@@ -106,6 +106,18 @@ def metric_points(data: bytes) -> list[list[Any]]:
     return points
 
 
+def metric_history(store: Path, run_id: str) -> list[list[Any]]:
+    """Read the points in the segments of a run that has ended, and see that none that its end counts is missing."""
+    (path,) = (store / "runs").glob(f"*/{run_id}.end.json")
+    points = []
+    for number, lines in sorted((int(n), lines) for n, lines in read_record(path.read_bytes())["segments"].items()):
+        found = metric_points((path.parent / f"{run_id}.metrics-{number:06d}.jsonl").read_bytes())
+        if len(found) < lines:
+            raise Damaged(f"segment {number}")
+        points += found
+    return points
+
+
 # Fingerprints
 
 

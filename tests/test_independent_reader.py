@@ -153,6 +153,8 @@ def test_it_reads_the_parameters_and_metrics_of_a_run(rich_store):
     )
     assert reader.plain_value(end["metrics"]) == run.metrics
     assert {key: start[key] for key in end["start"]} == end["start"]
+    told = [[value, step] for name, value, step, _ in reader.metric_history(rich_store, run.id) if name == "loss"]
+    assert told == [list(point[:2]) for point in run.metric_history("loss")]
     assert datetime.fromisoformat(end["at"]) - datetime.fromisoformat(start["at"]) >= timedelta(0)
 
 

@@ -10,6 +10,7 @@ from mlops_kit.errors import IntegrityError, MlopsKitError
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
 from mlops_kit.store import objects
+from mlops_kit.tracking.metrics import SEGMENT_POINTS
 
 PLACES = (0, 0.6, 1)
 
@@ -100,13 +101,49 @@ def test_a_file_cut_short_is_named(rich_store, length):
     for path in files(rich_store):
         data = path.read_bytes()
         path.write_bytes(data[: int(length * len(data)) if isinstance(length, float) else length])
-        torn = path.suffix == ".jsonl"  # a segment without its end is what a crash leaves, and is read without it
-        assert problems(rich_store) == (set() if torn else {("damaged", key(rich_store, path))})
+        assert problems(rich_store) == {("damaged", key(rich_store, path))}
         path.write_bytes(data)
 
 
+def segments(root):
+    """Make a run of three segments, and give it and their paths."""
+    store = mk.Store(root)
+    with mk.start_run(store=store) as run:
+        for step in range(3 * SEGMENT_POINTS):
+            run.log_metric("loss", step)
+    return run, sorted(root.glob(f"runs/*/{run.id}.metrics-*"))
+
+
+def test_a_deleted_segment_of_metrics_is_named_by_the_check_and_by_who_reads_it(tmp_path):
+    run, paths = segments(tmp_path / "store")
+    for number, path in enumerate(paths, 1):
+        data = path.read_bytes()
+        path.unlink()
+        assert problems(tmp_path / "store") == {("missing", key(tmp_path / "store", path))}
+        with pytest.raises(IntegrityError, match=f"Segment {number} of the metrics .* holds 0 points"):
+            mk.get_run(run.id, store=tmp_path / "store").metric_history("loss")
+        path.write_bytes(data)
+    assert problems(tmp_path / "store") == set()
+
+
+def test_a_segment_of_metrics_cut_at_the_end_of_a_line_is_named(tmp_path):
+    run, paths = segments(tmp_path / "store")
+    data = paths[1].read_bytes()
+    paths[1].write_bytes(data[: data.index(b"\n", 1000) + 1])
+    assert problems(tmp_path / "store") == {("damaged", key(tmp_path / "store", paths[1]))}
+    with pytest.raises(IntegrityError, match="and its end counted 10000"):
+        mk.get_run(run.id, store=tmp_path / "store").metric_history("loss")
+
+
+def test_a_gap_between_the_segments_of_a_run_without_an_end_is_named(tmp_path):
+    _, paths = segments(tmp_path / "store")
+    next(tmp_path.glob("store/runs/*/*.end.json")).unlink()
+    paths[1].unlink()
+    assert problems(tmp_path / "store") == {("missing", key(tmp_path / "store", paths[1]))}
+
+
 def test_a_missing_file_that_something_needs_is_named(rich_store):
-    expendable = re.compile(r"head\.json|.*\.lease\.json|.*\.end\.json|.*\.jsonl|(?!store).*\.start\.json")
+    expendable = re.compile(r"head\.json|.*\.lease\.json|.*\.end\.json|(?!store).*\.start\.json")
     last = {
         max(path for path in files(rich_store) if path.parent == folder and path.stem.isdigit())
         for folder in {path.parent for path in files(rich_store) if "journals" in path.parts}

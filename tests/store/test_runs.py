@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.errors import IntegrityError, InvalidInput, RunNotFound
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import identity, keys
 from mlops_kit.store.memory import MemoryBackend
@@ -33,6 +33,7 @@ def runs(tmp_path):
 def started(runs, run_id="6b035046-7d9cb22eb21e", **members):
     given = {"id": run_id, "name": "train", "experiment": "default", "at": datetime.now(UTC), "user": {"actor": "ann"}}
     here = {"host": identity.host(), "pid": os.getpid(), "boot": identity.boot()}
+    here["namespace"] = identity.namespace()
     start = RunStart(**{**given, **here, **members})
     runs.write_start(start)
     return start
@@ -107,7 +108,16 @@ def test_a_process_that_got_the_number_of_one_that_is_gone_does_not_count(runs):
     assert not runs.is_alive(start)
 
 
-@pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"boot": "before the last start"}, {"boot": None}])
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"host": "another"},
+        {"boot": "before the last start"},
+        {"boot": None},
+        {"namespace": "pid:[1]", "pid": 2**30},
+        {"namespace": None, "pid": 2**30},
+    ],
+)
 def test_a_run_elsewhere_lives_as_long_as_its_signs_of_life_are_young(runs, elsewhere):
     start = started(runs, **elsewhere)
     assert runs.is_alive(start)
@@ -133,6 +143,51 @@ def test_a_late_end_always_wins(runs):
     assert status_of(runs, start, runs.end(start.id)) == "interrupted"
     runs.write_end(start.id, RunEnd(datetime.now(UTC), "finished"))
     assert status_of(runs, start, runs.end(start.id)) == "finished"
+
+
+def test_an_end_that_came_before_a_run_was_resumed_does_not_end_it(runs):
+    start = started(runs)
+    runs.write_end(start.id, RunEnd(datetime.now(UTC), "finished", start))
+    again = runs.claim(start, 0)
+    assert again.resumed == 1
+    runs.write_start(again)
+    assert status_of(runs, again, runs.end(start.id)) == "running"
+    runs.write_end(start.id, RunEnd(datetime.now(UTC), "failed", again))
+    assert status_of(runs, again, runs.end(start.id)) == "failed"
+
+
+def test_one_of_many_processes_resumes_a_run(runs):
+    start = started(runs, host="another")
+    claims = [runs.claim(dataclasses.replace(start, pid=pid), 0) for pid in range(1, 9)]
+    assert [claim.pid for claim in claims if claim is not None] == [1]
+    assert runs.is_taken_over(start)
+    assert not runs.is_taken_over(claims[0])
+
+
+def test_the_claim_of_a_process_that_died_at_once_stands_in_nobodys_way(runs):
+    start = started(runs, host="another")
+    runs.claim(start, 0)
+    runs._backend.ahead = EXPIRY_SECONDS + 1
+    assert runs.claim(start, 0).resumed == 2
+
+
+def test_a_resumed_run_lives_though_its_last_lease_is_old(runs):
+    start = started(runs, host="another")
+    runs.renew_lease(start.id)
+    age(runs._backend, keys.run_key(start.id, "lease"), 10 * EXPIRY_SECONDS)
+    assert runs.is_alive(start)
+
+
+def test_the_end_of_another_run_is_not_taken_for_its_own(runs):
+    first, second = started(runs), started(runs, "6b035047-000000000000")
+    runs.write_end(first.id, RunEnd(datetime.now(UTC), "finished", first, metrics={"auc": 1.0}))
+    end = runs._backend.get(keys.run_key(first.id, "end"))
+    runs._backend.put(keys.run_key(second.id, "end"), end)
+    with pytest.raises(IntegrityError, match=f"one of the run {first.id}: it was copied there"):
+        runs.end(second.id)
+    runs._backend.put(keys.run_key(second.id, "start"), runs._backend.get(keys.run_key(first.id, "start")))
+    with pytest.raises(IntegrityError, match="it was copied there"):
+        runs.start(second.id)
 
 
 def test_a_run_that_is_not_there_is_not_found(runs):

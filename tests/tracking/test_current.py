@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import InvalidInput, InvalidName, RunClosed, RunNotFound
+from mlops_kit.records.run import RunEnd
+from mlops_kit.tracking import recorder
 
 KILLED = """
 import os, mlops_kit as mk
@@ -64,6 +69,62 @@ def test_a_run_resumed_twice_at_once_is_refused():
         pass
     with mk.start_run(resume=run.id), pytest.raises(RunClosed, match="still running"):
         mk.start_run(resume=run.id)
+
+
+RESUMING = """
+import sys, mlops_kit as mk
+try:
+    run = mk.start_run(resume=sys.argv[1])
+except mk.errors.RunClosed as refused:
+    print("refused:", refused)
+else:
+    run.log_metric("loss", 0.25)
+    print("going", flush=True)
+    sys.stdin.read()
+    run.finish()
+"""
+
+
+def test_a_run_that_another_process_resumes_is_running_there_and_here(python):
+    with mk.start_run() as run:
+        run.log_metric("loss", 1.0)
+    seen = mk.get_run(run.id)
+    assert (seen.status, seen.ended is None) == ("finished", False)
+    with subprocess.Popen(
+        [sys.executable, "-c", RESUMING, run.id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "going\n"
+        assert (seen.status, seen.ended) == ("running", None)
+        with pytest.raises(RunClosed, match=f"process {other.pid} on"):
+            mk.start_run(resume=run.id)
+        assert python("-c", RESUMING, run.id).stdout.startswith("refused: ")
+        other.stdin.close()
+        assert other.wait(60) == 0
+    assert (seen.status, seen.metrics) == ("finished", {"loss": 0.25})
+    assert mk.get_run(run.id).status == "finished"
+    assert mk.Store().fsck().ok
+
+
+def test_a_resumed_run_whose_process_died_is_interrupted_and_can_be_resumed(python):
+    with mk.start_run() as run:
+        run.log_metric("loss", 1.0)
+    python("-c", "import os, sys, mlops_kit as mk; mk.start_run(resume=sys.argv[1]); os._exit(9)", run.id, check=False)
+    assert mk.get_run(run.id).status == "interrupted"
+    with mk.start_run(resume=run.id):
+        pass
+    assert (mk.get_run(run.id).status, mk.get_run(run.id).metrics) == ("finished", {"loss": 1.0})
+
+
+def test_a_process_that_was_taken_for_dead_leaves_the_end_to_who_resumed_its_run(monkeypatch):
+    run = mk.start_run("slow")
+    start = run.store.runs.start(run.id)
+    mine = run.store.runs.claim(start, 0)
+    run.store.runs.write_start(mine)
+    run.store.runs.write_end(run.id, RunEnd(datetime.now(UTC), "failed", mine))
+    monkeypatch.setattr(recorder.time, "time", lambda: mine.at.timestamp() + 1000)
+    with pytest.warns(mk.errors.RecordingWarning, match="resumed by another process"):
+        run.finish()
+    assert mk.get_run(run.id).status == "failed"
 
 
 def test_an_unknown_run_cannot_be_resumed():

@@ -76,6 +76,7 @@ def written(**changes):
         identity.host(),
         os.getpid(),
         identity.boot(),
+        identity.namespace(),
     )
     store = mk.Store()
     store.ensure()

@@ -113,6 +113,8 @@ class RunStart:
     host: str
     pid: int
     boot: str | None = None
+    namespace: str | None = None
+    resumed: int | None = None
     parent: str | None = None
     function: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
@@ -160,6 +162,7 @@ class RunEnd:
     """What a run came to; see ``docs/format.md`` for each member.
 
     `start` repeats how it began: the end is durable when it is acknowledged, and the start record is not.
+    `segments` tells how many lines each segment of metric points holds, by number.
     """
 
     at: datetime
@@ -168,6 +171,7 @@ class RunEnd:
     error: dict[str, Any] | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=dict)
+    segments: dict[int, int] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[InputRef, ...] = ()
     outputs: tuple[OutputRef, ...] = ()
@@ -176,6 +180,10 @@ class RunEnd:
     tags: dict[str, str] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+
+    def ends(self, start: RunStart) -> bool:
+        """Tell whether it ends what a start began, and not what came before the run was resumed."""
+        return ((self.start and self.start.resumed) or 0) >= (start.resumed or 0)
 
     def encode(self) -> bytes:
         """Write the record."""
@@ -186,6 +194,7 @@ class RunEnd:
             "error": self.error,
             "metrics": codec.plain(self.metrics),
             "history": _history(self.history),
+            "segments": {str(number): lines for number, lines in self.segments.items()},
             "params": codec.plain(self.params),
             "inputs": _references(self.inputs),
             "outputs": [_output(ref) for ref in self.outputs],
@@ -212,6 +221,7 @@ class RunEnd:
             ArtifactRef(**_known(ArtifactRef, codec.unplain(item))) for item in members.get("artifacts", ())
         )
         known["models"] = tuple(members.get("models", ()))
+        known["segments"] = {int(number): lines for number, lines in members.get("segments", {}).items()}
         known["problems"] = tuple(codec.unplain(members.get("problems", [])))
         for name in ("metrics", "params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))

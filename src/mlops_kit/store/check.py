@@ -19,8 +19,8 @@ from mlops_kit.store.objects import digest_of
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _ENTRY = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
 _HEAD = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)head\.json")
-_RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease)\.json")
-_METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/[0-9a-f]{8}-[0-9a-f]{12}\.metrics-\d{6}\.jsonl")
+_RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease|resume-\d{6})\.json")
+_METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
 
@@ -64,6 +64,8 @@ class _Checker:
         self._heads: list[tuple[str, dict[str, Any]]] = []
         self._started: set[str] = set()
         self._ended: dict[str, str] = {}
+        self._points: dict[str, dict[int, int]] = {}
+        self._promised: dict[str, dict[str, int]] = {}
         self._has_store = False
 
     def look_at(self, key: str) -> None:
@@ -98,6 +100,8 @@ class _Checker:
         for run_id, key in self._ended.items():
             if run_id not in self._started:
                 self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
+        for run_id in {**self._points, **self._promised}:
+            self._check_segments(run_id)
         for digest, (by, what) in self._needed.items():
             if digest not in self._objects and self._backend.stat(keys.object_key(digest)) is None:
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
@@ -117,8 +121,10 @@ class _Checker:
             self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
         elif match := _RUN.fullmatch(key):
             self._check_run(key, data, run_id=match[1], part=match[2])
-        elif _METRICS.fullmatch(key):
-            read_lines(data, where=key)
+        elif match := _METRICS.fullmatch(key):
+            segments = self._points.setdefault(match[1], {})
+            segments[int(match[2])] = 0  # it is there, whatever is wrong with it
+            segments[int(match[2])] = len(read_lines(data, where=key))
         elif match := _GARBAGE.fullmatch(key):
             codec.unseal(data, where=key, kind=f"gc-{match[1]}")
         elif key == keys.STORE:
@@ -138,12 +144,15 @@ class _Checker:
     def _check_run(self, key: str, data: bytes, *, run_id: str, part: str) -> None:
         if part == "start":
             self._started.add(run_id)
-        record = codec.unseal(data, where=key, kind=f"run-{part}")
+        resume = part.startswith("resume")
+        record = codec.unseal(data, where=key, kind="run-start" if resume else f"run-{part}")
         own = record.get("start", {"id": run_id}) if part == "end" else record
         if own["id"] != run_id or keys.run_key(run_id, part) != key:
             raise IntegrityError(f"It belongs at {keys.run_key(own['id'], part)}: it was moved here.")
-        if part == "end" and "start" not in record:
-            self._ended[run_id] = key
+        if part == "end":
+            self._promised[run_id] = record.get("segments", {})
+            if "start" not in record:
+                self._ended[run_id] = key
         self._need(key, record)
 
     def _need(self, key: str, record: dict[str, Any]) -> None:
@@ -170,6 +179,18 @@ class _Checker:
         if f"{prefix}{head['seq']:012d}.json" not in known and (named is None or named[1] != head["tip"]):
             message = f"it names entry {head['seq']} as {head['tip']}, which is not there; it is only a hint"
             self._report("stale-hint", f"{prefix}head.json", message)
+
+    def _check_segments(self, run_id: str) -> None:
+        found = self._points.get(run_id, {})
+        promised = {int(number): lines for number, lines in self._promised.get(run_id, {}).items()}
+        known = {problem.key for problem in self.problems}
+        for number in range(1, max([*found, *promised], default=0) + 1):
+            key, lines = keys.metrics_key(run_id, number), promised.get(number, 0)
+            if number not in found and key not in known:
+                why = f"the end of the run counts {lines} points in it" if lines else "later segments of the run exist"
+                self._report("missing", key, why)
+            elif number in found and found[number] < lines and key not in known:
+                self._report("damaged", key, f"it holds {found[number]} points, and the end of the run counts {lines}")
 
     def _report(self, kind: str, key: str, message: str) -> None:
         self.problems.append(Problem(kind, key, message))

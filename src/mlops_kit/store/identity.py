@@ -63,6 +63,14 @@ def boot() -> str | None:
         return None
 
 
+def namespace() -> str | None:
+    """Give an id of the process ids that are valid here: containers of one machine each have their own."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
 @functools.lru_cache(maxsize=64)
 def _git_email(folder: str) -> str | None:
     try:

@@ -70,6 +70,11 @@ def run_key(run_id: str, part: str) -> str:
     return f"runs/{run_day(run_id)}/{run_id}.{part}.json"
 
 
+def resume_key(run_id: str, number: int) -> str:
+    """Locate the claim of the process that resumes a run for the `number`-th time, from 1."""
+    return f"runs/{run_day(run_id)}/{run_id}.resume-{number:06d}.json"
+
+
 def is_lease(key: str) -> bool:
     """Tell whether a key is that of a run's sign of life."""
     return key.endswith(".lease.json")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.errors import IntegrityError, InvalidInput, RunNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import identity, keys
@@ -62,36 +63,80 @@ class Runs:
                 return end.start
         if not data:
             raise RunNotFound(f"There is no run {run_id} in {self._backend.url}. `list_runs()` shows those there are.")
-        return RunStart.decode(data, where=key)
+        start = RunStart.decode(data, where=key)
+        self._check_place(start, run_id, key)
+        return start
+
+    def _check_place(self, start: RunStart, run_id: str, key: str) -> None:
+        if start.id != run_id:
+            raise IntegrityError(
+                f"The record at {key} in {self._backend.url} is one of the run {start.id}: it was copied there. "
+                "Restore the file from a copy of the store."
+            )
 
     def end(self, run_id: str) -> RunEnd | None:
         """Read the end of a run, or None if it has not ended."""
         key = keys.run_key(run_id, "end")
         data = self._backend.get(key)
-        return None if data is None else RunEnd.decode(data, where=key)
+        if data is None:
+            return None
+        end = RunEnd.decode(data, where=key)
+        if end.start is not None:
+            self._check_place(end.start, run_id, key)
+        return end
 
-    def is_alive(self, start: RunStart) -> bool:
+    def claim(self, start: RunStart, last: int) -> RunStart | None:
+        """Make this process the one that goes on with a run that is over.
+
+        Parameters
+        ----------
+        start : RunStart
+            How it goes on: where, and by which process.
+        last : int
+            How often it is known to have been resumed.
+
+        Returns
+        -------
+        RunStart or None
+            With the number that nobody else has, or None if another process took one and is still there.
+        """
+        number = last + 1
+        while True:
+            mine = replace(start, resumed=number)
+            key = keys.resume_key(start.id, number)
+            if self._backend.create(key, mine.encode()):
+                return mine
+            data = self._backend.get(key)
+            if data is not None and self.is_alive(RunStart.decode(data, where=key), key):
+                return None
+            number += 1
+
+    def is_taken_over(self, start: RunStart) -> bool:
+        """Tell whether another process has resumed a run since it began or was resumed as `start` says."""
+        return self._backend.stat(keys.resume_key(start.id, (start.resumed or 0) + 1)) is not None
+
+    def is_alive(self, start: RunStart, key: str | None = None) -> bool:
         """Tell whether a run without an end may still be running.
 
         Parameters
         ----------
         start : RunStart
             Its start.
+        key : str, optional
+            Where that was written, if not at its own place.
 
         Returns
         -------
         bool
-            False at once if its process is gone on this machine, and when its last sign of life is more than
-            180 seconds old by the clock of the backend.
+            False at once if its process is gone where process ids mean the same as here, and else when its last
+            sign of life is more than 180 seconds old by the clock of the backend.
         """
-        if start.host == identity.host() and start.boot is not None and start.boot == identity.boot():
-            begun = self._backend.stat(keys.run_key(start.id, "start"))  # written again by the process that resumes
+        begun = self._backend.stat(key or keys.run_key(start.id, "start"))  # written again by who resumes the run
+        if _is_here(start):
             since = start.at.timestamp()
             return _process_lives(start.pid, since if begun is None else max(since, begun.modified))
-        sign = self._backend.stat(keys.run_key(start.id, "lease")) or self._backend.stat(
-            keys.run_key(start.id, "start")
-        )
-        return sign is not None and self._backend.now() - sign.modified <= EXPIRY_SECONDS
+        signs = [sign.modified for sign in (begun, self._backend.stat(keys.run_key(start.id, "lease"))) if sign]
+        return bool(signs) and self._backend.now() - max(signs) <= EXPIRY_SECONDS
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all runs, newest first, reading a day's folder only when it is reached."""
@@ -165,9 +210,15 @@ def status_of(runs: Runs, start: RunStart, end: RunEnd | None) -> str:
     str
         ``"running"``, ``"finished"``, ``"failed"`` or ``"interrupted"``.
     """
-    if end is not None:
+    if end is not None and end.ends(start):
         return end.status
     return "running" if runs.is_alive(start) else "interrupted"
+
+
+def _is_here(start: RunStart) -> bool:
+    """Tell whether a process id of a run's means here what it meant there."""
+    there = (start.host, start.boot, start.namespace)
+    return None not in there and there == (identity.host(), identity.boot(), identity.namespace())
 
 
 def _process_lives(pid: int, since: float) -> bool:

@@ -58,6 +58,7 @@ class _Delivery:
         self._store = store
         self._spool = spool
         self._held = held
+        self._moved: dict[tuple[str, int], int] = {}
         self.numbered: list[tuple[Pending, int]] = []
         self.done: list[tuple[str, bytes | None]] = []
         self.runs: set[str] = set()
@@ -124,9 +125,10 @@ class _Delivery:
         if data is None:
             return
         self.runs.add(run_id)
-        runs = self._store.runs
+        runs, before = self._store.runs, number
         while not runs.write_metrics(run_id, number, data) and runs.metrics(run_id, number) != data:
             number += 1
+        self._moved[run_id, before] = number
         self.done.append((key, None))
 
     def _pending(self) -> Iterator[Pending]:
@@ -163,6 +165,8 @@ class _Delivery:
         end = self._filled(run_id, RunEnd.decode(data, where=key))
         self.runs.add(run_id)
         known = self._store.runs.end(run_id)
+        if known is not None and known.at == end.at:  # delivered before: its segments may have left the spool since
+            end = replace(end, segments=known.segments)
         if known is None or known.at <= end.at:
             if end.start is not None:
                 self._write(keys.run_key(run_id, "start"), end.start.encode())
@@ -180,7 +184,8 @@ class _Delivery:
         made = [{"name": pending.name, "version": number} for pending, number in mine if pending.journal == "models"]
         start = end.start and replace(end.start, inputs=self._named(run_id, end.start.inputs))
         models = (*end.models, *(model for model in made if model not in end.models))
-        return replace(end, start=start, inputs=self._named(run_id, end.inputs), models=models)
+        segments = {self._moved.get((run_id, number), number): lines for number, lines in end.segments.items()}
+        return replace(end, start=start, inputs=self._named(run_id, end.inputs), models=models, segments=segments)
 
     def _named(self, run_id: str, inputs: tuple[InputRef, ...]) -> tuple[InputRef, ...]:
         numbers = {

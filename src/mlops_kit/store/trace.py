@@ -64,7 +64,8 @@ class _Run:
 
     began: float = float("inf")
     sign: float = 0.0
-    ended: bool = False
+    resumed: int = 0
+    ended: int = -1
     retold: bool = False
     damage: IntegrityError | None = None
 
@@ -101,8 +102,6 @@ class _Tracer:
             run = self.runs.setdefault(match[1], _Run())
             run.sign = max(run.sign, found.modified)
             data = self.backend.get(found.key) if match[2] != "lease" else None
-            if match[2] == "end":
-                run.ended = True
             if not data:  # a start is not synced: after a power cut it may be empty, and names nothing
                 continue
             try:
@@ -114,6 +113,10 @@ class _Tracer:
                 continue
             self.note(data, record)
             run.retold |= "start" in record
+            if match[2] == "end":
+                run.ended = record.get("start", {}).get("resumed", 0)
+            else:
+                run.resumed = max(run.resumed, record.get("resumed", 0))
             if match[2] == "start":
                 run.began = min(found.modified, codec.moment(record["at"]).timestamp())
         for run in self.runs.values():
@@ -155,5 +158,5 @@ def trace(backend: Backend, grace: float) -> Live:
     tracer.of_runs()
     tracer.contents()
     now = backend.now()
-    begun = [run.began for run in tracer.runs.values() if not run.ended and now - run.sign < grace]
+    begun = [run.began for run in tracer.runs.values() if run.ended < run.resumed and now - run.sign < grace]
     return Live(frozenset(tracer.digests), min(begun) - grace / 2 if begun else None)

@@ -108,6 +108,7 @@ def begin(
             host=identity.host(),
             pid=os.getpid(),
             boot=identity.boot(),
+            namespace=identity.namespace(),
             parent=None if parent is None else parent.id,
             params=call.params,
             tags=dict(plan.tags),

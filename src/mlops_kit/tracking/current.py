@@ -11,6 +11,7 @@ from typing import Any
 
 from mlops_kit.errors import NoActiveRun, RunClosed
 from mlops_kit.store import identity
+from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import StoreLike, open_store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.begin import around, began, begin, planned
@@ -324,10 +325,14 @@ def _required(call: str) -> Run:
 
 def _resumed(run: Run, store: Any) -> Run:
     start, end = store.runs.start(run.id), store.runs.end(run.id)
-    if heartbeat.holds(run.id) or (end is None and store.runs.is_alive(start)):
+    if heartbeat.holds(run.id) or status_of(store.runs, start, end) == "running":
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
+    here = replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot(), namespace=identity.namespace())
+    mine = store.runs.claim(here, start.resumed or 0)
+    if mine is None:
+        raise RunClosed(f"Another process has resumed the run {run.id} a moment ago; only one at a time can.")
     recorder = Recorder(store, start.name, run_id=run.id)
     if end is not None:
         recorder.params.update(end.params)
@@ -337,7 +342,8 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.artifacts.extend(end.artifacts)
         recorder.models.extend(end.models)
         recorder.problems.extend(end.problems)
+        recorder.segments.update(end.segments)
         recorder.earlier = end.resources.get("seconds", 0.0), end.resources.get("cpu_seconds", 0.0)
     recorder.metrics.resume(run.metrics, {} if end is None else end.history)
-    recorder.open(replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot()))
+    recorder.open(mine)
     return began(Run(recorder.store, run.id, recorder))

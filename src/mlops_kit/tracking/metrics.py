@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 
+from mlops_kit.errors import IntegrityError
 from mlops_kit.records.metrics import Point, read_lines, write_lines
 from mlops_kit.records.run import History
 from mlops_kit.store.runs import Runs
@@ -86,17 +87,56 @@ def grouped(points: list[Point]) -> History:
     return history
 
 
-def segments(runs: Runs, run_id: str, *, besides: Collection[int] = ()) -> list[Point]:
-    """Read the points of all segments of a run but some, in the order they were written."""
+def segments(runs: Runs, run_id: str, lines: Mapping[int, int] | None = None) -> list[Point]:
+    """Read the points of all segments of a run, in the order they were written.
+
+    Parameters
+    ----------
+    runs : Runs
+        Where they are.
+    run_id : str
+        The run.
+    lines : mapping, optional
+        How many points each segment holds at least, as the end of the run says.
+
+    Returns
+    -------
+    list of tuple
+        The points.
+
+    Raises
+    ------
+    IntegrityError
+        A segment is damaged, missing, or shorter than it was.
+    """
+    expected = dict(lines or {})
     points: list[Point] = []
-    number = 1
+    for number, found in numbered(runs, run_id, until=max(expected, default=0)):
+        if len(found) < expected.get(number, 0):
+            raise IntegrityError(
+                f"Segment {number} of the metrics of the run {run_id} holds {len(found)} points, and its end counted "
+                f"{expected[number]}. Restore the file from a copy of the store; `Store.fsck()` names it."
+            )
+        points.extend(found)
+    return points
+
+
+def numbered(
+    runs: Runs, run_id: str, *, besides: Collection[int] = (), until: int = 0
+) -> Iterator[tuple[int, list[Point]]]:
+    """Read the segments of a run but some, by number; what is missing up to `until` is an empty one."""
+    number = 0
     while True:
-        if number not in besides:
-            data = runs.metrics(run_id, number)
-            if data is None:
-                return points
-            points.extend(read_lines(data, where=f"segment {number} of the run {run_id}"))
         number += 1
+        if number in besides:
+            continue
+        data = runs.metrics(run_id, number)
+        if data is not None:
+            yield number, read_lines(data, where=f"segment {number} of the run {run_id}")
+        elif number > until:
+            return
+        else:
+            yield number, []
 
 
 def write_segment(runs: Runs, run_id: str, data: bytes, first: int = 1) -> int:

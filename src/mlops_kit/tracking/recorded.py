@@ -8,6 +8,7 @@ from typing import Any, Self
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.errors import MlopsKitError, OutputNotFound
 from mlops_kit.records import codec
+from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store, open_store
@@ -64,6 +65,8 @@ class RecordedRun:
         """``"running"``, ``"finished"``, ``"failed"`` or ``"interrupted"``."""
         if self._live:
             return "running"
+        if self._recorder is None:
+            self._records = None  # another process may have resumed it
         return status_of(self._store.runs, *self._load())
 
     @property
@@ -75,7 +78,7 @@ class RecordedRun:
     def ended(self) -> datetime | None:
         """When it ended, in UTC; None while it runs and if it was interrupted."""
         end = self._end
-        return None if end is None else end.at
+        return None if end is None or not end.ends(self._start) else end.at
 
     @property
     def by(self) -> dict[str, str]:
@@ -99,7 +102,7 @@ class RecordedRun:
             return dict(self._live.metrics.last)
         if self._end is not None:
             return dict(self._end.metrics)
-        return {name: points[-1][0] for name, points in grouped(segments(self._store.runs, self._id)).items()}
+        return {name: points[-1][0] for name, points in grouped(self._written).items()}
 
     def metric_history(self, key: str) -> list[tuple[float, int | None, float]]:
         """Read all points of a metric.
@@ -118,8 +121,10 @@ class RecordedRun:
         ------
         OutputNotFound
             There is no such metric; the message lists those there are.
+        IntegrityError
+            Some of the points that were written are missing or damaged.
         """
-        written = grouped(segments(self._store.runs, self._id))
+        written = grouped(self._written)
         held: History = self._live.metrics.held if self._live else self._ending.history
         points = written.get(key, []) + held.get(key, [])
         if not points:
@@ -303,6 +308,12 @@ class RecordedRun:
     @property
     def _end(self) -> RunEnd | None:
         return None if self._live else self._load()[1]
+
+    @property
+    def _written(self) -> list[Point]:
+        """The points in segments."""
+        lines = self._live.segments if self._live else self._ending.segments
+        return segments(self._store.runs, self._id, lines)
 
     @property
     def _ending(self) -> RunEnd:

@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from mlops_kit.errors import MlopsKitError, RecordingWarning, UnsupportedData
+from mlops_kit.errors import MlopsKitError, RecordingWarning, RunClosed, UnsupportedData
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store import keys
+from mlops_kit.store.runs import EXPIRY_SECONDS
 from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.git import GitState
-from mlops_kit.tracking.metrics import MetricLog, segments, write_segment
+from mlops_kit.tracking.metrics import MetricLog, numbered, write_segment
 from mlops_kit.tracking.secrets import masked_text
 
 try:
@@ -57,6 +58,8 @@ class Recorder:
         How it began, once it is open.
     final : RunEnd or None
         What it came to, once it is closed.
+    segments : dict of int to int
+        How many metric points each segment holds that is known to be written, by number.
     git : GitState or None
         The question to git that is still open.
     earlier : tuple of float
@@ -82,9 +85,10 @@ class Recorder:
         self.problems: list[str] = []
         self.metrics = MetricLog(self._write_segment)
         self._pid = os.getpid()
-        self._segments: list[int] = []
+        self.segments: dict[int, int] = {}
         self.earlier = 0.0, 0.0
         self._began = time.perf_counter(), time.process_time()
+        self._opened = time.time()
         self._used: tuple[float, float] | None = None
         self._lock = threading.RLock()
 
@@ -130,8 +134,9 @@ class Recorder:
                     self.start = replace(self.start, git=self.git.result(self.store.objects.put))
                     self.store.runs.write_start(self.start)
             with self.guarded("The end of the run"):
-                self.metrics.merge(self._logged_elsewhere())
+                self._merge_elsewhere()
                 self.final = self.end(status, error)
+                self._check_still_ours()
                 self.store.runs.write_end(self.start.id, self.final)
             if isinstance(self.store, SpoolingStore):
                 self.store.settle()
@@ -146,6 +151,7 @@ class Recorder:
             error=None if error is None else described(error),
             metrics=self.metrics.last,
             history=history,
+            segments=self.segments,
             params=self.params,
             inputs=tuple(self.inputs),
             outputs=tuple(self.outputs),
@@ -178,17 +184,24 @@ class Recorder:
 
     def _write_segment(self, data: bytes) -> None:
         self.store.ensure()
-        self._segments.append(write_segment(self.store.runs, self.start.id, data, self._next_segment))
+        first = max(self.segments, default=0) + 1
+        self.segments[write_segment(self.store.runs, self.start.id, data, first)] = data.count(b"\n")
 
-    def _logged_elsewhere(self) -> list[Point]:
+    def _merge_elsewhere(self) -> None:
         """Read the points that other processes logged to this run, while the store can be read."""
         if self.store.failure is not None:
-            return []
-        return segments(self.store.runs, self.start.id, besides=self._segments)
+            return
+        for number, points in list(numbered(self.store.runs, self.start.id, besides=self.segments)):
+            self.metrics.merge(points)
+            self.segments[number] = len(points)
 
-    @property
-    def _next_segment(self) -> int:
-        return self._segments[-1] + 1 if self._segments else 1
+    def _check_still_ours(self) -> None:
+        """Leave the end of a run to the process that has resumed it, having taken this one for dead."""
+        silent = time.time() - self._opened > EXPIRY_SECONDS / 2
+        if silent and self.store.failure is None and self.store.runs.is_taken_over(self.start):
+            raise RunClosed(
+                f"The run {self.start.id} was resumed by another process, which took this one for dead, and ends it."
+            )
 
     def stop(self) -> None:
         """Stop the clock: what comes now is the recording's time, not the function's."""

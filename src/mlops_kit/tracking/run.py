@@ -271,8 +271,8 @@ class Run(RecordedRun):
     def _writable(self, what: str) -> Recorder:
         live = self._live
         if live is None:
-            end = self._load()[1]
-            state = "is running in another process" if end is None else "has ended"
+            start, end = self._load()
+            state = "has ended" if end is not None and end.ends(start) else "is running in another process"
             raise RunClosed(
                 f"The run {self._id} {state} and takes no {what}. Log them where it runs; to go on with a run that "
                 "is over, use start_run(resume=...)."
@@ -283,7 +283,8 @@ class Run(RecordedRun):
         live = self._live
         if live is not None and live.log(points):
             return
-        if self._load()[1] is not None:
+        start, end = self._load()
+        if end is not None and end.ends(start):
             raise RunClosed(f"The run {self._id} has ended and takes no metrics. Start another run.")
         if self._remote is None:
             runs = self._store.runs
