@@ -1,0 +1,271 @@
+"""The formulas of the metrics, for many weightings of the same rows at once.
+
+A formula takes weights of shape ``(m, n)`` — m weightings of n rows — and gives m values, NaN where one is not
+defined. The plain value is the weighting by ones, a weighted value that by the user's weights, and a bootstrap that
+by how often each row was drawn; so there is one formula for all three, and it takes no loop over the samples.
+
+Imported only once predictions are at hand, so numpy may be imported at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mlops_kit.measures.predicted import BINARY, Floats, Predicted
+
+_BINS = 10
+
+
+class Formula(Protocol):
+    """Gives the value of a metric for each of many weightings of its rows."""
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Take weights of shape (m, n), give m values."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """A metric that is a function of weighted sums over the rows, and so can be added up in parts.
+
+    Parameters
+    ----------
+    columns : array or sparse matrix of shape (n, k)
+        What is summed.
+    combine : callable
+        Takes sums of shape (m, k) and gives m values.
+
+    Examples
+    --------
+    >>> half = mean(np.array([1.0, 0.0]))
+    >>> half(np.array([[1.0, 1.0], [3.0, 1.0]])).tolist()
+    [0.5, 0.75]
+    """
+
+    columns: Floats | sparse.csr_array
+    combine: Callable[[Floats], Floats]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Sum by each weighting, and combine."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.combine(weights @ self.columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranks:
+    """A metric of two classes that depends on the order of the scores only.
+
+    Parameters
+    ----------
+    positive : array of bool
+        Which rows are positive.
+    scores : array
+        Higher where positive is more likely.
+    area : callable
+        Takes the weights of positive and of negative rows at each distinct score, of shape (m, d) and from the
+        lowest score up, and gives m values.
+    """
+
+    positive: NDArray[np.bool_]
+    scores: Floats
+    area: Callable[[Floats, Floats], Floats]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Add up the weights at each distinct score, and take the area."""
+        order = np.argsort(self.scores, kind="stable")
+        ranked = weights[:, order]
+        positives = np.where(self.positive[order], ranked, 0.0)
+        negatives = ranked - positives
+        ascending = self.scores[order]
+        starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
+        if len(starts) < len(ascending):
+            positives, negatives = (np.add.reduceat(part, starts, axis=1) for part in (positives, negatives))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.area(positives, negatives)
+
+
+def mean(values: Floats, counted: NDArray[np.bool_] | None = None) -> Sums:
+    """Average a value over the rows, or over those that count."""
+    ones = np.ones(len(values)) if counted is None else counted.astype(np.float64)
+    return ratio(values * ones, ones)
+
+
+def ratio(above: Floats, below: Floats) -> Sums:
+    """Divide one sum by another."""
+    return Sums(np.column_stack([above, below]), lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def hits(given: Predicted) -> Floats:
+    """Tell for each row, by 1 and 0, whether the predicted class is the true one."""
+    return np.asarray(given.labels == given.truth, dtype=np.float64)
+
+
+def _columns(width: int, *cells: tuple[Floats, NDArray[np.int64]]) -> sparse.csr_array:
+    """Lay out columns to be summed, from a value for each row and the column that it stands in, several times."""
+    values, places = (np.concatenate(part) for part in zip(*cells, strict=True))
+    rows = np.arange(len(values)) % len(cells[0][0])
+    return sparse.csr_array((values, (rows, places)), shape=(len(cells[0][0]), width))
+
+
+def _class_sums(given: Predicted, combine: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Sums:
+    """Sum for each class its hits, its true rows and its predicted rows; combine them with the sum of all rows."""
+    k, ones, told = len(given.classes), np.ones(given.n), np.asarray(given.labels)
+    cells = ((hits(given), given.truth), (ones, given.truth + k), (ones, told + 2 * k), (ones, np.full(given.n, 3 * k)))
+    columns = _columns(3 * k + 1, *cells)
+    return Sums(columns, lambda sums: combine(sums[:, :k], sums[:, k : 2 * k], sums[:, 2 * k : 3 * k], sums[:, -1]))
+
+
+def _average(values: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """Average in each line the values that count."""
+    return np.asarray(np.where(counted, values, 0.0).sum(axis=1) / counted.sum(axis=1))
+
+
+def balanced_accuracy(given: Predicted) -> Sums:
+    """Average the recall of the classes that occur."""
+    return _class_sums(given, lambda hit, true, _told, _all: _average(hit / true, true > 0))
+
+
+def macro(given: Predicted, of: str) -> Sums:
+    """Average precision, recall or F1 over the classes that occur or are predicted; 0 where one is 0/0."""
+
+    def combine(hit: Floats, true: Floats, told: Floats, _all: Floats) -> Floats:
+        below = {"precision": told, "recall": true, "f1": (true + told) / 2}[of]
+        return _average(np.where(below > 0, hit / below, 0.0), (true > 0) | (told > 0))
+
+    return _class_sums(given, combine)
+
+
+def mcc(given: Predicted) -> Sums:
+    """Matthews' correlation coefficient, of any number of classes (Gorodkin 2004); 0 if a side has one class only."""
+
+    def combine(hit: Floats, true: Floats, told: Floats, everything: Floats) -> Floats:
+        covariance = hit.sum(axis=1) * everything - (true * told).sum(axis=1)
+        spread = (everything**2 - (true**2).sum(axis=1)) * (everything**2 - (told**2).sum(axis=1))
+        return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
+
+    return _class_sums(given, combine)
+
+
+def f1(given: Predicted) -> Sums:
+    """Twice the hits among the positive, over positive and predicted positive rows together."""
+    positive, told = given.truth == 1, given.labels == 1
+    return ratio(2.0 * (positive & told), positive.astype(np.float64) + told)
+
+
+def _auc(positives: Floats, negatives: Floats) -> Floats:
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    return np.asarray((positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
+
+
+def _average_precision(positives: Floats, negatives: Floats) -> Floats:
+    found = np.cumsum(positives[:, ::-1], axis=1)
+    precision = found / np.maximum(found + np.cumsum(negatives[:, ::-1], axis=1), np.finfo(np.float64).tiny)
+    return np.asarray((positives[:, ::-1] * precision).sum(axis=1) / found[:, -1])
+
+
+def one_against_rest(given: Predicted, area: Callable[[Floats, Floats], Floats]) -> Formula:
+    """Rank two classes; of more, average over those that occur, each against all others."""
+    if given.scores is None:
+        raise AssertionError("a metric of scores is asked for where there are some")
+    if given.scores.ndim == 1:
+        return Ranks(given.truth == 1, given.scores, area)
+    parts = [
+        Ranks(given.truth == number, given.scores[:, number], area)
+        for number in range(len(given.classes))
+        if 0 < int((given.truth == number).sum()) < given.n
+    ]
+    return lambda weights: np.mean([part(weights) for part in parts], axis=0)
+
+
+def roc_auc(given: Predicted) -> Formula:
+    """Measure how often a positive row scores above a negative one, ties counting half (Mann and Whitney)."""
+    return one_against_rest(given, _auc)
+
+
+def average_precision(given: Predicted) -> Formula:
+    """Average the precision over the recalled positive rows: the area under steps, not interpolated."""
+    return one_against_rest(given, _average_precision)
+
+
+def probabilities(given: Predicted) -> Floats:
+    """Give a column of probabilities for each class, also for two."""
+    if given.scores is None:
+        raise AssertionError("a metric of probabilities is asked for where there are some")
+    return given.scores if given.scores.ndim == 2 else np.column_stack([1 - given.scores, given.scores])  # noqa: PLR2004
+
+
+def log_losses(given: Predicted) -> Floats:
+    """Give the negative log-likelihood of each row, no probability being below the least float above 0 (2.2e-16)."""
+    tiny = np.finfo(np.float64).eps
+    told = np.clip(probabilities(given), tiny, 1 - tiny)
+    told = told / told.sum(axis=1, keepdims=True)
+    return np.asarray(-np.log(told[np.arange(given.n), given.truth]))
+
+
+def brier_losses(given: Predicted) -> Floats:
+    """Give the squared distance of the probabilities from the truth: of the positive class, of more than two of all."""
+    if given.task == BINARY:
+        return np.asarray((probabilities(given)[:, 1] - given.truth) ** 2)
+    return np.asarray(((probabilities(given) - np.eye(len(given.classes))[given.truth]) ** 2).sum(axis=1))
+
+
+def confidences(given: Predicted) -> tuple[Floats, Floats]:
+    """Give what calibration compares: a probability for each row, and whether what it speaks of is so.
+
+    Of two classes it is the probability of the positive one; of more, that of the most probable.
+    """
+    told = probabilities(given)
+    if given.task == BINARY:
+        return told[:, 1], given.truth.astype(np.float64)
+    chosen = told.argmax(axis=1)
+    return told[np.arange(given.n), chosen], (chosen == given.truth).astype(np.float64)
+
+
+def calibration_error(given: Predicted, bins: int = _BINS) -> Sums:
+    """Average over bins of equal width how far the mean probability is from the share that is so (Naeini et al. 2015).
+
+    It is above 0 also for a perfect model: by chance, about as much as a share of ``n / bins`` rows varies.
+    """
+    told, so = confidences(given)
+    place = np.minimum((told * bins).astype(np.int64), bins - 1)
+    columns = _columns(bins + 1, (told - so, place), (np.ones(given.n), np.full(given.n, bins)))
+    return Sums(columns, lambda sums: np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1])
+
+
+def r2(given: Predicted) -> Sums:
+    """One less the squared error, relative to that of the mean of the rows."""
+    truth = given.truth - given.truth.mean()
+    columns = np.column_stack([(given.truth - given.labels) ** 2, truth, truth**2, np.ones(given.n)])
+
+    def combine(sums: Floats) -> Floats:
+        spread = sums[:, 2] - sums[:, 1] ** 2 / sums[:, 3]
+        return np.where(spread > 0, 1 - sums[:, 0] / np.where(spread > 0, spread, 1.0), np.nan)
+
+    return Sums(columns, combine)
+
+
+def rmse(given: Predicted) -> Sums:
+    """Take the root of the mean squared error."""
+    squares = mean(squared_errors(given))
+    return Sums(squares.columns, lambda sums: np.sqrt(squares.combine(sums)))
+
+
+def squared_errors(given: Predicted) -> Floats:
+    """Give the squared error of each row."""
+    return np.asarray((given.truth - given.labels) ** 2)
+
+
+def absolute_errors(given: Predicted) -> Floats:
+    """Give the absolute error of each row."""
+    return np.asarray(np.abs(given.truth - given.labels))
+
+
+def pinball_losses(given: Predicted, quantile: float) -> Floats:
+    """Give the loss of each row whose mean the stated quantile makes least (Koenker and Bassett 1978)."""
+    short = given.truth - given.labels
+    return np.asarray(np.maximum(quantile * short, (quantile - 1) * short))
