@@ -50,7 +50,7 @@ def _made(tmp_path_factory):
     mk.Dataset.snapshot(frame, name="customers", store=store, source="select 1")
     mk.Dataset.snapshot(frame.head(2), name="customers", store=store)
     models = mk.ModelStore(store)
-    models.register("żółw", [1, 2, 3], metrics={"auc": 0.5}, description="slow")
+    models.register("żółw", [1, 2, 3], metrics={"auc": 0.5}, description="slow", signature=(frame, frame["plan"]))
     models.promote("rich:1")
     models.promote("rich:2", reason="better")
     models.rollback("rich", reason="worse")

@@ -86,6 +86,12 @@ def alias(records: list[dict[str, Any]], wanted: str) -> int | None:
     return standing[-1] if standing else None
 
 
+def features(record: dict[str, Any]) -> list[tuple[str, str | None, bool, list[Any]]]:
+    """List what a registered model takes: name, type, whether values were missing, and the levels."""
+    columns = record["body"]["signature"]["inputs"]
+    return [(c["name"], c.get("type"), c.get("nullable", False), c.get("categories", [])) for c in columns]
+
+
 def read_object(store: Path, digest: str) -> bytes:
     hexes = digest.removeprefix("sha256:")
     data = (store / "objects" / hexes[:2] / hexes).read_bytes()

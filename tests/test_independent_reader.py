@@ -128,6 +128,15 @@ def test_it_resolves_names_and_aliases_as_the_library_does(rich_store):
         assert reader.alias(records, "latest") == mk.Dataset.load(f"{name}@latest", store=rich_store).version
 
 
+def test_it_reads_what_a_model_takes(rich_store):
+    (record,) = reader.journal(rich_store, "models", "żółw")[1:]
+    signature = mk.ModelStore(rich_store).get("żółw:1").signature
+    assert reader.features(record) == [
+        (column.name, column.type, column.nullable, list(column.categories or ())) for column in signature.inputs
+    ]
+    assert reader.features(record)[1] == ("plan", "utf8", False, ["a", "b"])
+
+
 def test_it_recomputes_the_fingerprint_of_a_dataset_from_its_rows(rich_store):
     for record in reader.journal(rich_store, "datasets", "holdout")[1:]:
         manifest = reader.read_record(reader.read_object(rich_store, record["body"]["manifest"]))

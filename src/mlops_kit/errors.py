@@ -6,6 +6,7 @@
     ├── InvalidInput (ValueError)          "invalid-input"
     │   ├── InvalidName                    "invalid-name"
     │   ├── InvalidSpec                    "invalid-spec"
+    │   ├── SchemaMismatch                 "schema-mismatch"
     │   └── UnsupportedData (TypeError)    "unsupported-data"
     ├── NotSerializable (TypeError)        "not-serializable"
     ├── NotFound (LookupError)             "not-found"
@@ -63,6 +64,7 @@ __all__ = [
     "RecordingWarning",
     "RunClosed",
     "RunNotFound",
+    "SchemaMismatch",
     "StoreError",
     "UnsupportedData",
     "UntrustedArtifact",
@@ -118,6 +120,12 @@ class InvalidSpec(InvalidInput):
     """A ``name:version`` or ``name@alias`` reference cannot be read."""
 
     kind = "invalid-spec"
+
+
+class SchemaMismatch(InvalidInput):
+    """Data does not have the columns, types or levels that a model takes; each difference is named."""
+
+    kind = "schema-mismatch"
 
 
 class UnsupportedData(InvalidInput, TypeError):

@@ -15,10 +15,12 @@ from mlops_kit.records.codec import Repr
 from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
 from mlops_kit.records.model import LineageRecord, ModelRecord
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
+from mlops_kit.records.signature import ColumnSpec, SignatureRecord
 from mlops_kit.views.dataset import dataset_html, dataset_text
 from mlops_kit.views.diff import MISSING, Difference, diff_html, diff_text
 from mlops_kit.views.model import lineage_html, lineage_text, version_html, version_text
 from mlops_kit.views.run import RunFacts, run_html, run_text
+from mlops_kit.views.signature import signature_html, signature_text
 from mlops_kit.views.summary import Summary, summary_text
 from mlops_kit.views.table import RunRow, runs_html, runs_text
 
@@ -62,6 +64,13 @@ models = st.builds(
     *(texts, st.integers(1), texts, optional, texts, st.integers(0), texts, moments, who, optional, metrics),
     description=optional,
 )
+columns = st.builds(
+    ColumnSpec,
+    *(texts, optional, st.booleans(), st.none() | st.lists(scalars, max_size=9).map(tuple)),
+    st.none() | st.lists(st.none() | st.integers(0), max_size=3).map(tuple),
+)
+several_columns = st.lists(columns, max_size=4).map(tuple)
+signatures = st.builds(SignatureRecord, several_columns, several_columns, optional, optional)
 lineages = st.builds(
     LineageRecord,
     models,
@@ -111,6 +120,12 @@ def test_any_run_is_shown(read_html, facts):
 def test_any_version_is_shown(read_html, record):
     assert_printable(version_text(record))
     read_html(version_html(record))
+
+
+@given(signatures)
+def test_any_signature_is_shown(read_html, record):
+    assert_printable(signature_text(record))
+    read_html(signature_html(record))
 
 
 @given(lineages)

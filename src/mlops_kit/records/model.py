@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
+from mlops_kit.records.signature import SignatureRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class ModelRecord:
         Digest of the record of the environment it was made in.
     description : str or None
         The registrant's words.
+    signature : SignatureRecord or None
+        What it takes and gives.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ModelRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     environment: str | None = None
     description: str | None = None
+    signature: SignatureRecord | None = None
 
     @property
     def spec(self) -> str:
@@ -81,6 +85,7 @@ class ModelRecord:
             "metrics": body.get("metrics", {}),
             "environment": body.get("environment"),
             "description": body.get("description"),
+            "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,
         }
 
 
@@ -154,3 +159,16 @@ class LineageRecord:
     code: dict[str, Any]
     environment: dict[str, Any]
     unknown: tuple[str, ...]
+
+    @property
+    def training(self) -> InputRef | None:
+        """The input of the run that holds the features, as the signature of the model says."""
+        return self._input(None if self.model.signature is None else self.model.signature.source)
+
+    @property
+    def labels(self) -> InputRef | None:
+        """The input of the run that holds the target; often the same as `training`."""
+        return self._input(None if self.model.signature is None else self.model.signature.target_source)
+
+    def _input(self, name: str | None) -> InputRef | None:
+        return next((ref for ref in self.data if ref.name == name), None)

@@ -30,6 +30,15 @@ class Lineage(LineageRecord):
         As `Run.environment`.
     unknown : tuple of str
         What is not known, and why.
+    training, labels : InputRef or None
+        Which of ``data`` hold the features and the target of the model's signature.
+
+    Notes
+    -----
+    A reference for watching the model is all here: ``model.signature`` has the schema (``inputs``), the ``target``
+    and the ``kind`` of prediction, ``model.metrics`` what it reached, ``run["id"]`` the run, and ``training`` the
+    data, which ``Dataset.load(f"{ref.dataset}:{ref.version}", store=...)`` gives back where ``ref.dataset`` is
+    not None. ``labels`` is the same input if the target is one of its columns.
 
     Examples
     --------

@@ -11,6 +11,8 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.moments import AsOf
 from mlops_kit.records.names import LATEST, check_name, folder
+from mlops_kit.records.signature import SignatureRecord
+from mlops_kit.registry.inference import declared, inferred
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import Saved, keep_environment, save, warn_if_changed
 from mlops_kit.registry.version import ModelVersion
@@ -63,6 +65,7 @@ class ModelStore:
         run: str | ActiveRun | None = None,
         metrics: dict[str, float] | None = None,
         format: str = "cloudpickle",  # noqa: A002 - the field's word
+        signature: Any = None,
         description: str | None = None,
     ) -> ModelVersion:
         """Keep a model as the next version of a name.
@@ -79,6 +82,9 @@ class ModelStore:
             What it reached; by default the metrics of the active run.
         format : str
             How to save it.
+        signature : tuple, table, array or Signature, optional
+            What it takes and gives: an example ``(X, y)``, an example of ``X``, or a `Signature`; by default what
+            the model and the data of the active run tell.
         description : str, optional
             What a reader should know of it.
 
@@ -106,9 +112,13 @@ class ModelStore:
         check_name(name, what="model")
         if model is None:
             raise InvalidInput(f"There is nothing to register as {name!r}: the model is None.")
-        return self.register_saved(
-            name, save(self.store, model, format=format), run=run, metrics=metrics, description=description
-        )
+        active = active_run.get()
+        if signature is None:
+            signature = inferred(model, active.passed if active is not None else ())
+        else:
+            signature = declared(model, signature)
+        saved = save(self.store, model, format=format)
+        return self.register_saved(name, saved, run=run, metrics=metrics, signature=signature, description=description)
 
     def register_saved(
         self,
@@ -117,6 +127,7 @@ class ModelStore:
         *,
         run: str | ActiveRun | None = None,
         metrics: dict[str, float] | None = None,
+        signature: SignatureRecord | None = None,
         description: str | None = None,
     ) -> ModelVersion:
         """Register a model whose bytes are in the store already; see `register` for the other arguments.
@@ -127,7 +138,11 @@ class ModelStore:
             The model.
         saved : Saved
             What `mlops_kit.registry.saving.save` gave.
-        run, metrics, description : str, dict and str, optional
+        run, metrics : str and dict, optional
+            As for `register`.
+        signature : SignatureRecord, optional
+            What it takes and gives.
+        description : str, optional
             As for `register`.
 
         Returns
@@ -146,6 +161,7 @@ class ModelStore:
             "environment": keep_environment(self.store.objects),
             "run": None if run is None else _run_id(run),
             "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
+            "signature": None if signature is None else signature.members(),
             "description": None if description is None else str(description),
         }
         filled = {member: value for member, value in body.items() if value is not None}

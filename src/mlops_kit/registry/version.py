@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import ModelRecord
+from mlops_kit.registry.signature import Signature
 from mlops_kit.views.model import version_html, version_text
 
 
@@ -31,6 +35,9 @@ class ModelVersion(ModelRecord):
         Digest of the record of the environment it was made in.
     description : str or None
         The registrant's words.
+    signature : Signature or None
+        What it takes and gives: the columns with their types, the target, the classes. ``signature.check(X)`` and
+        ``signature.validate(X)`` hold data against it before it is given to the model.
 
     Examples
     --------
@@ -41,6 +48,15 @@ class ModelVersion(ModelRecord):
     """
 
     __slots__ = ()
+
+    signature: Signature | None
+
+    @staticmethod
+    def members(name: str, entry: Entry) -> dict[str, Any]:
+        """Read a ``register`` entry as the arguments of this class."""
+        record = ModelRecord.members(name, entry)
+        found = record["signature"]
+        return {**record, "signature": None if found is None else Signature.decode(found.members())}
 
     def __repr__(self) -> str:
         return version_text(self)

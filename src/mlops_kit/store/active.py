@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Data that a tracked function was called with.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        The data, which the function may have changed since.
+    labels : iterable or None
+        The labels of its columns as they were at the call; None if it has none.
+    """
+
+    name: str
+    value: Any
+    labels: Any = None
 
 
 class ActiveRun(Protocol):
@@ -22,6 +42,11 @@ class ActiveRun(Protocol):
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of each metric logged so far."""
+        ...
+
+    @property
+    def passed(self) -> tuple[Passed, ...]:
+        """The data that the tracked function was called with, while it runs."""
         ...
 
 

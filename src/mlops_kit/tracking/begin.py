@@ -15,7 +15,7 @@ from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
 from mlops_kit.store import identity
-from mlops_kit.store.active import active_run
+from mlops_kit.store.active import Passed, active_run
 from mlops_kit.store.store import Store, open_store
 from mlops_kit.tracking import capture
 from mlops_kit.tracking.call import Call
@@ -98,6 +98,7 @@ def begin(
         captured.update(_surroundings(recorder, function, call, frame))
     if call.data:
         captured["inputs"] = _inputs(recorder, plan, function, call)
+        recorder.passed = tuple(Passed(name, value, _labels(value)) for name, value in call.data.items())
     recorder.open(
         RunStart(
             id=recorder.run_id,
@@ -189,6 +190,11 @@ def _inputs(recorder: Recorder, plan: Plan, function: Callable[..., Any] | None,
             note, limit = recorder.refused, plan.limit
             refs.append(record_input(recorder.store, name, value, dataset=dataset, limit=limit, note=note))
     return tuple(refs)
+
+
+def _labels(value: Any) -> Any:
+    """Hold on to the labels of a table: the function may take columns out of it in place."""
+    return getattr(value, "columns", None) if hasattr(value, "columns") else getattr(value, "column_names", None)
 
 
 def planned(

@@ -10,6 +10,7 @@ from mlops_kit.errors import MlopsKitError, OutputNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store, open_store
 from mlops_kit.tracking.diff import RunDiff, diff
@@ -44,6 +45,11 @@ class RecordedRun:
     def recorder(self) -> Recorder | None:
         """What writes the run, while it runs in this process."""
         return self._live
+
+    @property
+    def passed(self) -> tuple[Passed, ...]:
+        """The data that the tracked function was called with, while it runs in this process."""
+        return self._live.passed if self._live else ()
 
     @property
     def store_url(self) -> str:

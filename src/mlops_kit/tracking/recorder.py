@@ -19,6 +19,7 @@ from mlops_kit.errors import MlopsKitError, RecordingWarning, RunClosed, Unsuppo
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store import keys
+from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import EXPIRY_SECONDS
 from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import Store
@@ -83,6 +84,7 @@ class Recorder:
         self.models: list[dict[str, Any]] = []
         self.tags: dict[str, str] = {}
         self.problems: list[str] = []
+        self.passed: tuple[Passed, ...] = ()
         self.metrics = MetricLog(self._write_segment)
         self._pid = os.getpid()
         self.segments: dict[int, int] = {}
@@ -128,6 +130,7 @@ class Recorder:
                 return
             self.stop()
             self.closed = True
+            self.passed = ()  # the caller's data is not kept alive by a run that is over
             heartbeat.end(self.start.id)
             if self.git is not None:
                 with self.guarded("The state of the git repository"):

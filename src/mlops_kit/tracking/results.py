@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_kit.errors import NotSerializable, Postponed
 from mlops_kit.records.run import OutputRef
+from mlops_kit.registry.inference import inferred
 from mlops_kit.registry.saving import Saved
 from mlops_kit.registry.store import ModelStore
 from mlops_kit.tracking.call import as_number, is_model, metrics_in, parts_of, type_name
@@ -42,7 +43,8 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
     recorder.outputs.extend(refs.values())
     if register is not None:
         with recorder.guarded(f"The version of the model {register!r}"), contextlib.suppress(Postponed):
-            _register(run, register, _the_model(parts, register), refs)
+            name = _the_model(parts, register)
+            _register(run, register, dict(parts)[name], refs.get(name))
 
 
 def _kept(run: Run, name: str, value: Any) -> OutputRef:
@@ -80,14 +82,17 @@ def _the_model(parts: list[tuple[str, Any]], register: str) -> str:
     )
 
 
-def _register(run: Run, register: str, name: str, refs: dict[str, OutputRef]) -> None:
-    recorder, ref = run.recorder, refs.get(name)
+def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> None:
+    recorder = run.recorder
     if recorder is None or ref is None or ref.kind == "none":
         return  # what kept it from being saved has been noted
     models = ModelStore(run.store)
+    signature = None
+    with recorder.guarded(f"The signature of the model {register!r}"):
+        signature = inferred(value, run.passed)
     if ref.object is None or ref.size is None:
-        version = models.register(register, ref.value, run=run.id, metrics=run.metrics)
+        version = models.register(register, ref.value, run=run.id, metrics=run.metrics, signature=signature)
     else:
         saved = Saved(ref.object, ref.format, ref.size, ref.type or "", ref.fingerprint)
-        version = models.register_saved(register, saved, run=run.id, metrics=run.metrics)
+        version = models.register_saved(register, saved, run=run.id, metrics=run.metrics, signature=signature)
     recorder.models.append({"name": version.name, "version": version.version})
