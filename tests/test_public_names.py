@@ -7,13 +7,19 @@ from numpydoc.validate import validate
 
 import mlops_kit
 
+
+def _own(cls):
+    """Name what a class and its bases in this package define."""
+    return sorted({name for base in cls.__mro__ if base.__module__.startswith("mlops_kit") for name in vars(base)})
+
+
 NAMES = [name for name in getattr(mlops_kit, "__all__", []) if not name.startswith("__")]
 FUNCTIONS = [name for name in NAMES if inspect.isroutine(getattr(mlops_kit, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(mlops_kit, name))]
 METHODS = [
     f"{name}.{method}"
     for name in CLASSES
-    for method in vars(getattr(mlops_kit, name))
+    for method in _own(getattr(mlops_kit, name))
     if not method.startswith("_") and inspect.isroutine(getattr(getattr(mlops_kit, name), method))
 ]
 
