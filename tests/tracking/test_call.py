@@ -8,6 +8,7 @@ import pickle
 import time
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,6 +167,7 @@ class Colour(enum.Enum):
         ({1: [2.5, None, (True,)]}, {1: [2.5, None, (True,)]}),
         (2**60, 2**60),
         (float("inf"), float("inf")),
+        ([datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)], [datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)]),
     ],
 )
 def test_plain_values_are_recorded_as_they_are(value, expected):

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
 from typing import Any
 
 from mlops_kit.fingerprints.arrow import is_tabular
@@ -192,7 +193,7 @@ class _Reduction:
             return self._text(value)
         if kind is int and value.bit_length() > _MAX_BITS:
             return Repr("int", f"integer of {value.bit_length()} bits")
-        if kind in _SCALARS:
+        if kind in _SCALARS or kind is datetime:
             return value
         if kind in _CONTAINERS:
             return self._container(value, above)
