@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import inspect
 import pickle
 import time
 from collections import OrderedDict, defaultdict
@@ -26,14 +25,35 @@ from sklearn.preprocessing import StandardScaler
 
 from mlops_kit.records import codec
 from mlops_kit.records.codec import Repr
-from mlops_kit.tracking.call import as_number, bind, is_data, is_model, metrics_in, parts_of, recordable
+from mlops_kit.tracking.call import Form, as_number, bind, is_data, is_model, metrics_in, parts_of, recordable
 from mlops_kit.tracking.secrets import masked
 
 FRAME = pd.DataFrame({"x": [1, 2]})
 
 
-def bound(function, *args, **kwargs):
-    return bind(inspect.signature(function), args, kwargs)
+def bound(function, /, *args, **kwargs):
+    return bind(Form(function), args, kwargs)
+
+
+def test_a_keyword_that_is_called_self_is_a_parameter_and_the_receiver_is_none():
+    assert bound(lambda **more: None, self=1, cls=2).params == {"self": 1, "cls": 2}
+    assert bound(lambda self, a, **more: None, object(), 1, b=2).params == {"a": 1, "b": 2}
+    assert bound(lambda self, a: None, object(), a=1).params == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), ((1, 2, 3), {}), ((1,), {"a": 2}), ((1,), {"c": 3}), ((), {"b": 2})],
+    ids=["too few", "too many", "twice", "unknown", "one missing"],
+)
+def test_a_call_that_does_not_fit_is_the_type_error_of_the_call_itself(args, kwargs):
+    def function(a, b=2):
+        pass
+
+    with pytest.raises(TypeError):
+        function(*args, **kwargs)
+    with pytest.raises(TypeError):
+        bound(function, *args, **kwargs)
 
 
 class Hostile:

@@ -288,14 +288,19 @@ def _plain_int(value: int, _above: tuple[int, ...]) -> Any:
 
 
 def _plain_str(value: str, _above: tuple[int, ...]) -> Any:
-    return value if _encodable(value) else {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
+    if value.isascii() or _encodable(value):
+        return value
+    return {"$": "str", "v": _base64(value.encode("utf-8", "surrogatepass"))}
 
 
 def _plain_dict(value: dict[Any, Any], above: tuple[int, ...]) -> Any:
-    if "$" not in value and all(type(key) is str and _encodable(key) for key in value):
-        return {key: plain(item, above) for key, item in value.items()}
-    pairs = [[plain(key, above), plain(item, above)] for key, item in value.items()]
-    return {"$": "dict", "v": pairs}
+    found = {}
+    for key, item in value.items():
+        if type(key) is not str or key == "$" or not (key.isascii() or _encodable(key)):
+            return {"$": "dict", "v": [[plain(key, above), plain(item, above)] for key, item in value.items()]}
+        scalar = _SCALARS.get(type(item))
+        found[key] = plain(item, above) if scalar is None else scalar(item, above)
+    return found
 
 
 def _plain_list(value: list[Any], above: tuple[int, ...]) -> Any:
@@ -320,12 +325,15 @@ def _plain_other(value: Any, _above: tuple[int, ...]) -> Any:
 
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
-_PLAIN: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
+_SCALARS: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
     type(None): lambda value, _above: value,
     bool: lambda value, _above: value,
     int: _plain_int,
     float: _plain_float,
     str: _plain_str,
+}
+_PLAIN: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
+    **_SCALARS,
     list: _plain_list,
     tuple: _plain_tuple,
     dict: _plain_dict,

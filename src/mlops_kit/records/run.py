@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from mlops_kit.records import codec
@@ -101,7 +102,7 @@ class ArtifactRef:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunStart:
     """All that is known when a run starts; see ``docs/format.md`` for each member."""
 
@@ -127,16 +128,18 @@ class RunStart:
 
     def encode(self) -> bytes:
         """Write the record."""
-        return codec.seal("run-start", self.members())
+        return codec.seal("run-start", self.members)
 
+    @cached_property
     def members(self) -> dict[str, Any]:
-        """Write it as plain JSON members."""
-        members = {name: getattr(self, name) for name in _START_MEMBERS}
-        members["at"] = codec.timestamp(self.at)
-        members["params"] = codec.plain(self.params)
-        members["tags"] = codec.plain(self.tags)
-        members["inputs"] = _references(self.inputs)
-        return _filled(members)
+        """It as plain JSON members, made once: the end repeats them."""
+        made = {
+            "at": codec.timestamp(self.at),
+            "params": codec.plain(self.params),
+            "tags": codec.plain(self.tags),
+            "inputs": _references(self.inputs),
+        }
+        return _filled({name: made[name] if name in made else getattr(self, name) for name in _START_MEMBERS})
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> RunStart:
@@ -154,6 +157,7 @@ class RunStart:
         return cls(**known)
 
 
+_EMPTY = frozenset({type(None), tuple, list, dict})
 _START_MEMBERS = tuple(item.name for item in fields(RunStart))
 
 
@@ -190,7 +194,7 @@ class RunEnd:
         members = {
             "at": codec.timestamp(self.at),
             "status": self.status,
-            "start": None if self.start is None else self.start.members(),
+            "start": None if self.start is None else self.start.members,
             "error": self.error,
             "metrics": codec.plain(self.metrics),
             "history": _history(self.history),
@@ -238,7 +242,7 @@ def _known(cls: type, members: dict[str, Any]) -> dict[str, Any]:
 
 def _filled(members: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is empty: a reader takes it from the defaults."""
-    return {name: value for name, value in members.items() if value is not None and value not in ((), [], {})}
+    return {name: value for name, value in members.items() if value or type(value) not in _EMPTY}
 
 
 def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
@@ -249,11 +253,7 @@ def _history(history: History) -> Any:
     """Make points plain, one by one where that is all it takes."""
     if "$" in history or not all(map(str.isascii, history)):
         return codec.plain({name: [list(point) for point in points] for name, points in history.items()})
-    return {name: [_point(*point) for point in points] for name, points in history.items()}
-
-
-def _point(value: float, step: int | None, at: float) -> list[Any]:
-    return [codec.plain(value), step, at]
+    return {name: [[codec.plain(value), step, at] for value, step, at in points] for name, points in history.items()}
 
 
 def _output(ref: OutputRef) -> dict[str, Any]:

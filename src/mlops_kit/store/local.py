@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import secrets
 import stat
@@ -208,7 +209,7 @@ class LocalBackend:
                 _forget(path)
 
     def _write_temporary(self, data: Bytes, *, durable: bool) -> str:
-        path = f"{self._base}tmp{os.sep}{os.getpid()}-{secrets.token_hex(8)}"
+        path = f"{self._base}tmp{os.sep}{_process}-{next(_numbers)}"
         try:
             fd = os.open(path, _WRITE_NEW, 0o644)
         except FileNotFoundError:
@@ -216,10 +217,11 @@ class LocalBackend:
             fd = os.open(path, _WRITE_NEW, 0o644)
         try:
             try:
-                view = memoryview(data).cast("B")
-                done = 0
-                while done < len(view):
-                    done += os.write(fd, view[done:])
+                done = os.write(fd, data)
+                if done < len(data) or type(data) is not bytes:  # a disk takes 2 GB at once, and a view counts items
+                    view = memoryview(data).cast("B")
+                    while done < len(view):
+                        done += os.write(fd, view[done:])
                 if durable:
                     os.fsync(fd)
             finally:
@@ -252,7 +254,7 @@ class LocalBackend:
         _sync_folder(os.path.dirname(path))
 
     def _sync_folder_of(self, key: str) -> None:
-        _sync_folder(os.path.dirname(self._base + key))
+        _sync_folder(self._base + key.rpartition("/")[0])
 
     def _fail(self, action: str, key: str, error: OSError) -> NoReturn:
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
@@ -264,6 +266,20 @@ class LocalBackend:
 
 
 _CANNOT_WRITE = {errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT}
+
+
+_process = secrets.token_hex(8)
+_numbers = itertools.count(1)
+
+
+def _renew() -> None:
+    """Let what a fork writes have names of its own."""
+    global _process  # noqa: PLW0603 - one name per process
+    _process = secrets.token_hex(8)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def _link(temporary: str, target: str) -> bool:

@@ -165,7 +165,12 @@ class FallbackBackend:
 
     def now(self) -> float:
         """Tell the time where writing goes to."""
-        return self._either(lambda backend: backend.now())
+        if self.failure is None:
+            try:
+                return self._primary.now()
+            except StoreError as error:
+                self.fail(error)
+        return self.spool.now()
 
     def is_private(self, key: str) -> bool:
         """Tell whether nobody else can have written the value that `get` reads."""
@@ -179,22 +184,28 @@ class FallbackBackend:
 
     def attempt(self, act: Callable[[], _T], otherwise: Callable[[], _T]) -> _T:
         """Do something in the store, or something else once it has failed."""
-        if self.failure is None:
-            until, known = _silent.get(self.url, (0.0, None))
-            began = time.monotonic()
-            if known is not None and began < until and not self._settled:
-                self.fail(known, until - began)
-            else:
-                try:
-                    return act()
-                except StoreError as error:
-                    if self._settled:
-                        raise
-                    self.fail(error, time.monotonic() - began)
-        return otherwise()
+        return self._either(lambda backend: act() if backend is self._primary else otherwise())
 
     def _either(self, act: Callable[[Backend], _T]) -> _T:
-        return self.attempt(lambda: act(self._primary), lambda: act(self.spool))
+        if self.failure is None and not self._is_silent():
+            began = time.monotonic()
+            try:
+                return act(self._primary)
+            except StoreError as error:
+                if self._settled:
+                    raise
+                self.fail(error, time.monotonic() - began)
+        return act(self.spool)
+
+    def _is_silent(self) -> bool:
+        """Turn to the spool at once if the store took long to fail a moment ago."""
+        known = _silent.get(self.url)
+        if known is None or self._settled:
+            return False
+        left = known[0] - time.monotonic()
+        if left > 0:
+            self.fail(known[1], left)
+        return left > 0
 
 
 _LONG_SECONDS = 1.0

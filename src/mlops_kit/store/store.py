@@ -351,7 +351,7 @@ def open_store(store: StoreLike = None) -> Store:
     if isinstance(store, Store):
         return store
     address = os.fspath(locate() if store is None else store)
-    known = _opened.get(address) if os.path.isabs(address) or "://" in address else None
+    known = _opened.get(address)  # never a relative path: what it means changes with the current folder
     if known is None:
         made = Store(address)
         known = _opened.setdefault(made.url, made)

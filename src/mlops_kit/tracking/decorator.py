@@ -16,7 +16,7 @@ from mlops_kit.store.active import active_run
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking import summary
 from mlops_kit.tracking.begin import Plan, begin, planned
-from mlops_kit.tracking.call import Call, bind
+from mlops_kit.tracking.call import Call, Form, bind
 from mlops_kit.tracking.inputs import snapshot_limit
 from mlops_kit.tracking.results import record_result
 from mlops_kit.tracking.run import Run, deactivate
@@ -195,8 +195,9 @@ class Recording:
 
     def returned(self, result: R) -> R:
         """Record what the function returned, and give it back."""
-        if self._run.recorder is not None:
-            self._run.recorder.stop()
+        recorder = self._run.recorder
+        if recorder is not None:
+            recorder.stop()
         record_result(self._run, result, register=self._options.register)
         return result
 
@@ -221,19 +222,19 @@ def _store(options: Options) -> tuple[Store, str | None]:
 
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call, str | None]:
     try:
-        return bind(_signature(fn), args, kwargs), None
+        return bind(_form(fn), args, kwargs), None
     except Exception as error:  # noqa: BLE001 - the call itself will raise it, or the recording is poorer
         return Call(), f"The arguments could not be recorded: {type(error).__name__}: {error}."
 
 
-def _signature(fn: Callable[..., Any]) -> inspect.Signature:
-    known = _signatures.get(fn)
+def _form(fn: Callable[..., Any]) -> Form:
+    known = _forms.get(fn)
     if known is None:
-        known = _signatures[fn] = inspect.signature(fn)
+        known = _forms[fn] = Form(fn)
     return known
 
 
-_signatures: weakref.WeakKeyDictionary[Callable[..., Any], inspect.Signature] = weakref.WeakKeyDictionary()
+_forms: weakref.WeakKeyDictionary[Callable[..., Any], Form] = weakref.WeakKeyDictionary()
 
 
 def _refuse(fn: object) -> None:

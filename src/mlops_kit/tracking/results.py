@@ -28,7 +28,7 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
         The model of which the model in it becomes the next version.
     """
     recorder = run.recorder
-    if recorder is None:
+    if recorder is None or (result is None and register is None):
         return
     parts: list[tuple[str, Any]] = []
     with recorder.guarded("What the function returned"):

@@ -28,7 +28,7 @@ def rng_state() -> State:
     numpy = sys.modules.get("numpy.random")
     torch = sys.modules.get("torch")
     return (
-        random.getstate(),
+        _python_state(*random.getstate()),
         None if numpy is None else _numpy_state(numpy.get_state()),
         None if torch is None or not hasattr(torch, "get_rng_state") else bytes(torch.get_rng_state().numpy()),
     )
@@ -38,9 +38,7 @@ def rng_members(state: State) -> dict[str, Any]:
     """Write a state as the members of a record."""
     python, numpy, torch = state
     version, words, gauss = python
-    members: dict[str, Any] = {
-        "python": {"version": version, "words": _text(struct.pack(f"<{len(words)}I", *words)), "gauss": gauss}
-    }
+    members: dict[str, Any] = {"python": {"version": version, "words": _text(words), "gauss": gauss}}
     if numpy is not None:
         name, keys, position, has_gauss, cached = numpy
         members["numpy"] = {
@@ -53,6 +51,10 @@ def rng_members(state: State) -> dict[str, Any]:
     if torch is not None:
         members["torch"] = {"state": _text(torch)}
     return members
+
+
+def _python_state(version: int, words: tuple[int, ...], gauss: float | None) -> State:
+    return version, struct.pack(f"<{len(words)}I", *words), gauss
 
 
 def _numpy_state(state: Any) -> State | None:

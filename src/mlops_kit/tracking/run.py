@@ -230,9 +230,10 @@ class Run(RecordedRun):
         error : exception or None
             None if all went well.
         """
-        if self._live is not None:
-            self._live.strict = self._live.strict and error is None  # the block's own exception goes first
-            self._live.close(status_after(error), error)
+        live = self._live
+        if live is not None:
+            live.strict = live.strict and error is None  # the block's own exception goes first
+            live.close(status_after(error), error)
 
     def note(self, problem: str) -> None:
         """Note something that could not be recorded, and warn of it.
