@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_kit.errors import UnsupportedData
+from mlops_kit.fingerprints.hashing import canonical_floats, hashed
 from mlops_kit.records.codec import canonical
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ def array_fingerprint(array: NDArray[Any] | np.generic) -> str:
         )
     hasher = hashlib.sha256(_DOMAIN)
     hasher.update(canonical([_dtype_name(array.dtype), list(array.shape)]))
-    for part in _parts(array):
-        hasher.update(part)
-    return f"fp1:{hasher.hexdigest()}"
+    return f"fp1:{hashed(hasher, _parts(array)).hexdigest()}"
 
 
 def sparse_fingerprint(matrix: Any) -> str:
@@ -95,36 +94,8 @@ def sparse_fingerprint(matrix: Any) -> str:
     hasher = hashlib.sha256(_DOMAIN)
     hasher.update(canonical(["csr", _dtype_name(csr.dtype), list(matrix.shape)]))
     for array in (csr.indptr.astype(np.int64, copy=False), csr.indices.astype(np.int64, copy=False), csr.data):
-        for part in _parts(array):
-            hasher.update(part)
+        hasher = hashed(hasher, _parts(array))
     return f"fp1:{hasher.hexdigest()}"
-
-
-def canonical_floats(values: NDArray[Any], nulls: NDArray[np.bool_] | None = None) -> NDArray[Any]:
-    """Give floating-point values with one bit pattern for NaN, copying only when there is a NaN to write.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        A contiguous array of floats.
-    nulls : numpy.ndarray of bool, optional
-        Where to write NaN whatever the value.
-
-    Returns
-    -------
-    numpy.ndarray
-        The same array, or a copy of it.
-    """
-    if values.dtype.itemsize == np.dtype(np.float16).itemsize:  # isnan converts each half-precision float
-        nans = (values.view(np.uint16) & 0x7FFF) > 0x7C00  # noqa: PLR2004 - IEEE 754: above infinity
-    else:
-        nans = np.isnan(values)
-    if nulls is not None:
-        nans |= nulls
-    if nans.any():
-        values = values.copy()
-        np.putmask(values, nans, np.nan)
-    return values
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> Any:
@@ -150,17 +121,17 @@ def _parts(array: NDArray[Any]) -> Iterator[Any]:
         yield _bytes(np.ascontiguousarray(rows[start : start + step]))
 
 
-def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _bytes(values: NDArray[Any]) -> Any:
     values = values.astype(values.dtype.newbyteorder("<"), copy=False).reshape(-1)
     if values.dtype.kind == "c":
         values = values.view(values.real.dtype)
-    if values.dtype.kind == "f":
-        values = canonical_floats(values)
-        if np.finfo(values.dtype).nmant == _X87_MANTISSA_BITS:  # 80 bits; what pads them to 16 bytes is arbitrary
-            octets = values.view(np.uint8).reshape(len(values), -1).copy()
-            octets[:, _X87_BYTES:] = 0
-            return octets.reshape(-1)
-    return values.view(np.uint8)
+    if values.dtype.kind != "f":
+        return values.view(np.uint8)
+    if np.finfo(values.dtype).nmant == _X87_MANTISSA_BITS:  # 80 bits; what pads them to 16 bytes is arbitrary
+        octets = canonical_floats(values).view(np.uint8).reshape(len(values), -1).copy()
+        octets[:, _X87_BYTES:] = 0
+        return octets.reshape(-1)
+    return values
 
 
 def _canonical_csr(matrix: Any) -> Any:

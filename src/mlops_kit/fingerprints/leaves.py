@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_kit.errors import UnsupportedData
-from mlops_kit.fingerprints.arrays import canonical_floats
+from mlops_kit.fingerprints.hashing import canonical_floats, hashed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,10 +80,7 @@ def leaf_digest(*pieces: pa.Array[Any], column: str = "") -> bytes:
     >>> leaf_digest(pa.array(["a", "b"])) == leaf_digest(pa.array(["a"]), pa.array(["b"]))
     True
     """
-    hasher = hashlib.sha256()
-    for part in _parts(pieces, column):
-        hasher.update(part)
-    return hasher.digest()
+    return hashed(hashlib.sha256(), _parts(pieces, column)).digest()
 
 
 def _type_name(kind: Any, metadata: Any, column: str) -> str:
@@ -237,9 +234,10 @@ def _null(_pieces: Sequence[Any], _column: str) -> Iterable[Any]:
 
 
 def _floats(pieces: Sequence[Any], _column: str) -> Iterator[Any]:
+    dtype = pieces[0].type.to_pandas_dtype()
     for piece in pieces:
-        nulls = ~_valid(piece) if piece.null_count else None
-        yield canonical_floats(_values(piece, piece.type.to_pandas_dtype()), nulls)
+        values = _values(piece, dtype)
+        yield canonical_floats(values, ~_valid(piece)) if piece.null_count else values
 
 
 def _structs(pieces: Sequence[Any], column: str) -> Iterator[Any]:
