@@ -25,6 +25,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "datasets/frames.py",
     "datasets/parquet.py",
     "fingerprints/arrays.py",
+    "fingerprints/hashing.py",
     "fingerprints/leaves.py",
     "fingerprints/object_columns.py",
     "fingerprints/pandas_columns.py",

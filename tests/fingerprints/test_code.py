@@ -733,6 +733,13 @@ def test_importing_does_not_load_heavy_packages():
     assert run("-c", text) == []
 
 
+def test_modules_that_cython_makes_are_not_the_user_s():
+    importlib.import_module("sklearn.tree")
+    made = [name for name in sys.modules if name == "cython_runtime" or name.startswith("_cython_")]
+    assert len(made) > 1
+    assert not any(map(is_user_module, made))
+
+
 def test_user_modules_are_told_from_the_rest(project, tmp_path):
     assert is_user_module(project(train="K = 1\n"))
     assert is_user_module("train")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _DOMAIN = b"mlk-fp1-array"
 _STRETCH_BYTES = 1 << 20
+_DOUBLE_BYTES = 8
 _X87_MANTISSA_BITS = 63
 _X87_BYTES = 10
 
@@ -60,7 +63,7 @@ def array_fingerprint(array: NDArray[Any] | np.generic) -> str:
             "Fingerprint it with `mlops_kit.fingerprint`, which hashes it item by item as a value."
         )
     hasher = hashlib.sha256(_DOMAIN)
-    hasher.update(canonical([_dtype_name(array.dtype), list(array.shape)]))
+    hasher.update(b"[%b,%b]" % (_dtype_json(array.dtype), _shape_json(array.shape)))
     return f"fp1:{hashed(hasher, _parts(array)).hexdigest()}"
 
 
@@ -92,10 +95,19 @@ def sparse_fingerprint(matrix: Any) -> str:
     """
     csr = _canonical_csr(matrix)
     hasher = hashlib.sha256(_DOMAIN)
-    hasher.update(canonical(["csr", _dtype_name(csr.dtype), list(matrix.shape)]))
+    hasher.update(b'["csr",%b,%b]' % (_dtype_json(csr.dtype), _shape_json(matrix.shape)))
     for array in (csr.indptr.astype(np.int64, copy=False), csr.indices.astype(np.int64, copy=False), csr.data):
         hasher = hashed(hasher, _parts(array))
     return f"fp1:{hasher.hexdigest()}"
+
+
+@lru_cache(maxsize=1024)
+def _dtype_json(dtype: np.dtype[Any]) -> bytes:
+    return canonical(_dtype_name(dtype))
+
+
+def _shape_json(shape: tuple[int, ...]) -> bytes:
+    return f"[{','.join(map(str, shape))}]".encode()
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> Any:
@@ -112,22 +124,31 @@ def _parts(array: NDArray[Any]) -> Iterator[Any]:
     if array.dtype.names is not None:
         for name in array.dtype.names:
             yield from _parts(array[name])
+    elif not array.nbytes:
         return
-    if array.size == 0:
-        return
-    rows = array.reshape(-1) if array.ndim == 0 or array.flags.c_contiguous else array
-    step = max(1, _STRETCH_BYTES * len(rows) // max(1, rows.nbytes))
-    for start in range(0, len(rows), step):
-        yield _bytes(np.ascontiguousarray(rows[start : start + step]))
+    elif array.nbytes <= _STRETCH_BYTES:
+        yield _bytes(np.ascontiguousarray(array))
+    else:
+        rows = array.reshape(-1) if array.flags.c_contiguous else array
+        step = max(1, _STRETCH_BYTES * len(rows) // rows.nbytes)
+        for start in range(0, len(rows), step):
+            yield _bytes(np.ascontiguousarray(rows[start : start + step]))
 
 
 def _bytes(values: NDArray[Any]) -> Any:
-    values = values.astype(values.dtype.newbyteorder("<"), copy=False).reshape(-1)
-    if values.dtype.kind == "c":
-        values = values.view(values.real.dtype)
-    if values.dtype.kind != "f":
+    kind = values.dtype.kind
+    if not values.dtype.isnative or sys.byteorder == "big":
+        values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    if kind in "biu":
+        return values
+    values = values.reshape(-1)
+    if kind not in "cf":
         return values.view(np.uint8)
-    if np.finfo(values.dtype).nmant == _X87_MANTISSA_BITS:  # 80 bits; what pads them to 16 bytes is arbitrary
+    if kind == "c":
+        values = values.view(values.real.dtype)
+    if (
+        values.itemsize > _DOUBLE_BYTES and np.finfo(values.dtype).nmant == _X87_MANTISSA_BITS
+    ):  # 80 bits; what pads them to 16 bytes is arbitrary
         octets = canonical_floats(values).view(np.uint8).reshape(len(values), -1).copy()
         octets[:, _X87_BYTES:] = 0
         return octets.reshape(-1)

@@ -11,6 +11,8 @@ from typing import Any
 from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular, to_arrow
 
+_COLUMNS = {"pandas": ("Series", "Index"), "polars": ("Series",), "pyarrow": ("Array", "ChunkedArray")}
+
 
 def data_fingerprint(obj: object) -> tuple[str, str] | None:
     """Fingerprint an object if it is data.
@@ -37,6 +39,8 @@ def data_fingerprint(obj: object) -> tuple[str, str] | None:
     >>> data_fingerprint([1, 2]) is None
     True
     """
+    if _is(obj, "numpy", "ndarray"):
+        return _array(obj)
     if _is(obj, "pyarrow", "RecordBatchReader"):
         raise UnsupportedData(
             "A RecordBatchReader can be read once, and a fingerprint would use it up. "
@@ -47,13 +51,41 @@ def data_fingerprint(obj: object) -> tuple[str, str] | None:
     column = _as_table(obj)
     if column is not None:
         return "column", _table(column)
-    if _is(obj, "numpy", "ndarray"):
-        return _array(obj)
-    if "scipy.sparse" in sys.modules and sys.modules["scipy.sparse"].issparse(obj):
+    if _is_sparse(obj):
         from mlops_kit.fingerprints.arrays import sparse_fingerprint  # noqa: PLC0415 - loads numpy
 
         return "sparse", sparse_fingerprint(obj)
     return None
+
+
+def is_data(obj: object) -> bool:
+    """Tell whether an object is of a kind that `data_fingerprint` looks into, as all objects of its type are.
+
+    Parameters
+    ----------
+    obj : object
+        Any object.
+
+    Returns
+    -------
+    bool
+        True for tables, streams of them, columns, sparse matrices, and arrays of any content.
+
+    Examples
+    --------
+    >>> is_data([1, 2])
+    False
+    """
+    return (
+        is_tabular(obj)
+        or any(_is(obj, library, *names) for library, names in _COLUMNS.items())
+        or _is(obj, "numpy", "ndarray")
+        or _is_sparse(obj)
+    )
+
+
+def _is_sparse(obj: object) -> bool:
+    return "scipy.sparse" in sys.modules and bool(sys.modules["scipy.sparse"].issparse(obj))
 
 
 def _is(obj: object, library: str, *names: str) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from types import EllipsisType, NoneType, NotImplementedType
 from typing import Any
 
+_SHORT = 40
 _NAN = bytes.fromhex("000000000000f87f")
 
 
@@ -34,8 +36,13 @@ def atom(tag: str, content: bytes = b"") -> bytes:
     >>> atom("int", b"1") + atom("int", b"2") != atom("int", b"12")
     True
     """
+    return _head(tag, len(content)) + content
+
+
+@lru_cache(maxsize=4096)
+def _head(tag: str, length: int) -> bytes:
     name = tag.encode()
-    return struct.pack("<BQ", len(name), len(content)) + name + content
+    return struct.pack("<BQ", len(name), length) + name
 
 
 def node(tag: str, parts: Iterable[bytes]) -> bytes:
@@ -85,6 +92,12 @@ def encode_str(value: str) -> bytes:
     bytes
         The encoding.
     """
+    return _short_str(value) if len(value) <= _SHORT else atom("str", value.encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(maxsize=4096)
+def _short_str(value: str) -> bytes:
+    """Encode what is likely the name of an attribute, which comes again with each object of its class."""
     return atom("str", value.encode("utf-8", "surrogatepass"))
 
 

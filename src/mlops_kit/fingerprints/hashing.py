@@ -77,6 +77,9 @@ def canonical_floats(values: Any, nulls: NDArray[np.bool_] | None = None) -> Any
 
 
 def _hashed_floats(hasher: _Hash, values: Any) -> _Hash:
+    if values.nbytes <= _FIRST_BYTES:  # which fits the nearest cache anyway
+        hasher.update(canonical_floats(values))
+        return hasher
     expected, start, step = False, 0, _FIRST_BYTES // values.itemsize
     while start < len(values):
         stretch = values[start : start + step]

@@ -16,13 +16,15 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from inspect import getattr_static
 from pathlib import PosixPath, WindowsPath
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, ForwardRef, TypeAlias
 from uuid import UUID
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from mlops_kit.fingerprints.data import data_fingerprint
+from mlops_kit.fingerprints.data import data_fingerprint, is_data
 from mlops_kit.fingerprints.encoding import ATOMS, atom, encode_str, node
 from mlops_kit.fingerprints.origin import distribution_of, is_standard, is_user_module
 
@@ -51,13 +53,13 @@ def writer(obj: object) -> Writer:
     callable
         Makes the generator that encodes it.
     """
-    exact = _WRITERS.get(type(obj))
-    if exact is not None:
-        return exact
-    for kind, write in _FAMILIES:
-        if isinstance(obj, kind):
-            return write
-    return _others
+    kind = type(obj)
+    write = _WRITERS.get(kind) or _found.get(kind)
+    if write is None:
+        write = next((write for family, write in _FAMILIES if isinstance(obj, family)), None) or _other(obj)
+        if getattr_static(kind, "__class__") is object.__dict__["__class__"]:  # no proxy for objects of many kinds
+            _found[kind] = write
+    return write
 
 
 def _listed(tag: str) -> Writer:
@@ -69,9 +71,9 @@ def _listed(tag: str) -> Writer:
 
 
 def _each(pairs: Iterable[tuple[object, object]]) -> Generator[tuple[object, object], bytes, list[bytes]]:
-    parts = []
+    parts, atoms = [], ATOMS.get
     for label, item in pairs:
-        plain = ATOMS.get(type(item))
+        plain = atoms(type(item))
         parts.append(plain(item) if plain is not None else (yield label, item))
     return parts
 
@@ -90,8 +92,13 @@ def _mapping(obj: Any) -> Writing:
 
 
 def _items(items: Iterable[tuple[object, object]]) -> Generator[tuple[object, object], bytes, list[bytes]]:
-    flat = yield from _each(pair for key, value in items for pair in (("a key", key), (key, value)))
-    return [key + value for key, value in zip(flat[::2], flat[1::2], strict=True)]
+    parts, atoms = [], ATOMS.get
+    for key, value in items:
+        plain = atoms(type(key))
+        first = plain(key) if plain is not None else (yield "a key", key)
+        plain = atoms(type(value))
+        parts.append(first + (plain(value) if plain is not None else (yield key, value)))
+    return parts
 
 
 def _made_of(tag: str, content: Callable[[Any], tuple[object, ...]]) -> Writer:
@@ -151,29 +158,49 @@ def _subset(obj: Any) -> Writing:
     return node("set object", [*rest, *sorted(parts)])
 
 
-def _others(obj: Any) -> Writing:
+def _other(obj: object) -> Writer:
+    """Choose the writer of all objects of a type that is in no table."""
     if isinstance(obj, Iterator):
-        raise OpaqueError(
-            f"a {type(obj).__name__} gives its items once, and a fingerprint would use them up; make a list of them"
-        )
+        return _iterator
+    if is_data(obj):
+        return _data
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(obj, numpy.ufunc):
+            return _ufunc
+        if isinstance(obj, numpy.generic):
+            return _numpy_scalar
+    return _object
+
+
+def _iterator(obj: object) -> Writing:
+    yield from ()  # what a generator raises is told with the path to the object
+    raise OpaqueError(
+        f"a {type(obj).__name__} gives its items once, and a fingerprint would use them up; make a list of them"
+    )
+
+
+def _data(obj: Any) -> Writing | bytes:
     data = data_fingerprint(obj)
     if data is not None:
         kind, fingerprint = data
         return atom(kind, fingerprint.encode())
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        if isinstance(obj, numpy.ma.MaskedArray):
-            return (yield from _masked(obj, numpy))
-        if isinstance(obj, numpy.ndarray):
-            return (yield from _object_array(obj))
-        if isinstance(obj, numpy.ufunc) and not obj.__name__.isidentifier():
-            raise OpaqueError(
-                "a ufunc made by numpy.frompyfunc does not show the function it calls; numpy.vectorize does"
-            )
-        if isinstance(obj, numpy.generic) and not obj.dtype.hasobject:
-            content = yield "value", numpy.asarray(obj)
-            return node("numpy scalar", [content])
-    return (yield from _object(obj))
+    masked = isinstance(obj, sys.modules["numpy"].ma.MaskedArray)
+    return _masked(obj) if masked else _object_array(obj)
+
+
+def _ufunc(obj: Any) -> Writing:
+    if obj.__name__.isidentifier():
+        return (yield from _object(obj))
+    raise OpaqueError("a ufunc made by numpy.frompyfunc does not show the function it calls; numpy.vectorize does")
+
+
+def _numpy_scalar(obj: Any) -> Writing | bytes:
+    data = data_fingerprint(sys.modules["numpy"].asarray(obj))
+    if data is None:
+        return _object(obj)
+    kind, fingerprint = data
+    return node("numpy scalar", [atom(kind, fingerprint.encode())])
 
 
 def _object_array(obj: Any) -> Writing:
@@ -185,8 +212,9 @@ def _object_array(obj: Any) -> Writing:
     return node("object array", [encode_str(obj.dtype.kind), *map(ATOMS[int], obj.shape), *parts])
 
 
-def _masked(obj: Any, numpy: Any) -> Writing:
+def _masked(obj: Any) -> Writing:
     """Write a masked array by what shows through the mask."""
+    numpy = sys.modules["numpy"]
     mask = numpy.ma.getmaskarray(obj)
     shown = obj.filled(numpy.zeros((), obj.dtype)[()])
     parts = yield from _each([("mask", mask), ("data", shown)])
@@ -236,6 +264,8 @@ def _fitted(obj: object, state: dict[str, Any]) -> dict[str, Any] | None:
     if utils is not None and isinstance(obj, utils.Bunch):
         return None
     if base is None or not isinstance(obj, base.BaseEstimator):
+        return state
+    if _NOT_LEARNED.isdisjoint(state) and "cv_results_" not in state:
         return state
     kept = {name: value for name, value in state.items() if name not in _NOT_LEARNED}
     results = kept.get("cv_results_")
@@ -294,6 +324,7 @@ _WRITERS: dict[type, Writer] = {
     FunctionType: _function,
     BuiltinFunctionType: _builtin,
 }
+_found: WeakKeyDictionary[type, Writer] = WeakKeyDictionary()
 _FAMILIES: tuple[tuple[type, Writer], ...] = (
     (type, _class),
     (ModuleType, _module),

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-_OURS = __name__.partition(".")[0]
+_NOBODYS = frozenset({__name__.partition(".")[0], "cython_runtime"})  # modules of Cython have no file, and no code
 
 
 def is_user_module(name_or_module: str | ModuleType) -> bool:
@@ -224,7 +224,7 @@ def _find_top(name: str) -> ModuleSpec | None:
 @lru_cache(maxsize=4096)
 def _is_user_place(name: str, location: str | None) -> bool:
     top = name.partition(".")[0]
-    if top == _OURS or location in {"built-in", "frozen"}:
+    if top in _NOBODYS or top.startswith("_cython_") or location in {"built-in", "frozen"}:
         return False
     if location is None:
         return top not in sys.stdlib_module_names

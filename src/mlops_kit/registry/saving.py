@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,8 @@ from mlops_kit.records import codec
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store
+
+_WORTH_A_THREAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,12 @@ def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "
     store.ensure()
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"
-    return Saved(store.objects.put(data), format, len(data), name, fingerprint_or_none(value))
+    if len(data) < _WORTH_A_THREAD:
+        return Saved(store.objects.put(data), format, len(data), name, fingerprint_or_none(value))
+    with ThreadPoolExecutor(1, thread_name_prefix="mlops-kit-save") as beside:  # it mostly waits for the disk
+        put = beside.submit(copy_context().run, store.objects.put, data)
+        found = fingerprint_or_none(value)
+    return Saved(put.result(), format, len(data), name, found)
 
 
 def fingerprint_or_none(value: Any) -> str | None:
