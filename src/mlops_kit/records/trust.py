@@ -15,6 +15,8 @@ class StoreTrust:
     ----------
     code : bool
         Pickles in it may run code.
+    types : frozenset of str
+        Dotted names that its files of ``format="skops"`` may hold besides the list.
 
     Examples
     --------
@@ -23,19 +25,21 @@ class StoreTrust:
     """
 
     code: bool = False
+    types: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> StoreTrust:
         """Read it from plain JSON; what is left out is not trusted."""
-        return cls(code=members.get("code") is True)
+        return cls(code=members.get("code") is True, types=frozenset(map(str, members.get("types", ()))))
 
     def members(self) -> dict[str, Any]:
         """Write it as plain JSON, without what is not trusted."""
-        return {"code": True} if self.code else {}
+        said = {"code": self.code, "types": sorted(self.types)}
+        return {name: value for name, value in said.items() if value}
 
     def joined(self, other: StoreTrust) -> StoreTrust:
         """Trust what either of two trusts."""
-        return StoreTrust(code=self.code or other.code)
+        return StoreTrust(code=self.code or other.code, types=self.types | other.types)
 
 
 def covers(prefix: str, url: str) -> bool:

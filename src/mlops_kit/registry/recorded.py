@@ -13,9 +13,8 @@ from mlops_kit.registry.saving import warn_if_changed
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
-from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store, StoreLike, open_store
-from mlops_kit.store.trust import require_trust
+from mlops_kit.store.trust import load_trusted
 
 
 class RecordedModels:
@@ -53,12 +52,16 @@ class RecordedModels:
         """
         version = self.get(spec, as_of=as_of)
         what = f"model {version.spec}"
-        form = serializer(version.format)
         data = self.store.objects.get(version.digest, what=what)
-        if form.runs_code:
-            journal = keys.journal_prefix("models", folder(version.name)).rstrip("/")
-            require_trust(self.store.backend, version.digest, what=what, allow_code=allow_code, named_in=journal)
-        model = form.load(data, what=what)
+        model = load_trusted(
+            self.store.backend,
+            data,
+            digest=version.digest,
+            format=version.format,
+            what=what,
+            allow_code=allow_code,
+            named_in=keys.journal_prefix("models", folder(version.name)).rstrip("/"),
+        )
         warn_if_changed(model, data, version.fingerprint, what=what)
         return model
 

@@ -76,7 +76,7 @@ def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "
     NotSerializable
         It cannot be saved; the message names the part that prevents it.
     """
-    data = serializer(format).dump(value, what=what)
+    data = serializer(format).dump(value, what=what, url=store.url)
     store.ensure()
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"

@@ -72,7 +72,8 @@ class ModelStore(RecordedModels):
         metrics : dict, optional
             What it reached; by default the metrics of the active run.
         format : str
-            How to save it.
+            How to save it: ``"cloudpickle"`` takes any object, and loading it needs trust in the store;
+            ``"skops"`` (an extra) takes estimators that are nothing but data, and loading those needs none.
         signature : tuple, table, array or Signature, optional
             What it takes and gives: an example ``(X, y)``, an example of ``X``, or a `Signature`; by default what
             the model and the data of the active run tell.

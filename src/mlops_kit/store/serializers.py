@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mlops_kit.errors import InvalidInput, NotSerializable
+from mlops_kit.store.skops_files import SkopsSerializer
 
 _MAX_VISITED = 10_000
 
 
 class Serializer(Protocol):
-    """A format: how to write an object, how to read it, and whether reading runs code."""
+    """A format: how to write an object, how to read it, and what reading it would run."""
 
     name: str
-    runs_code: bool
 
-    def dump(self, value: Any, *, what: str) -> bytes:
-        """Write an object, or raise `NotSerializable` naming the part that prevents it."""
+    def dump(self, value: Any, *, what: str, url: str = "") -> bytes:
+        """Write an object for the store at `url`, or raise `NotSerializable` naming the part that prevents it."""
+        ...
+
+    def code_in(self, data: bytes, *, what: str, url: str = "") -> str | None:
+        """Say why reading these bytes needs trust in the store at `url`; None if it runs no code of theirs."""
         ...
 
     def load(self, data: bytes, *, what: str) -> Any:
-        """Read an object."""
+        """Read an object that needs no trust, or has it."""
         ...
 
 
@@ -30,9 +34,8 @@ class CloudpickleSerializer:
     """Any Python object, classes and functions of ``__main__`` and notebooks included; reading it runs code."""
 
     name = "cloudpickle"
-    runs_code = True
 
-    def dump(self, value: Any, *, what: str) -> bytes:
+    def dump(self, value: Any, *, what: str, url: str = "") -> bytes:  # noqa: ARG002 - the protocol's argument
         """Write an object.
 
         Raises
@@ -51,6 +54,10 @@ class CloudpickleSerializer:
                 f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
                 "returning the object, or give its class a __getstate__ that leaves it out."
             ) from error
+
+    def code_in(self, data: bytes, *, what: str, url: str = "") -> str | None:  # noqa: ARG002 - likewise
+        """Say that any pickle may run code."""
+        return "is a pickle, which may run any code when it is loaded"
 
     def load(self, data: bytes, *, what: str) -> Any:
         """Read an object.
@@ -77,7 +84,7 @@ class CloudpickleSerializer:
             ) from error
 
 
-_formats: dict[str, Serializer] = {"cloudpickle": CloudpickleSerializer()}
+_formats: dict[str, Serializer] = {"cloudpickle": CloudpickleSerializer(), "skops": SkopsSerializer()}
 
 
 def serializer(name: str) -> Serializer:
@@ -100,8 +107,8 @@ def serializer(name: str) -> Serializer:
 
     Examples
     --------
-    >>> serializer("cloudpickle").runs_code
-    True
+    >>> serializer("cloudpickle").code_in(b"", what="model")
+    'is a pickle, which may run any code when it is loaded'
     """
     found = _formats.get(name)
     if found is None:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 import shlex
+from typing import Any
 
 from mlops_kit.errors import UntrustedArtifact
 from mlops_kit.records.trust import covers
 from mlops_kit.store import keys, objects, trusted
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.serializers import serializer
 
 VARIABLE = "MLOPS_KIT_TRUST"
 
 
 def require_trust(
-    backend: Backend, digest: str, *, what: str, allow_code: str | None = None, named_in: str | None = None
+    backend: Backend, digest: str, *, what: str, why: str, allow_code: str | None = None, named_in: str | None = None
 ) -> None:
     """Pass if an object may run code in this process.
 
@@ -32,6 +34,8 @@ def require_trust(
         ``sha256:<hex>`` of its bytes.
     what : str
         What it is, for the message.
+    why : str
+        What of it would run code, for the message.
     allow_code : str, optional
         The digest that the caller has decided to trust.
     named_in : str, optional
@@ -50,11 +54,55 @@ def require_trust(
     if trusted.trusted_of(backend.url).code:
         return
     raise UntrustedArtifact(
-        f"Loading the {what} would run code from {key} in {backend.url}, which this user does not own alone: "
-        f"somebody else could have written it. If you trust everybody who may write to the store, run: "
+        f"The {what} {why}, and this user does not own {key} in {backend.url} alone: somebody else could have "
+        f"written it. If you trust everybody who may write to the store, run: "
         f"mlops-kit trust {shlex.quote(backend.url)} (or set {VARIABLE}='{backend.url}' in the environment). If you "
         f"trust this one object, pass allow_code='{digest}'."
     )
+
+
+def load_trusted(
+    backend: Backend,
+    data: bytes,
+    *,
+    digest: str,
+    format: str,  # noqa: A002 - the field's word
+    what: str,
+    allow_code: str | None = None,
+    named_in: str | None = None,
+) -> Any:
+    """Read an object from bytes that were verified, if nothing of it runs here without trust.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store that holds it.
+    data : bytes
+        Its bytes.
+    digest : str
+        Of the bytes.
+    format : str
+        How they are read, as the record says; no other format is tried.
+    what : str
+        What it is, for messages.
+    allow_code, named_in : str, optional
+        As for `require_trust`.
+
+    Returns
+    -------
+    object
+        The object.
+
+    Raises
+    ------
+    UntrustedArtifact
+        Reading it would run code, and nobody vouches for it.
+    """
+    form = serializer(format)
+    why = form.code_in(data, what=what, url=backend.url)
+    if why is not None:
+        require_trust(backend, digest, what=what, why=why, allow_code=allow_code, named_in=named_in)
+    return form.load(data, what=what)
 
 
 def trusted_by_name(url: str) -> bool:

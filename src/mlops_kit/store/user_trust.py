@@ -28,6 +28,8 @@ class Trust:
         Its address.
     code : bool
         Whether pickles from it may run code because its address, or one above it, is listed here.
+    types : list of str
+        What its files of ``format="skops"`` may hold besides what they may hold everywhere.
 
     Examples
     --------
@@ -57,6 +59,30 @@ class Trust:
         """Let pickles from this store run code, whoever wrote them."""
         trusted.edit(self.url, lambda said: replace(said, code=True))
 
+    @property
+    def types(self) -> list[str]:
+        """What files of ``format="skops"`` may hold here besides the list."""
+        return sorted(self._now.types)
+
+    def allow_types(self, *names: str) -> None:
+        """Let files of ``format="skops"`` in this store hold more than they may everywhere.
+
+        Parameters
+        ----------
+        *names : str
+            Dotted names of classes or functions, as the refusal names them. Their modules are imported when a file
+            names them, and objects of them get the state that stands in the file.
+
+        Raises
+        ------
+        InvalidInput
+            It is no dotted name.
+        """
+        for name in names:
+            if "." not in name or not all(part.isidentifier() for part in name.split(".")):
+                raise InvalidInput(f"{name!r} is no dotted name of a class or function, such as 'pkg.module.Class'.")
+        trusted.edit(self.url, lambda said: replace(said, types=said.types | frozenset(names)))
+
     def remove(self) -> None:
         """Trust nothing in this store any more; what is listed of addresses above it still holds."""
         trusted.edit(self.url, lambda _said: StoreTrust())
@@ -82,4 +108,6 @@ class Trust:
 
     def __repr__(self) -> str:
         now = self._now
-        return f"Trust({self.url!r}: {'code' if now.code else 'nothing'})"
+        told = ["code"] if now.code else []
+        told += [f"type {name}" for name in sorted(now.types)]
+        return f"Trust({self.url!r}: {', '.join(told) or 'nothing'})"

@@ -11,9 +11,8 @@ from mlops_kit.records import codec
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.run import OutputRef
 from mlops_kit.registry.saving import save, warn_if_changed
-from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store
-from mlops_kit.store.trust import require_trust
+from mlops_kit.store.trust import load_trusted
 from mlops_kit.tracking.call import is_model, type_name
 
 _INLINE_BYTES = 4096
@@ -94,10 +93,7 @@ def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | No
     data = store.objects.get(ref.object, what=what)
     if ref.format == "dataset":
         return _frame(store, Manifest.decode(data, where=what), what)
-    form = serializer(ref.format)
-    if form.runs_code:
-        require_trust(store.backend, ref.object, what=what, allow_code=allow_code)
-    value = form.load(data, what=what)
+    value = load_trusted(store.backend, data, digest=ref.object, format=ref.format, what=what, allow_code=allow_code)
     warn_if_changed(value, data, ref.fingerprint, what=what)
     return value
 
