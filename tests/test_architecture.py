@@ -36,7 +36,9 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "measures/predicted.py",
     "measures/slices.py",
     "monitoring/estimate.py",
+    "monitoring/labels.py",
     "monitoring/performance.py",
+    "monitoring/rows.py",
     "monitoring/task.py",
 }
 

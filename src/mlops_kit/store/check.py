@@ -17,10 +17,13 @@ from mlops_kit.store.backend import Backend
 from mlops_kit.store.objects import digest_of
 
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-_ENTRY = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
-_HEAD = re.compile(r"(journals/(?:models|datasets)/[a-z0-9._%~A-F-]+/)head\.json")
+_ENTRY = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
+_HEAD = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)head\.json")
 _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease|resume-\d{6})\.json")
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
+_SEGMENT = re.compile(
+    r"monitors/[a-z0-9._%~A-F-]+/\d{4}-\d\d-\d\d/[0-9a-f]{12}-\d{6,}\.(?:predictions|labels|joined)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
+)
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
 
@@ -125,6 +128,14 @@ class _Checker:
             segments = self._points.setdefault(match[1], {})
             segments[int(match[2])] = 0  # it is there, whatever is wrong with it
             segments[int(match[2])] = len(read_lines(data, where=key))
+        else:
+            self._check_other(key, data)
+
+    def _check_other(self, key: str, data: bytes) -> None:
+        if match := _SEGMENT.fullmatch(key):
+            actual = digest_of(data)
+            if actual != f"sha256:{match[1]}":
+                raise IntegrityError(f"Its name says sha256:{match[1]}, its bytes give {actual}.")
         elif match := _GARBAGE.fullmatch(key):
             codec.unseal(data, where=key, kind=f"gc-{match[1]}")
         elif key == keys.STORE:

@@ -90,6 +90,16 @@ def metrics_key(run_id: str, segment: int) -> str:
     return f"runs/{run_day(run_id)}/{run_id}.metrics-{segment:06d}.jsonl"
 
 
+def monitor_prefix(folder: str) -> str:
+    """Locate what was logged to a monitor."""
+    return f"monitors/{folder}/"
+
+
+def segment_key(folder: str, second: float, name: str) -> str:
+    """Locate a segment of a monitor's log, in the folder of the UTC day on which it was written."""
+    return f"monitors/{folder}/{_day(int(second) // 86_400)}/{name}.parquet"
+
+
 def mark_key(seq: int) -> str:
     """Locate a mark: a list of what nothing names."""
     return f"{MARKS}{seq:012d}.json"

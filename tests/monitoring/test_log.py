@@ -1,0 +1,246 @@
+"""Predictions and labels are logged by many at once, lose nothing in silence, and are read back verified."""
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlops_kit as mk
+from mlops_kit.errors import IntegrityError, InvalidInput, StoreError
+from mlops_kit.monitoring.log import AT, ID, LABEL, NUMBER, PREDICTION, WEIGHT, PredictionIds, PredictionLog
+from mlops_kit.monitoring.segments import Segment, Segments, fresh, marked
+from mlops_kit.store.memory import MemoryBackend
+from mlops_kit.store.store import Store
+
+
+@pytest.fixture
+def segments(tmp_path):
+    return Segments(mk.Store(tmp_path / "store"), "Fraud")
+
+
+@pytest.fixture
+def log(segments):
+    return PredictionLog(segments, names=["a", "b"], interval=3600)
+
+
+def written(segments, kind="predictions"):
+    return [segments.read(segment) for segment in segments.listed() if segment.kind == kind]
+
+
+def test_what_was_logged_is_read_back(segments, log):
+    ids = log.add(pd.DataFrame({"x": [1.5, 2.5], "c": pd.Categorical(["u", None])}), [0.1, 0.9])
+    log.add_labels(ids, [0, 1])
+    log.flush()
+    [rows] = written(segments)
+    assert rows.column_names == [NUMBER, AT, WEIGHT, PREDICTION, "x", "c"]
+    assert rows.column("c").to_pylist() == ["u", None]
+    assert rows.column(WEIGHT).to_pylist() == [1.0, 1.0]
+    [labels] = written(segments, "labels")
+    assert labels.column(ID).to_pylist() == list(ids) == [f"{log.writer}-0", f"{log.writer}-1"]
+    assert labels.column(LABEL).to_pylist() == [0, 1]
+
+
+def test_ids_and_moments_may_be_given(segments, log):
+    at = [datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2)]  # noqa: DTZ001 - a naive moment is UTC
+    assert log.add(np.ones((2, 2)), ["yes", "no"], ids=[7, 8], at=at) == [7, 8]
+    log.flush()
+    [rows] = written(segments)
+    assert rows.column(ID).to_pylist() == ["7", "8"]
+    assert [moment.day for moment in rows.column(AT).to_pylist()] == [1, 2]
+    assert rows.column_names[-2:] == ["a", "b"]
+
+
+def test_rows_changed_after_they_were_logged_stay_what_they_were(segments, log):
+    array, frame, scores = np.zeros((1, 2)), pd.DataFrame({"x": [1]}), np.array([0.5])
+    log.add(array, scores)
+    log.add(frame, scores)
+    array[:], frame.loc[0, "x"], scores[:] = 9, 9, 9
+    log.flush()
+    first, second = written(segments)
+    assert first.column("a").to_pylist() == [0]
+    assert second.column("x").to_pylist() == [1]
+    assert first.column(PREDICTION).to_pylist() == [0.5]
+
+
+def test_columns_that_differ_stay_apart_and_numbers_meet(segments, log):
+    log.add({"x": np.array([1])}, [0.1])
+    log.add({"x": np.array([1.5])}, [1])
+    log.add({"y": np.array([1.5])}, [0.1])
+    log.add({"y": np.array(["text"])}, [0.1])
+    log.flush()
+    assert [rows.num_rows for rows in written(segments)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("value", [complex(1), [1, "a"], object()])
+def test_a_column_that_arrow_cannot_type_is_kept_as_text(segments, log, value):
+    log.add(pd.DataFrame({"x": [1, 2], "odd": pd.Series([value, None], dtype=object)}), [0.1, 0.2])
+    log.flush()
+    [rows] = written(segments)
+    assert rows.column("odd").to_pylist() == [str(value), None]
+
+
+def test_a_column_named_like_one_of_the_log_is_renamed(segments, log):
+    log.add(pd.DataFrame({"#at": [1]}), [0.1])
+    log.flush()
+    assert written(segments)[0].column("#at'").to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        dict(data=np.ones((3, 2)), predictions=[1]),
+        dict(data=np.ones((1, 2)), predictions=[1], ids=["a", "b"]),
+        dict(data={"x": []}, predictions=[1]),
+    ],
+)
+def test_rows_predictions_and_ids_of_different_number_are_refused(log, given):
+    with pytest.raises(InvalidInput, match="for every row"):
+        log.add(**given)
+    with pytest.raises(InvalidInput, match="one label for each id"):
+        log.add_labels(["a"], [1, 2])
+
+
+def test_nothing_is_a_fine_number_of_rows(segments, log):
+    assert list(log.add(np.ones((0, 2)), [])) == []
+    log.add_labels([], [])
+    log.flush()
+    assert not list(segments.listed())
+
+
+def test_a_thread_writes_what_waits_and_ends(segments):
+    log = PredictionLog(segments, interval=0.05)
+    log.add({"x": [1]}, [1])
+    deadline = time.monotonic() + 20
+    while not written(segments) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert written(segments)
+    thread = log._thread
+    if thread is not None:
+        thread.join(10)
+    assert log._thread is None
+
+
+def test_many_threads_log_at_once_and_no_id_is_given_twice(segments, log):
+    given = []
+
+    def work():
+        for _ in range(50):
+            given.extend(log.add({"x": np.arange(3)}, [1, 2, 3]))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.flush()
+    numbers = [number for rows in written(segments) for number in rows.column(NUMBER).to_pylist()]
+    assert len(set(given)) == len(given) == 1200
+    assert sorted(numbers) == list(range(1200))
+
+
+def _log_in_child(url, inherited):
+    log = inherited or PredictionLog(Segments(mk.Store(url), "Fraud"))
+    log.add({"x": [os.getpid()]}, [1])
+    log.flush()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_many_processes_log_to_one_monitor_and_a_fork_repeats_nothing(segments, tmp_path):
+    log = PredictionLog(segments, interval=3600)
+    log.add({"x": [0]}, [1])
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=_log_in_child, args=(tmp_path / "store", log)) for _ in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    log.flush()
+    values = [value for rows in written(segments) for value in rows.column("x").to_pylist()]
+    assert sorted(values) == sorted([0, *(child.pid for child in children)])
+    assert len({segment.writer for segment in segments.listed()}) == 4
+
+
+class Broken(MemoryBackend):
+    """A place that refuses to be written for a while."""
+
+    broken = True
+
+    def create(self, key, data):
+        if self.broken and key.startswith("monitors/"):
+            raise StoreError("no space left")
+        return super().create(key, data)
+
+
+def test_what_could_not_be_written_waits_and_is_written_once(caplog):
+    backend = Broken("log-broken")
+    segments = Segments(Store.on(backend), "m")
+    log = PredictionLog(segments, interval=3600)
+    log.add({"x": [1, 2]}, [1, 2])
+    with pytest.raises(StoreError):
+        log.flush()
+    assert log.failure == "no space left"
+    log.add({"x": [3]}, [3])
+    backend.broken = False
+    log.flush()
+    assert [rows.column("x").to_pylist() for rows in written(segments)] == [[1, 2, 3]]
+    assert [segment.seq for segment in segments.listed()] == [1]
+
+
+def test_a_full_buffer_thins_what_comes_and_says_what_each_row_stands_for(segments, caplog):
+    log = PredictionLog(segments, limit=2000, interval=3600)
+    log._thread = threading.current_thread()  # nobody writes meanwhile
+    for _ in range(100):
+        log.add({"x": np.zeros(100)}, np.zeros(100))
+    assert log._buffer.rows <= 2000
+    with caplog.at_level(logging.WARNING):
+        log.flush()
+    weights = [weight for rows in written(segments) for weight in rows.column(WEIGHT).to_pylist()]
+    lost = int(caplog.records[-1].args[0]) if caplog.records else 0
+    assert len(weights) < 2500
+    assert max(weights) > 2
+    assert sum(weights) + lost == pytest.approx(10_000, rel=0.25)
+
+
+def test_what_is_new_is_told_from_the_names_alone(segments):
+    first, second = PredictionLog(segments), PredictionLog(segments)
+    for log in (first, second, first):
+        log.add({"x": [1]}, [1])
+        log.flush()
+    everything = list(segments.listed())
+    marks = marked(everything[:1], {})
+    assert len(fresh(everything, marks)) == 2
+    assert fresh(everything, marked(everything, marks)) == []
+    assert {Segment.of(segment.day, segment.name) for segment in everything} == set(everything)
+    assert Segment.of("2026-05-01", "notes.parquet") is None
+
+
+def test_a_segment_that_was_altered_is_not_read_and_fsck_names_it(segments, log, tmp_path):
+    log.add({"x": [1]}, [1])
+    log.flush()
+    store = mk.Store(tmp_path / "store")
+    assert store.fsck().ok
+    [segment] = segments.listed()
+    path = tmp_path / "store" / segment.key("fraud")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match="damaged"):
+        segments.read(segment)
+    assert [problem.kind for problem in store.fsck().problems] == ["damaged"]
+    segments.delete(segment)
+    with pytest.raises(IntegrityError, match="no longer"):
+        segments.read(segment)
+
+
+def test_ids_are_a_sequence():
+    ids = PredictionIds("ab" * 6, range(3))
+    assert ids == ["abababababab-0", "abababababab-1", "abababababab-2"]
+    assert ids != "text"
+    assert hash(ids) == hash(PredictionIds("ab" * 6, range(3)))
+    assert repr(ids[:0]) == "PredictionIds(0)"
+    assert repr(ids).startswith("PredictionIds(3: abababababab-0")
