@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mlops_kit.records import codec
 from mlops_kit.records.codec import Repr
+from mlops_kit.records.secrets import masked
 from mlops_kit.tracking.call import Form, as_number, bind, is_data, is_model, metrics_in, parts_of, recordable
-from mlops_kit.tracking.secrets import masked
 
 FRAME = pd.DataFrame({"x": [1, 2]})
 

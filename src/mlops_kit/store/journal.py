@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 from mlops_kit.errors import IntegrityError, MlopsKitError
 from mlops_kit.records import codec
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.records.secrets import masked_texts
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
 
@@ -141,7 +142,8 @@ class Journal:
                     return None
                 now = datetime.now(UTC)
                 at = now if head.at is None or now > head.at else head.at
-                entry = Entry(head.seq + 1, head.tip, at, author, nonce, *decision)
+                kind, body = decision
+                entry = Entry(head.seq + 1, head.tip, at, author, nonce, kind, masked_texts(body))
                 data = entry.encode()
                 if self._backend.create(self._key(entry.seq), data):
                     self._head = head = self._advanced(head, entry, data)

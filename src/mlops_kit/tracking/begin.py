@@ -13,6 +13,7 @@ from mlops_kit.errors import InvalidInput
 from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
+from mlops_kit.records.secrets import masked
 from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
 from mlops_kit.store import identity
 from mlops_kit.store.active import Passed, active_run
@@ -23,7 +24,6 @@ from mlops_kit.tracking.git import GitState
 from mlops_kit.tracking.inputs import dataset_name, record_input
 from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.tracking.run import Run
-from mlops_kit.tracking.secrets import masked
 
 DEFAULT_EXPERIMENT = "default"
 RUN_VARIABLE = "MLOPS_KIT_RUN_ID"

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.records.codec import Repr
-from mlops_kit.tracking.secrets import MASK, is_secret_name, masked
+from mlops_kit.records.secrets import MASK, is_secret_name, masked
 
 _MAX_DEPTH = 8
 _MAX_ITEMS = 1000

@@ -18,6 +18,7 @@ from typing import Any
 from mlops_kit.errors import MlopsKitError, RecordingWarning, RunClosed, UnsupportedData
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.records.secrets import masked_text
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import EXPIRY_SECONDS
@@ -26,7 +27,6 @@ from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.git import GitState
 from mlops_kit.tracking.metrics import MetricLog, numbered, write_segment
-from mlops_kit.tracking.secrets import masked_text
 
 try:
     import resource

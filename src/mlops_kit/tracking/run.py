@@ -14,6 +14,7 @@ from typing import Any, Self
 from mlops_kit.errors import InvalidInput, RunClosed
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, OutputRef
+from mlops_kit.records.secrets import masked
 from mlops_kit.registry.saving import save
 from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.runs import Runs
@@ -24,7 +25,6 @@ from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
 from mlops_kit.tracking.metrics import MetricLog, write_segment
 from mlops_kit.tracking.recorded import RecordedRun
 from mlops_kit.tracking.recorder import Recorder
-from mlops_kit.tracking.secrets import masked
 
 
 class Run(RecordedRun):

@@ -1,0 +1,229 @@
+"""Secrets stay out of records; what only sounds like one stays in."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mlops_kit as mk
+from mlops_kit.records.codec import Repr
+from mlops_kit.records.secrets import MASK, is_secret_name, masked, masked_text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "db_password",
+        "apiKey",
+        "API_KEY",
+        "aws-secret-access-key",
+        "token",
+        "HF_TOKEN",
+        "authToken",
+        "pwd",
+        "clientSecret",
+        "private_key",
+        "credentials",
+        "Authorization",
+        "password2",
+        "dbPasswd",
+        "cookie",
+        "api_keys",
+        "tokens",
+        "accessTokens",
+        "passwords",
+        "secret_key",
+        "privateKey",
+        "credential",
+    ],
+)
+def test_names_of_secrets_are_known(name):
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer",
+        "max_tokens",
+        "pad_token",
+        "eos_token",
+        "key",
+        "sort_key",
+        "secretary",
+        "authors",
+        "n_tokens",
+        "",
+        "passwords_checked",
+        "keyboard",
+        "token_count",
+        "ż",
+        "1",
+    ],
+)
+def test_names_that_only_sound_like_secrets_are_not(name):
+    assert not is_secret_name(name)
+
+
+VOCABULARY = """
+    activation additional_special_tokens alpha attention_heads author batch_size beta_1 bos_token_id bypass C
+    class_weight cls_token cost_per_token criterion decoder_start_token_id dropout early_stopping embedding_dim
+    epochs eos_token_id eval_metric forced_bos_token gamma image_token key key_dim kernel learning_rate mask_token
+    max_depth max_new_tokens max_tokens min_samples_leaf min_tokens n_estimators n_jobs n_tokens new_tokens
+    next_token num_key_value_heads num_tokens optimizer output_tokens pad_token pad_token_id partition_key
+    passthrough prefix primary_key prompt_tokens public_key random_state sep_token sort_key special_tokens
+    stop_tokens subsample suppress_tokens temperature token_count token_pattern token_type_ids tokenize tokenizer
+    tokenizer_name total_tokens unk_token vocab_size warm_start
+"""
+
+
+@pytest.mark.parametrize("name", VOCABULARY.split())
+def test_the_vocabulary_of_machine_learning_stays_visible(name):
+    for value in ("some value", 512, 0.5, [1, 2], ("a", "b"), {"a": 1}):
+        assert masked(name, value) == value
+    for text in (f"{name}=512, x=1", f"Config({name}='value')", f"--{name} value", f"{{'{name}': 'value'}}"):
+        assert masked_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("https://ann:hunter2@example.org/repo.git", "hunter2"),
+        ("postgresql://u:p%40ss@db:5432/x", "p%40ss"),
+        ("train.py --api-key=abc123xyz", "abc123xyz"),
+        ("password: 'hunter2'", "hunter2"),
+        ('{"db_password": "hunter2"}', "hunter2"),
+        ("Config(user='ann', secret='hunter2')", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "wJalrXUtnFEMI"),
+        ("key AKIAIOSFODNN7EXAMPLE here", "AKIAIOSFODNN7EXAMPLE"),
+        ("ghp_" + "a1" * 18, "a1a1a1"),
+        ("hf_" + "Ab" * 17, "AbAb"),
+        ("sk-proj-" + "a" * 40, "aaaa"),
+        ("xoxb-123456789012-abcdef", "123456789012"),
+        ("Authorization: Bearer abcdefghijk", "abcdefghijk"),
+        ("https://x.org/f?sig=abc%3D&v=1", "abc%3D"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27u", "eyJzdWIiOiIxMjM0In0"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEow torn", "MIIEow"),
+        ("Conn(password='a;b c', user='ann')", "b c"),
+        ("Conn(password='it\\'s me', user='ann')", "me"),
+        ("Conn(password=b'raw bytes')", "raw"),
+        ("Conn(password='cut short", "short"),
+        ("postgres://u:p@ss@host/db", "ss@"),
+        ("postgres://u:p/s@host/db", "/s@"),
+        ("redis://:hunter2@host:6379/0", "hunter2"),
+        ("Server=db;Password=two words;Uid=1", "words"),
+        ("Keys(secret_key='hunter2')", "hunter2"),
+        ("Keys(private_key='hunter2')", "hunter2"),
+        ("Keys(pwd='hunter2')", "hunter2"),
+        ("Keys(passwd=hunter2)", "hunter2"),
+        ("Keys(api_keys=['hunter2', 'x'])", "hunter2"),
+        ("[('Password', 'hunter2'), ('user', 'ann')]", "hunter2"),
+        ("train.py --password hunter2 --depth 3", "hunter2"),
+        ("Authorization: Basic aHVudGVyMg", "aHVudGVyMg"),
+        ('body: "{\\"token\\": \\"hunter 2\\"}"', "hunter"),
+    ],
+)
+def test_secrets_in_text_are_masked(text, secret):
+    assert secret not in masked_text(text)
+    assert MASK in masked_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tokenizer=bert-base-uncased",
+        "https://example.org/a:b@c",
+        "max_tokens=512",
+        "key=value",
+        "ask-me-anything-please",
+        "the password is long",
+        "10:30:00 token bucket",
+        "n_secrets=3",
+        "tokens: 512",
+        "Conn(password=None, token=True)",
+        "http://host:80/p@x",
+        "password policy, secret sauce",
+    ],
+)
+def test_other_text_stays_as_it_is(text):
+    assert masked_text(text) == text
+
+
+def test_secrets_are_masked_by_name_at_every_depth():
+    value = {"db": {"user": "ann", "password": "hunter2"}, "urls": ["https://a:hunter2@x.org"], "n": (1, None)}
+    assert "hunter2" not in str(masked("config", value))
+    assert masked("config", value)["db"]["user"] == "ann"
+    assert masked("token", {"a": 1}) == MASK
+    assert masked("token", None) is None
+    assert masked("use_token", True) is True
+
+
+def test_secrets_are_masked_in_pairs_arguments_and_bytes():
+    assert masked("headers", [("Authorization", "hunter2"), ("Accept", "*/*")]) == [
+        ("Authorization", MASK),
+        ("Accept", "*/*"),
+    ]
+    assert masked("items", (["password", "hunter2"],)) == (["password", MASK],)
+    assert masked("columns", ["password", "user"]) == ["password", "user"]
+    assert masked("argv", ["train.py", "--password", "hunter2", "--depth", "3"])[2:] == [MASK, "--depth", "3"]
+    assert masked("dsn", b"postgres://u:hunter2@db") == f"postgres://{MASK}@db".encode()
+    assert masked("raw", b"\xff\x00 plain") == b"\xff\x00 plain"
+    assert masked("query", {b"password": b"hunter2"}) == {b"password": MASK}
+
+
+def test_a_number_of_tokens_is_no_secret():
+    assert (masked("tokens", 512), masked("tokens", ["hunter2"]), masked("pin_password", 1234)) == (512, MASK, MASK)
+
+
+def test_the_texts_of_an_entry_are_masked_and_nothing_else_of_it(tmp_path):
+    url = "https://ann:hunter2@example.org/x"
+    data = mk.Dataset.snapshot({"x": [1]}, name="data", store=tmp_path, source=url)
+    models = mk.ModelStore(tmp_path)
+    models.register("fraud", 1, description=f"From {url}", metrics={"tokens": 3, "password": 0.5})
+    models.promote("fraud:1", reason=f"because password=hunter2; see {url}")
+    assert data.source == f"https://{MASK}@example.org/x"
+    assert models.get("fraud:1").metrics == {"tokens": 3, "password": 0.5}
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*.json"))
+    assert b"hunter2" not in stored
+    assert stored.count(b"example.org") >= 3
+
+
+def test_the_text_of_an_object_is_masked_and_keeps_its_type():
+    found = masked("config", Repr("app.Config", "Config(password='hunter2')"))
+    assert (found, found.type_name) == (f"Config(password='{MASK}')", "app.Config")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a-" * 50_000,
+        "eyJ-" * 25_000,
+        "password " * 10_000,
+        "://a:" * 20_000,
+        "token = " * 9000,
+        "x" * 10**8,
+        "'" * 9999,
+        "a=" * 50_000,
+        "password='" * 10_000,
+        "password=[" * 10_000,
+        "--token " * 12_000,
+        "://a:b@" * 14_000,
+        "\\" * 100_000,
+        "password=a b" * 8000,
+    ],
+)
+def test_masking_takes_time_in_proportion_to_the_text(text):
+    started = time.perf_counter()
+    masked_text(text)
+    assert time.perf_counter() - started < 2.0
+
+
+@given(st.text(), st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.tuples(inner)))
+def test_masking_twice_is_masking_once(name, value):
+    once = masked(name, value)
+    assert masked(name, once) == once
