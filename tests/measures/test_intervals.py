@@ -96,7 +96,7 @@ def test_each_bootstrap_sample_has_as_many_rows_in_each_stratum():
 
 
 def test_samples_are_drawn_in_parts_where_there_are_many_rows():
-    parts = list(drawn(300_000, replicates=10))
+    parts = list(drawn(15_000, replicates=10))
     assert [len(part) for part in parts] == [6, 4]
     assert replicates_for(100) == 2000
     assert replicates_for(1_000_000) == 1000

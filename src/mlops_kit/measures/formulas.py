@@ -56,9 +56,8 @@ class Sums:
             return self.combine(weights @ self.columns)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranks:
-    """A metric of two classes that depends on the order of the scores only.
+class Concordance:
+    """How often a positive row scores above a negative one, ties counting half: the area under the ROC.
 
     Parameters
     ----------
@@ -66,27 +65,67 @@ class Ranks:
         Which rows are positive.
     scores : array
         Higher where positive is more likely.
-    area : callable
-        Takes the weights of positive and of negative rows at each distinct score, of shape (m, d) and from the
-        lowest score up, and gives m values.
+
+    Examples
+    --------
+    >>> area = Concordance(np.array([False, True, True]), np.array([0.2, 0.1, 0.2]))
+    >>> area(np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]])).tolist()
+    [0.25, 0.5]
     """
 
-    positive: NDArray[np.bool_]
-    scores: Floats
-    area: Callable[[Floats, Floats], Floats]
+    def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
+        negatives = np.flatnonzero(~positive)
+        self._positives = np.flatnonzero(positive)
+        self._negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+        ascending = scores[self._negatives]
+        self._below = np.searchsorted(ascending, scores[self._positives], "left")
+        self._not_above = np.searchsorted(ascending, scores[self._positives], "right")
 
     def __call__(self, weights: Floats) -> Floats:
-        """Add up the weights at each distinct score, and take the area."""
-        order = np.argsort(self.scores, kind="stable")
-        ranked = weights[:, order]
-        positives = np.where(self.positive[order], ranked, 0.0)
-        negatives = ranked - positives
-        ascending = self.scores[order]
-        starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
-        if len(starts) < len(ascending):
-            positives, negatives = (np.add.reduceat(part, starts, axis=1) for part in (positives, negatives))
+        """Count the weighted pairs that are in order, among all."""
+        positives, negatives = weights[:, self._positives], weights[:, self._negatives]
+        up_to = np.zeros((len(weights), negatives.shape[1] + 1))
+        np.cumsum(negatives, axis=1, out=up_to[:, 1:])
+        below = up_to[:, self._below]
+        if np.any(self._below != self._not_above):
+            below = (below + up_to[:, self._not_above]) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.area(positives, negatives)
+            return np.asarray(np.einsum("ij,ij->i", positives, below) / (positives.sum(axis=1) * up_to[:, -1]))
+
+
+class StepArea:
+    """The precision averaged over the recalled positive rows: the area under steps, not interpolated.
+
+    Parameters
+    ----------
+    positive : array of bool
+        Which rows are positive.
+    scores : array
+        Higher where positive is more likely.
+
+    Examples
+    --------
+    >>> area = StepArea(np.array([False, True, True]), np.array([0.2, 0.1, 0.3]))
+    >>> area(np.array([[1.0, 1.0, 1.0]])).round(3).tolist()
+    [0.833]
+    """
+
+    def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        self._positive = positive[self._order]
+        descending = scores[self._order]
+        self._starts = np.flatnonzero(np.concatenate([[True], descending[1:] != descending[:-1]]))
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Add up precision times the gain in recall, from the highest score down."""
+        ranked = weights[:, self._order]
+        found = np.where(self._positive, ranked, 0.0)
+        if len(self._starts) < len(self._order):
+            found, ranked = (np.add.reduceat(part, self._starts, axis=1) for part in (found, ranked))
+        so_far = np.cumsum(found, axis=1)
+        precision = so_far / np.maximum(np.cumsum(ranked, axis=1), np.finfo(np.float64).tiny)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((found * precision).sum(axis=1) / so_far[:, -1])
 
 
 def mean(values: Floats, counted: NDArray[np.bool_] | None = None) -> Sums:
@@ -157,39 +196,28 @@ def f1(given: Predicted) -> Sums:
     return ratio(2.0 * (positive & told), positive.astype(np.float64) + told)
 
 
-def _auc(positives: Floats, negatives: Floats) -> Floats:
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    return np.asarray((positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1)))
-
-
-def _average_precision(positives: Floats, negatives: Floats) -> Floats:
-    found = np.cumsum(positives[:, ::-1], axis=1)
-    precision = found / np.maximum(found + np.cumsum(negatives[:, ::-1], axis=1), np.finfo(np.float64).tiny)
-    return np.asarray((positives[:, ::-1] * precision).sum(axis=1) / found[:, -1])
-
-
-def one_against_rest(given: Predicted, area: Callable[[Floats, Floats], Floats]) -> Formula:
-    """Rank two classes; of more, average over those that occur, each against all others."""
-    if given.scores is None:
-        raise AssertionError("a metric of scores is asked for where there are some")
-    if given.scores.ndim == 1:
-        return Ranks(given.truth == 1, given.scores, area)
-    parts = [
-        Ranks(given.truth == number, given.scores[:, number], area)
-        for number in range(len(given.classes))
-        if 0 < int((given.truth == number).sum()) < given.n
-    ]
-    return lambda weights: np.mean([part(weights) for part in parts], axis=0)
-
-
 def roc_auc(given: Predicted) -> Formula:
     """Measure how often a positive row scores above a negative one, ties counting half (Mann and Whitney)."""
-    return one_against_rest(given, _auc)
+    return _one_against_rest(given, Concordance)
 
 
 def average_precision(given: Predicted) -> Formula:
     """Average the precision over the recalled positive rows: the area under steps, not interpolated."""
-    return one_against_rest(given, _average_precision)
+    return _one_against_rest(given, StepArea)
+
+
+def _one_against_rest(given: Predicted, area: Callable[[NDArray[np.bool_], Floats], Formula]) -> Formula:
+    """Take the area of two classes; of more, the mean over those that occur, each against all others."""
+    if given.scores is None:
+        raise AssertionError("a metric of scores is asked for where there are some")
+    if given.scores.ndim == 1:
+        return area(given.truth == 1, given.scores)
+    parts = [
+        area(given.truth == number, given.scores[:, number])
+        for number in range(len(given.classes))
+        if 0 < int((given.truth == number).sum()) < given.n
+    ]
+    return lambda weights: np.mean([part(weights) for part in parts], axis=0)
 
 
 def probabilities(given: Predicted) -> Floats:

@@ -1,0 +1,77 @@
+"""How often a gate at confidence .95 promotes a model that is not better, beside the 5 % that it may.
+
+Two models of exactly equal worth predict the same rows, 2,000 times over: each sees the truth through a noise of its
+own. A gate that asks for the better one is wrong whenever it says yes. The same at the border of non-inferiority,
+where the candidate is worse by just the margin. The intervals are those of Clopper and Pearson.
+
+Run with ``python benchmarks/gate_error_rate.py [trials]``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from mlops_kit.measures.comparisons import non_inferiority, superiority
+from mlops_kit.measures.intervals import clopper_pearson
+from mlops_kit.measures.predicted import Predicted
+
+LIMIT = 0.05
+ALLOWED = 0.02
+
+
+def equal_labels(random, n=500, wrong=0.12):
+    """Give labels of two models, each wrong in an eighth of the rows, some of them shared."""
+    truth = random.integers(0, 2, n)
+    hard = random.random(n) < wrong / 2
+    told = [np.where(hard | (random.random(n) < wrong / (2 - wrong)), 1 - truth, truth) for _ in range(2)]
+    return [Predicted.of(truth, part, classes=[0, 1]) for part in told]
+
+
+def worse_labels(random, n=500, lost=0.06, won=0.04):
+    """Give labels of two models, the first right in 2 % fewer rows."""
+    truth = random.integers(0, 2, n)
+    place = random.random(n)
+    told = [place < lost, (place >= lost) & (place < lost + won)]
+    return [Predicted.of(truth, np.where(wrong, 1 - truth, truth), classes=[0, 1]) for wrong in told]
+
+
+def equal_scores(random, n=400, share=0.25):
+    """Give scores of two models whose noise is of equal size."""
+    truth = (np.arange(n) < n * share).astype(np.int64)
+    seen = truth + random.normal(size=n)
+    return [Predicted.of(truth, scores=seen + 0.7 * random.normal(size=n), classes=[0, 1]) for _ in range(2)]
+
+
+def equal_values(random, n=300):
+    """Give values of two models whose errors are equally wide."""
+    truth = random.normal(size=n)
+    shared = random.normal(size=n)
+    return [Predicted.of(truth, truth + shared + random.normal(size=n), task="regression") for _ in range(2)]
+
+
+CASES = {
+    "better accuracy, exact McNemar": lambda random, seed: superiority("accuracy", *equal_labels(random), seed=seed),
+    "better roc_auc, paired bootstrap": lambda random, seed: superiority("roc_auc", *equal_scores(random), seed=seed),
+    "better mae, paired bootstrap": lambda random, seed: superiority("mae", *equal_values(random), seed=seed),
+    "accuracy worse by the margin, Tango": lambda random, seed: non_inferiority(
+        "accuracy", *worse_labels(random), margin=ALLOWED, seed=seed
+    ),
+}
+
+
+def main() -> None:
+    trials = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    print(f"promoted though not better, in {trials:,} trials; limit {LIMIT:.1%}")
+    for name, ask in CASES.items():
+        begun = time.perf_counter()
+        wrong = sum(ask(np.random.default_rng(seed), seed).holds for seed in range(trials))
+        low, high = clopper_pearson(wrong, trials)
+        seconds = time.perf_counter() - begun
+        print(f"{name:36} {wrong / trials:6.2%}  [{low:.2%}, {high:.2%}]  {seconds:5.1f} s")
+
+
+if __name__ == "__main__":
+    main()
