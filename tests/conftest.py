@@ -62,3 +62,18 @@ def _made(tmp_path_factory):
 def rich_store(_made, tmp_path):
     """Give the path of a store of the test's own, with runs, datasets and models."""
     return shutil.copytree(_made, tmp_path / "rich-store")
+
+
+@pytest.fixture
+def figure(record_property):
+    """Give what notes a line that stands at the end of the whole test run, whichever process the test runs in."""
+    return lambda line: record_property("figure", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    lines = [line for report in reports for name, line in report.user_properties if name == "figure"]
+    if lines:
+        terminalreporter.section("figures")
+    for line in sorted(lines):
+        terminalreporter.write_line(line)

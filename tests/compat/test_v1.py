@@ -68,6 +68,7 @@ def test_its_runs_are_there_with_their_status_and_family(store):
         ("train", "finished", "compat"),
     ]
     assert runs["inner"].parent.id == runs["outer"].id
+    assert [value for value, _, _ in runs["inner"].metric_history("auc")] == [0.5, 0.75]
     failed = mk.get_run(runs["fail"].id, store=store)
     assert (failed.params, failed.error["type"], failed.error["message"]) == (
         {"limit": 7},

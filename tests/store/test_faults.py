@@ -9,6 +9,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import RecordingWarning, StoreError
+from mlops_kit.store import sweeps
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.spool import spool_of
@@ -47,9 +48,23 @@ def whole(backend):
     return store
 
 
-def faults(place, prepare, act):
-    """Act again and again, failing each operation in each way, once and for good; yield what came of it."""
-    counts = {}
+@pytest.fixture
+def faults(place, figure, request):
+    """Give what acts again and again, failing each operation in each way, once and for good, and yields what came."""
+
+    def faults(prepare, act):
+        counts = {}
+        yield from enumerated(place, prepare, act, counts)
+        total, most = sum(counts.values()), max(counts.values())
+        figure(
+            f"faults, {request.node.name.removeprefix('test_')}: {total}, at operations 1 to {most}, {len(counts)} ways"
+        )
+
+    return faults
+
+
+def enumerated(place, prepare, act, counts):
+    """Yield the outcome of each fault, and for each way that of the act without a fault."""
     for mode in MODES:
         for lasting in (False, True):
             number = 0
@@ -63,12 +78,11 @@ def faults(place, prepare, act):
                 except StoreError:
                     answer = None
                 faulty.at = None  # the connection is back
-                if not faulty.failed:
-                    assert answer is not None
-                    break
+                assert faulty.failed or answer is not None
                 yield backend, answer
+                if not faulty.failed:
+                    break
             counts[mode, lasting] = number - 1
-    print(f"{sum(counts.values())} faults injected: {counts}")
     assert min(counts.values()) >= 4
 
 
@@ -85,11 +99,11 @@ def two_versions(store):
 
 
 @pytest.mark.parametrize("prepare", [nothing, two_versions], ids=["new", "used"])
-def test_a_register_is_done_or_not_done(place, prepare):
+def test_a_register_is_done_or_not_done(faults, prepare):
     def register(store):
         return mk.ModelStore(store).register("m", [3])
 
-    for backend, version in faults(place, prepare, register):
+    for backend, version in faults(prepare, register):
         models = mk.ModelStore(whole(backend))
         known = [found.version for found in models.versions("m")] if "m" in models.names() else []
         before = 0 if prepare is nothing else 2
@@ -103,11 +117,11 @@ def test_a_register_is_done_or_not_done(place, prepare):
 
 
 @pytest.mark.parametrize("prepare", [nothing, two_versions], ids=["new", "used"])
-def test_a_snapshot_is_kept_whole_or_not_at_all(place, prepare):
+def test_a_snapshot_is_kept_whole_or_not_at_all(faults, prepare):
     def snapshot(store):
         return mk.Dataset.snapshot(FRAME, name="d", store=store)
 
-    for backend, dataset in faults(place, prepare, snapshot):
+    for backend, dataset in faults(prepare, snapshot):
         store = whole(backend)
         known = mk.Dataset.versions("d", store=store) if "d" in mk.Dataset.names(store=store) else []
         kept = [found for found in known if found.to_pandas().equals(FRAME)]
@@ -118,16 +132,50 @@ def test_a_snapshot_is_kept_whole_or_not_at_all(place, prepare):
         assert again.version == (kept[0].version if kept else len(known) + 1)
 
 
-def test_a_promotion_is_taken_or_not_taken(place):
+def test_a_promotion_is_taken_or_not_taken(faults):
     def promote(store):
         return mk.ModelStore(store).promote("m:2")
 
-    for backend, promotion in faults(place, two_versions, promote):
+    for backend, promotion in faults(two_versions, promote):
         models = mk.ModelStore(whole(backend))
         live = models.get("m@champion").version
         assert live == 2 if promotion is not None else live in {1, 2}
         assert models.promote("m:1").previous == live
         whole(backend)
+
+
+def garbage(store):
+    """Leave a store with versions, and objects that nothing names, among them one that will be needed again."""
+    two_versions(store)
+    mk.ModelStore(store).register("gone", [3])
+    for found in list(store.backend.walk("journals/models/gone/")):
+        store.backend.delete(found.key)
+    for number in range(3):
+        store.objects.put(b"left behind %d" % number)
+
+
+@pytest.mark.slow
+def test_a_collection_takes_nothing_that_is_named_and_the_next_takes_the_rest(faults, monkeypatch):
+    monkeypatch.setattr(sweeps, "PATIENCE_SECONDS", 0.0)  # a sweep that was cut off is waited for
+    monkeypatch.setattr(sweeps, "_POLL_SECONDS", 0.0)
+
+    def collect(store):
+        return store.gc(grace=0, dry_run=False, exclusive=True)
+
+    for backend, report in faults(garbage, collect):
+        assert report is None or len(report.deleted) == 4
+        models = mk.ModelStore(whole(backend))
+        assert [models.load(f"m:{number}") for number in (1, 2)] == [[1], [2]]
+        assert models.register("m", [3]).version == 3
+        collect(models.store)
+        store = whole(backend)
+        assert mk.ModelStore(store).load("m:3") == [3]
+        assert mk.Dataset.load("d:1", store=store).to_pandas().equals(FRAME.head(1))
+        assert store.gc(grace=0, exclusive=True).deleted == ()
+        named = {mk.ModelStore(store).get(f"m:{number}").digest for number in (1, 2, 3)}
+        kept = {f"sha256:{found.key.rpartition('/')[2]}" for found in backend.walk("objects/")}
+        assert named < kept
+        assert not list(backend.walk("gc/marks/"))
 
 
 def train(data, depth):
@@ -137,7 +185,7 @@ def train(data, depth):
 
 
 @pytest.mark.slow
-def test_a_tracked_function_returns_and_its_run_is_in_the_store_or_in_the_spool(place):
+def test_a_tracked_function_returns_and_its_run_is_in_the_store_or_in_the_spool(faults):
     tracked = None
 
     def run(store):
@@ -151,7 +199,7 @@ def test_a_tracked_function_returns_and_its_run_is_in_the_store_or_in_the_spool(
         assert bool(caught) is (tracked.last_run.store.failure is not None)
         return tracked.last_run
 
-    for backend, run_ in faults(place, nothing, run):
+    for backend, run_ in faults(nothing, run):
         assert run_.metrics == {"auc": 0.5}
         assert run_.load() == {"depth": [3] * 3000}
         store = whole(backend)
@@ -179,7 +227,7 @@ def complete(store, run_id):
 @pytest.mark.filterwarnings("ignore::mlops_kit.errors.RecordingWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 25], ids=lambda at: f"spooled from operation {at}")
-def test_a_delivery_that_fails_anywhere_is_finished_by_the_next(place, at):
+def test_a_delivery_that_fails_anywhere_is_finished_by_the_next(faults, at):
     spooled = {}
 
     def spool(store):
@@ -188,7 +236,7 @@ def test_a_delivery_that_fails_anywhere_is_finished_by_the_next(place, at):
         tracked(FRAME, 3)
         spooled[store.url] = tracked.last_run.id
 
-    for backend, report in faults(place, spool, lambda store: store.sync()):
+    for backend, report in faults(spool, lambda store: store.sync()):
         store = mk.Store.on(backend)
         assert report is None or report.ok
         again = store.sync()

@@ -22,6 +22,10 @@ def url(request, tmp_path):
     return str(tmp_path / "store") if request.param == "local" else request.getfixturevalue("s3")
 
 
+def place(url):
+    return "s3" if url.startswith("s3:") else "local"
+
+
 def crowded(act, url, *, processes=8, count, victims=0):
     """Let processes act at once, and give what each told and how it ended."""
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", crowd.__file__, act, url]
@@ -34,7 +38,7 @@ def crowded(act, url, *, processes=8, count, victims=0):
     return answer
 
 
-def test_eight_processes_of_25_runs_in_a_fresh_store_finish_200_runs(url):
+def test_eight_processes_of_25_runs_in_a_fresh_store_finish_200_runs(url, figure):
     answer = crowded("runs", url, count=25)
     store = copied(url)
     report = store.fsck()
@@ -44,7 +48,7 @@ def test_eight_processes_of_25_runs_in_a_fresh_store_finish_200_runs(url):
     assert sorted(run.params["depth"] for run in runs) == sorted(list(range(25)) * 8)
     assert all(run.metrics == {"auc": 0.9, "loss": 1 / (run.params["depth"] + 1)} for run in runs)
     assert repr(mk.Store(url).sync()) == f"SyncReport({url}: nothing to deliver)"
-    print(f"200 of 200 runs finished in {answer['seconds']:.2f} s")
+    figure(f"8 writers, {place(url)}: 200 of 200 runs finished in {answer['seconds']:.2f} s")
 
 
 def copied(url):
@@ -86,9 +90,9 @@ def promoted(url):
 
 
 @pytest.mark.parametrize("victims", [0, 3], ids=["all live", "three of them are killed"])
-def test_eight_writers_of_one_alias_are_in_one_order_and_each_loser_is_told_by_whom(url, victims):
+def test_eight_writers_of_one_alias_are_in_one_order_and_each_loser_is_told_by_whom(url, victims, figure):
     eight_versions(url)
-    count = 4 if url.startswith("s3:") else 25
+    count = 4 if place(url) == "s3" else 25
     answer = crowded("promotions", url, count=count, victims=victims)
     entries, order = promoted(url)
     told = [line for lines in answer["told"] for line in lines]
@@ -104,4 +108,5 @@ def test_eight_writers_of_one_alias_are_in_one_order_and_each_loser_is_told_by_w
         assert len(named) == 1, line
         assert f"where version {line['expected']} was expected" in line["lost"]
     assert lost
-    print(f"{len(won)} promotions acknowledged, {len(lost)} refused, {unknown} unknown, codes {answer['codes']}")
+    what = f"{len(won)} promotions acknowledged, {len(lost)} refused, {unknown} unknown, {victims} writers killed"
+    figure(f"8 writers, {place(url)}: {what}")

@@ -12,6 +12,7 @@ from mlops_kit.records.entry import FIRST_PREV, tip
 from mlops_kit.records.metrics import read_lines
 from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
+from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.objects import digest_of
@@ -26,6 +27,7 @@ _SEGMENT = re.compile(
 )
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
+_RUN_RECORDS = {"start": RunStart.decode, "end": RunEnd.decode}
 
 
 def fsck(backend: Backend) -> FsckReport:
@@ -160,6 +162,8 @@ class _Checker:
         own = record.get("start", {"id": run_id}) if part == "end" else record
         if own["id"] != run_id or keys.run_key(run_id, part) != key:
             raise IntegrityError(f"It belongs at {keys.run_key(own['id'], part)}: it was moved here.")
+        if part in _RUN_RECORDS:
+            _RUN_RECORDS[part](data, where=key)  # it is sealed, but would a reader take it?
         if part == "end":
             self._promised[run_id] = record.get("segments", {})
             if "start" not in record:

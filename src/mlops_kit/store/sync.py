@@ -67,9 +67,11 @@ class _Delivery:
 
     def run(self) -> None:
         """Deliver all; what is not delivered is a problem, and stays."""
-        for key in self._held:
-            if key.startswith("objects/"):
-                self._object(key)
+        objects = [key for key in self._held if key.startswith("objects/")]
+        for key in objects:
+            self._read_object(key)  # all are looked at before one is delivered: some name others
+        for key in objects:
+            self._object(key)
         starts, ends, segments = (self._matching(pattern) for pattern in (_START, _END, _SEGMENT))
         for key, match in starts:
             self._start(key, match[1])
@@ -90,15 +92,19 @@ class _Delivery:
     def _matching(self, pattern: re.Pattern[str]) -> list[tuple[str, re.Match[str]]]:
         return [(key, match) for key in self._held if (match := pattern.fullmatch(key))]
 
-    def _object(self, key: str) -> None:
+    def _read_object(self, key: str) -> bytes | None:
         data = self._spool.get(key)
-        if data is None:
-            return  # another sync was faster
-        if keys.object_key(digest_of(data)) != key:
+        if data is not None and keys.object_key(digest_of(data)) != key:
             raise IntegrityError(
                 f"The object {key} in the spool {self._spool.url} is damaged, so nothing is delivered that may name "
                 "it. Restore the file from a copy, or remove the records that need it."
             )
+        return data
+
+    def _object(self, key: str) -> None:
+        data = self._read_object(key)
+        if data is None:
+            return  # another sync was faster
         backend = self._store.backend
         found = backend.stat(key)
         if found is None or found.size != len(data):

@@ -138,6 +138,8 @@ def fill(store, spool):
         mk.track(fail, store=store)(7)
     with mk.start_run("outer", store=store), mk.start_run("inner", store=store) as inner:
         inner.log_metric("auc", 0.5)
+    with mk.start_run(resume=inner.id, store=store) as again:
+        again.log_metric("auc", 0.75)
     subprocess.run([sys.executable, __file__, "interrupted", str(store)], check=False)
     mk.Dataset.snapshot(hard_frame(), name="hard", store=store, source="select 1")
     mk.Dataset.snapshot(hard_frame().head(2), name="hard", store=store)
