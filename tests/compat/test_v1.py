@@ -14,7 +14,7 @@ from mlops_kit.records.codec import Repr
 from mlops_kit.store.memory import MemoryBackend
 
 HERE = Path(__file__).parent / "v1"
-HARD = "fp1:3489943f8fb5c065131b68ec53027beaea968bec1da55773e2d3c07525d9951b"
+HARD = "fp1:17b47a5171d42698d70d1bb736f1325ca5dad854030c6d3d3cbab295aa70bc0e"
 CUSTOMERS = "fp1:de43ff7978e7561a87994cb49dbb6dffaf74deb986f5a906e608fe23913526fb"
 MODEL = "fp1:26c6ffbe6ce72cdfb14c5ae98ecc6141a4f7b8c1b39eecd111e5bf1e35f5a921"
 
