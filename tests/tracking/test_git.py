@@ -15,6 +15,7 @@ from mlops_kit.tracking.git import GitState
 @pytest.fixture(autouse=True)
 def _forgetful():
     git._known.clear()
+    git._listed.clear()
     git._tops.clear()
 
 
@@ -87,12 +88,84 @@ def test_a_long_diff_is_of_the_moment_the_run_began(committed):
     assert b"at the start" in kept[0]
 
 
-def test_an_answer_is_remembered_only_while_nothing_changed(committed):
-    first = asked()[0]
-    assert GitState(str(Path.cwd()), ()).ready
-    time.sleep(0.01)
-    committed("commit", "--allow-empty", "-m", "second")
-    assert asked()[0]["commit"] != first["commit"]
+def is_remembered():
+    state = GitState(str(Path.cwd()), ())
+    ready = state.ready
+    state.result(lambda _: "sha256:x")
+    return ready
+
+
+def remembered():
+    """Ask until the answer is remembered: once for the names of the files, once more to look at them before."""
+    time.sleep(0.1)
+    for _ in range(3):
+        answer = asked()[0]
+    assert is_remembered()
+    return answer
+
+
+CHANGES = {
+    "a tracked file that is no source": lambda git: Path("config.yaml").write_text("depth: 3\n"),
+    "a tracked file of the same length": lambda git: Path("config.yaml").write_text("depth: 2\n"),
+    "a tracked file that is gone": lambda git: Path("config.yaml").unlink(),
+    "a new file beside tracked ones": lambda git: Path("conf/new.yaml").write_text(""),
+    "a staged file": lambda git: (Path("other.txt").write_text(""), git("add", "other.txt")),
+    "a commit of nothing": lambda git: git("commit", "--allow-empty", "-m", "third"),
+    "another branch": lambda git: git("checkout", "-b", "topic"),
+    "what is ignored": lambda git: Path(".git/info/exclude").write_text("*.log\n"),
+}
+
+
+@pytest.fixture
+def configured(committed):
+    Path("config.yaml").write_text("depth: 1\n")
+    Path("conf").mkdir()
+    Path("conf/model.yaml").write_text("")
+    Path("old.log").write_text("")
+    committed("add", "config.yaml", "conf")
+    committed("commit", "-m", "second")
+    return committed
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_answer_is_remembered_only_while_nothing_it_depends_on_changed(configured, what):
+    first = remembered()
+    time.sleep(git._LOOK_SECONDS)
+    assert is_remembered()
+    time.sleep(git._LOOK_SECONDS)
+    CHANGES[what](configured)
+    assert asked()[0] != first
+
+
+def test_within_a_tenth_of_a_second_only_the_commit_and_the_sources_are_looked_at(configured):
+    remembered()
+    Path("config.yaml").write_text("depth: 2\n")
+    assert is_remembered()
+    configured("commit", "--allow-empty", "-m", "third")
+    assert not is_remembered()
+
+
+def test_a_change_of_this_very_moment_is_not_remembered(configured):
+    for _ in range(2):
+        Path("config.yaml").write_text("depth: 4\n")
+        asked()
+    assert not is_remembered()
+
+
+def test_a_linked_work_tree_is_looked_at_too(configured, tmp_path, monkeypatch):
+    configured("worktree", "add", str(tmp_path / "linked"))
+    monkeypatch.chdir(tmp_path / "linked")
+    first = remembered()
+    time.sleep(git._LOOK_SECONDS)
+    Path("config.yaml").write_text("depth: 2\n")
+    assert (first["dirty"], asked()[0]["dirty"]) == (False, True)
+
+
+def test_where_too_much_is_tracked_git_is_asked_each_time(configured, monkeypatch):
+    monkeypatch.setattr("mlops_kit.tracking.worktree._MOST", 2)
+    for _ in range(4):
+        asked()
+    assert not is_remembered()
 
 
 def test_without_git_there_is_nothing_to_tell(committed, monkeypatch):

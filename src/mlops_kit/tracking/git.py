@@ -1,8 +1,10 @@
 """The state of the user's git repository: commit, branch, and what is not committed.
 
-One ``git`` process is started when a run begins and read when it is needed, so that it works beside the user's
-code. Its answer is remembered while HEAD, the index and the user's source files are unchanged, at most for a few
-seconds.
+``git`` processes are started when a run begins and read when they are needed, so that they work beside the user's
+code. Their answer is remembered while nothing has changed that it depends on: HEAD, branch, index and settings,
+every tracked file, and the folders they are in. HEAD, the index and the sources of the run are looked at for each
+run, the rest if the last look is over a tenth of a second ago. Where more than 2,000 files are tracked, or a
+submodule, git is asked for each run.
 """
 
 from __future__ import annotations
@@ -13,17 +15,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from mlops_kit.tracking.worktree import ground, index_of, is_settled, looks, seen, tracked
+
 _GIT_SECONDS = 20.0
-_REMEMBERED_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
 _MAX_DIFF = 10_000_000
 _MAX_UNTRACKED = 100
 
 _Asked: TypeAlias = "tuple[subprocess.Popen[bytes], IO[bytes]] | None"
 
-_known: dict[str, tuple[float, tuple[Any, ...], tuple[dict[str, Any] | None, bytes]]] = {}
+_Answer: TypeAlias = "tuple[dict[str, Any] | None, bytes]"
+
+
+@dataclass(slots=True)
+class _Known:
+    """An answer, and what was looked at before git was asked for it."""
+
+    at: float
+    quick: tuple[Any, ...]
+    whole: tuple[Any, ...]
+    answer: _Answer
+
+
+_known: dict[str, _Known] = {}
+_listed: dict[str, tuple[object, tuple[str, ...] | None]] = {}
 _tops: dict[str, str | None] = {}
 _lock = threading.Lock()
 
@@ -43,18 +62,32 @@ class GitState:
         self._top = _top(folder)
         self._status: _Asked = None
         self._diff: _Asked = None
-        self._stamp: tuple[Any, ...] = ()
-        self._answer: tuple[dict[str, Any] | None, bytes] = None, b""
+        self._files: _Asked = None
+        self._answer: _Answer = None, b""
         self.ready = self._top is None
         if self._top is None:
             return
-        self._stamp = _stamp(self._top, files)
+        self._at, self._now = time.monotonic(), time.time_ns()
+        self._quick = _quick(self._top, files)
+        self._index = seen(index_of(self._top))
         known = _known.get(self._top)
-        if known is not None and known[1] == self._stamp and time.monotonic() - known[0] < _REMEMBERED_SECONDS:
-            self._answer, self.ready = known[2], True
+        recent = known if known is not None and self._at - known.at < _LOOK_SECONDS else None
+        self._whole = recent.whole if recent is not None and recent.quick == self._quick else self._look(self._top)
+        if known is not None and known.quick == self._quick and known.whole == self._whole:
+            known.at = known.at if recent is not None else self._at
+            self._answer, self.ready = known.answer, True
             return
+        if self._whole is None and _listed.get(self._top, (None, None))[0] != self._index:
+            self._files = _start(self._top, "ls-files", "--stage", "-z")
         self._status = _start(self._top, "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z")
         self._diff = _start(self._top, "diff", "HEAD", "--no-ext-diff", "--no-color", "--no-textconv")
+
+    def _look(self, top: str) -> tuple[Any, ...] | None:
+        """Look at all that git would look at; None if that is not known, or too much."""
+        listed = _listed.get(top)
+        if listed is None or listed[0] != self._index or listed[1] is None:
+            return None
+        return ground(top) + looks(top, listed[1])
 
     def result(self, keep: Callable[[bytes], str]) -> dict[str, Any] | None:
         """Wait for git and tell what it said.
@@ -73,12 +106,21 @@ class GitState:
         if not self.ready:
             self._answer, self.ready = self._read(), True
             if self._top is not None:
-                with _lock:
-                    _known[self._top] = (time.monotonic(), self._stamp, self._answer)
+                self._remember(self._top)
         answer, diff = self._answer
         if answer is None or not diff:
             return answer
         return {**answer, "diff": keep(diff)}  # each time: what is remembered may have been kept in another store
+
+    def _remember(self, top: str) -> None:
+        listing = _finish(self._files)
+        with _lock:
+            if listing is not None:
+                _listed[top] = (self._index, tracked(listing))
+            if self._whole is not None and is_settled(self._whole, self._now):
+                _known[top] = _Known(self._at, self._quick, self._whole, self._answer)
+            else:
+                _known.pop(top, None)
 
     def _read(self) -> tuple[dict[str, Any] | None, bytes]:
         status, diff = _finish(self._status), _finish(self._diff) or b""
@@ -110,17 +152,8 @@ def _parsed(status: bytes) -> tuple[dict[str, Any], bool]:
     return answer, changed
 
 
-def _stamp(top: str, files: tuple[str, ...]) -> tuple[Any, ...]:
-    places = (f"{top}/.git/HEAD", f"{top}/.git/index", f"{top}/.git/logs/HEAD", *files)
-    return tuple(_seen(place) for place in places)
-
-
-def _seen(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
+def _quick(top: str, files: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(seen(place) for place in (f"{top}/.git/HEAD", f"{top}/.git/logs/HEAD", index_of(top), *files))
 
 
 def _top(folder: str) -> str | None:
