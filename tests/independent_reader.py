@@ -61,6 +61,14 @@ def read_chain(entries: list[bytes]) -> list[dict[str, Any]]:
     return records
 
 
+def is_signed(data: bytes, place: str, key: str) -> bool:
+    """Verify the signature of an entry that stands in a journal, such as models/fraud."""
+    record = read_record(data)
+    signature = record.pop("signature", None)
+    said = b"mlops-kit entry 1\n" + place.encode() + b"\n" + canonical(record)
+    return signature is not None and signature["key"] == key and ed25519(key, signature["value"], said)
+
+
 def journal(store: Path, kind: str, name: str) -> list[dict[str, Any]]:
     place = store / "journals" / kind / folder(name)
     return read_chain([path.read_bytes() for path in sorted(place.glob("[0-9]" * 12 + ".json"))])
@@ -122,6 +130,53 @@ def metric_history(store: Path, run_id: str) -> list[list[Any]]:
             raise Damaged(f"segment {number}")
         points += found
     return points
+
+
+# Signatures: ed25519 as in RFC 8032, section 5.1
+
+PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+CURVE = -121665 * pow(121666, -1, PRIME) % PRIME
+BASE_Y = 4 * pow(5, -1, PRIME) % PRIME
+
+
+def ed25519(key: str, value: str, message: bytes) -> bool:
+    public, signature = bytes.fromhex(key.removeprefix("ed25519:")), bytes.fromhex(value)
+    owner, nonce = point(public), point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if owner is None or nonce is None or scalar >= ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    base = point(BASE_Y.to_bytes(32, "little"))
+    return times(scalar, base) == plus(nonce, times(challenge, owner))
+
+
+def point(data: bytes) -> tuple[int, int] | None:
+    """Find the point whose y, and the last bit of whose x, these bytes are."""
+    number = int.from_bytes(data, "little")
+    y, odd = number % 2**255, number >> 255
+    square = (y * y - 1) * pow(CURVE * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if x * x % PRIME != square:
+        x = x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+    if y >= PRIME or x * x % PRIME != square or (x == 0 and odd):
+        return None
+    return (x if x % 2 == odd else PRIME - x), y
+
+
+def plus(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    product = CURVE * one[0] * other[0] * one[1] * other[1] % PRIME
+    x = (one[0] * other[1] + one[1] * other[0]) * pow(1 + product, -1, PRIME)
+    y = (one[1] * other[1] + one[0] * other[0]) * pow(1 - product, -1, PRIME)
+    return x % PRIME, y % PRIME
+
+
+def times(count: int, one: tuple[int, int]) -> tuple[int, int]:
+    total = (0, 1)
+    while count:
+        total = plus(total, one) if count & 1 else total
+        one, count = plus(one, one), count >> 1
+    return total
 
 
 # Fingerprints

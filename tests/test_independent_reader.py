@@ -5,6 +5,7 @@ import base64
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,15 +15,17 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.records import codec, versions
-from mlops_kit.records.entry import Entry, tip
+from mlops_kit.records.entry import Entry, statement, tip
 from mlops_kit.records.names import folder
 from mlops_kit.store.journal import Journal
 from mlops_kit.store.memory import MemoryBackend
+from mlops_kit.store.signing import verified
 
 HERE = Path(__file__).parent
 VECTORS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (HERE / "vectors").glob("*.json")}
 TABLES = VECTORS["fp1"]["tables"]
 CHAIN = VECTORS["journal1"]
+SIGNED = VECTORS["signed1"]
 UNREAD = {"binary", "date32", "decimal(10,2)", "duration ms", "list<int32>", "struct with null", "time64 us"}
 
 
@@ -88,6 +91,28 @@ def test_the_library_reads_the_chain_of_the_vectors_alike(tmp_path):
     for seq, live in enumerate(CHAIN["champion as of each entry"], 1):
         assert versions.alias_in(journal.backwards(seq), "champion") == live
     assert [Entry.decode(entry.encode(), where="").encode().decode() for entry in CHAIN["entries"]] == CHAIN["entries"]
+
+
+@pytest.mark.parametrize("vector", SIGNED["rfc8032"])
+def test_it_verifies_the_signatures_of_the_standard(vector):
+    message = bytes.fromhex(vector["message"])
+    assert reader.ed25519(vector["key"], vector["value"], message)
+    assert not reader.ed25519(vector["key"], vector["value"], message + b"x")
+
+
+def test_it_and_the_library_verify_the_signed_entries_of_the_vectors_alike():
+    place, key = SIGNED["journal"], SIGNED["key"]
+    records = reader.read_chain([text.encode() for text in SIGNED["entries"]])
+    for record, text in zip(records, SIGNED["entries"], strict=True):
+        data = text.encode()
+        assert reader.is_signed(data, place, key)
+        assert verified(**record["signature"], statement=statement(data, place))
+        assert Entry.decode(data, where="").encode() == data
+        assert not reader.is_signed(data, "models/other", key)
+        entry = replace(Entry.decode(data, where=""), nonce="f" * 32).encode()
+        assert not reader.is_signed(entry, place, key)
+        assert not verified(**record["signature"], statement=statement(entry, place))
+    assert statement(SIGNED["entries"][0].encode(), place).decode() == SIGNED["statement of entry 1"]
 
 
 @pytest.mark.parametrize("place", [10, 200, -10, -1])

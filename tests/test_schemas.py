@@ -70,7 +70,8 @@ def test_every_metric_line_of_a_rich_store_fits(rich_store):
 
 def test_the_vectors_of_the_format_fit():
     text = (Path(__file__).parent / "vectors" / "fp1.json").read_text(encoding="utf-8")
-    for record in json.loads(text)["records"].values():
+    signed = (Path(__file__).parent / "vectors" / "signed1.json").read_text(encoding="utf-8")
+    for record in [*json.loads(text)["records"].values(), *json.loads(signed)["entries"]]:
         VALIDATORS["entry"].validate(json.loads(record))
 
 

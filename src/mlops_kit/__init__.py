@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlops_kit.datasets.dataset import Dataset
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.registry.store import ModelStore
+    from mlops_kit.store.signing import SigningKey
     from mlops_kit.store.store import Store
     from mlops_kit.store.user_trust import Trust
     from mlops_kit.tracking.current import (
@@ -38,6 +39,7 @@ _HOMES = {
     "Dataset": "mlops_kit.datasets.dataset",
     "ModelStore": "mlops_kit.registry.store",
     "Run": "mlops_kit.tracking.run",
+    "SigningKey": "mlops_kit.store.signing",
     "Store": "mlops_kit.store.store",
     "Trust": "mlops_kit.store.user_trust",
     "current_run": "mlops_kit.tracking.current",
@@ -61,6 +63,7 @@ __all__ = [
     "Dataset",
     "ModelStore",
     "Run",
+    "SigningKey",
     "Store",
     "Trust",
     "current_run",

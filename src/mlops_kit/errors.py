@@ -25,6 +25,11 @@
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
     ├── ExposedFile (PermissionError)      "exposed-file"
+    ├── SignatureError                     "signature"
+    │   ├── SignatureMissing               "signature-missing"
+    │   ├── SignatureInvalid               "signature-invalid"
+    │   ├── SignerUnknown                  "signer-unknown"
+    │   └── SignerRevoked                  "signer-revoked"
     └── StoreError (OSError)               "store"
         ├── Postponed                      "postponed"
         └── ReadOnlyStore                  "read-only-store"
@@ -65,6 +70,11 @@ __all__ = [
     "RunClosed",
     "RunNotFound",
     "SchemaMismatch",
+    "SignatureError",
+    "SignatureInvalid",
+    "SignatureMissing",
+    "SignerRevoked",
+    "SignerUnknown",
     "StoreError",
     "UnsupportedData",
     "UntrustedArtifact",
@@ -234,6 +244,36 @@ class ExposedFile(MlopsKitError, PermissionError):
     """Others may change a file of the user's settings that decides whom to trust, or read a secret key."""
 
     kind = "exposed-file"
+
+
+class SignatureError(MlopsKitError):
+    """A journal entry is not signed as you demand, or a signature could not be made or verified."""
+
+    kind = "signature"
+
+
+class SignatureMissing(SignatureError):
+    """An entry carries no signature where one is demanded."""
+
+    kind = "signature-missing"
+
+
+class SignatureInvalid(SignatureError):
+    """A signature is not over the entry that carries it: one of the two was changed."""
+
+    kind = "signature-invalid"
+
+
+class SignerUnknown(SignatureError):
+    """An entry is signed, by a key that is not listed for this store."""
+
+    kind = "signer-unknown"
+
+
+class SignerRevoked(SignatureError):
+    """An entry is signed by a key that was revoked, and is not among those that still count."""
+
+    kind = "signer-revoked"
 
 
 class StoreError(MlopsKitError, OSError):

@@ -44,3 +44,29 @@ def test_an_unclear_wish_changes_nothing(words):
     mk.Trust("memory://a").allow_code()
     assert "Usage" in ask(*words, code=2)
     assert [trust.url for trust in mk.Trust.listed()] == ["memory://a"]
+
+
+def test_a_key_is_made_shown_and_listed():
+    assert "no signing key" in ask("--key")
+    key = ask("--new-key").strip()
+    assert key.startswith("ed25519:")
+    assert ask("--key").strip() == key
+    assert "InvalidInput: There is a key already" in ask("--new-key", code=1)
+    assert ask("memory://a", "--signer", f"ann={key}") == "Trust('memory://a': signer ann)\n"
+    assert not mk.Trust("memory://a").code
+    assert ask("memory://a", "--require-signature") == "Trust('memory://a': signer ann, signatures required)\n"
+    assert ask("memory://a", "--no-require-signature") == "Trust('memory://a': signer ann)\n"
+    assert ask("memory://a", "--revoke", "ann", "--since", "2026-01-01") == "Trust('memory://a': revoked ann)\n"
+    assert mk.Trust("memory://a").signers["ann"].revoked == "2026-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    "words", [["memory://a", "--since", "2026-01-01"], ["--key", "--list"], ["memory://a", "--remove", "--type", "a.b"]]
+)
+def test_wishes_that_do_not_go_together_are_refused(words):
+    assert "Usage" in ask(*words, code=2)
+    assert mk.Trust.listed() == []
+
+
+def test_a_signer_without_a_key_is_refused():
+    assert "InvalidInput" in ask("memory://a", "--signer", "ann", code=1)

@@ -1,6 +1,8 @@
-"""``mlops-kit trust``: whom the present user trusts."""
+"""``mlops-kit trust``: whom the present user trusts, and with which key they sign."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -9,24 +11,49 @@ import mlops_kit as mk
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--list", "listing", is_flag=True, help="List the stores in which you trust something.")
-@click.option(
-    "--type", "types", multiple=True, metavar="NAME", help="Instead, let its skops files hold this type. Repeatable."
-)
+@click.option("--type", "types", multiple=True, metavar="NAME", help="Let its skops files hold this type.")
+@click.option("--signer", "signers", multiple=True, metavar="NAME=KEY", help="Count what this key signs.")
+@click.option("--revoke", default=None, metavar="NAME", help="Count no longer what this signer signs from now on.")
+@click.option("--since", default=None, metavar="TIME", help="With --revoke: nor what stands there since TIME.")
+@click.option("--require-signature/--no-require-signature", "required", default=None, help="Demand signatures, or not.")
 @click.option("--remove", is_flag=True, help="Trust nothing in this store any more.")
-def trust(url: str | None, listing: bool, types: tuple[str, ...], remove: bool) -> None:  # noqa: FBT001 - flags
-    """Let pickles from the store at URL run code here, whoever wrote them. Kept in your own settings."""
-    if (url is None) != listing or ((types or remove) and (listing or (types and remove))):
-        raise click.UsageError("Give the URL of a store, or --list.")
+@click.option("--list", "listing", is_flag=True, help="List the stores in which you trust something.")
+@click.option("--new-key", is_flag=True, help="Make your signing key and show its public half.")
+@click.option("--key", "show_key", is_flag=True, help="Show the public half of your signing key.")
+def trust(url: str | None, **wished: Any) -> None:
+    """Let pickles from the store at URL run code here, whoever wrote them; or, with options, only what these say.
+
+    Kept in your own settings, never in the store.
+    """
+    chosen = {name: value for name, value in wished.items() if value or (name == "required" and value is not None)}
+    alone = chosen.keys() & {"listing", "new_key", "show_key"}
+    since = chosen.pop("since", None)
+    if (url is None) != bool(alone) or (len(chosen) > 1 and (alone or "remove" in chosen)):
+        raise click.UsageError("Give the URL of a store, or one of --list, --new-key and --key.")
+    if since is not None and "revoke" not in chosen:
+        raise click.UsageError("--since belongs to --revoke.")
     if url is None:
-        known = mk.Trust.listed()
-        click.echo("\n".join(map(repr, known)) if known else "No store is trusted by name.")
+        click.echo(_told(alone.pop()))
         return
-    chosen = mk.Trust(url)
-    if remove:
-        chosen.remove()
-    elif types:
-        chosen.allow_types(*types)
-    else:
-        chosen.allow_code()
-    click.echo(repr(chosen))
+    of_store = mk.Trust(url)
+    if not chosen:
+        of_store.allow_code()
+    if "remove" in chosen:
+        of_store.remove()
+    if "types" in chosen:
+        of_store.allow_types(*chosen["types"])
+    for pair in chosen.get("signers", ()):
+        name, _, key = pair.partition("=")
+        of_store.add_signer(name, key)
+    if "revoke" in chosen:
+        of_store.revoke_signer(chosen["revoke"], since=since)
+    if "required" in chosen:
+        of_store.require_signatures(chosen["required"])
+    click.echo(repr(of_store))
+
+
+def _told(question: str) -> str:
+    if question == "listing":
+        return "\n".join(map(repr, mk.Trust.listed())) or "No store is trusted by name."
+    key = mk.SigningKey.create() if question == "new_key" else mk.SigningKey.current()
+    return "You have no signing key. Make one with: mlops-kit trust --new-key" if key is None else key.public

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
 
 FIRST_PREV = "0" * 64
@@ -33,6 +35,8 @@ class Entry:
         What was decided, such as ``"promote"``.
     body : dict
         The particulars.
+    signature : dict or None
+        ``key``, the public key of the signer, and ``value``, the signature in hex, over its `statement`.
 
     Examples
     --------
@@ -49,6 +53,7 @@ class Entry:
     nonce: str
     kind: str
     body: dict[str, Any]
+    signature: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value!r}" for name, value in self.body.items() if name in _TOLD)
@@ -62,6 +67,7 @@ class Entry:
         bytes
             The record; its SHA-256 is the next entry's ``prev``.
         """
+        signature = {} if self.signature is None else {"signature": self.signature}
         return codec.seal(
             "entry",
             {
@@ -72,8 +78,13 @@ class Entry:
                 "nonce": self.nonce,
                 "kind": self.kind,
                 "body": codec.plain(self.body),
+                **signature,
             },
         )
+
+    def signed(self, signature: dict[str, str]) -> Entry:
+        """Give the entry with a signature."""
+        return replace(self, signature=signature)
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> Entry:
@@ -92,6 +103,9 @@ class Entry:
             The entry.
         """
         members = codec.unseal(data, where=where, kind="entry")
+        signature = members.get("signature")
+        if signature is not None and not isinstance(signature, dict):
+            raise IntegrityError(f"The entry {where} carries a signature that is none: {signature!r}.")
         return cls(
             seq=members["seq"],
             prev=members["prev"],
@@ -100,6 +114,7 @@ class Entry:
             nonce=members["nonce"],
             kind=members["kind"],
             body=codec.unplain(members["body"]),
+            signature=signature,
         )
 
 
@@ -117,3 +132,24 @@ def tip(data: bytes) -> str:
         64 hex digits.
     """
     return hashlib.sha256(data).hexdigest()
+
+
+def statement(data: bytes, journal: str) -> bytes:
+    """Give what a signature of an entry is made over: all of it, and where it stands.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole record, signed or not.
+    journal : str
+        ``models/<folder>`` or ``datasets/<folder>``, so that an entry cannot be moved to another.
+
+    Returns
+    -------
+    bytes
+        A line that says what this is, a line with the journal, and the canonical JSON of the record without
+        ``signature`` and ``sum``.
+    """
+    members = json.loads(data)
+    signed = codec.canonical({name: members[name] for name in members if name not in {"signature", "sum"}})
+    return b"mlops-kit entry 1\n" + journal.encode() + b"\n" + signed

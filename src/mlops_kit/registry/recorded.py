@@ -14,7 +14,7 @@ from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, StoreLike, open_store
-from mlops_kit.store.trust import load_trusted
+from mlops_kit.store.trust import doubt_of, load_trusted
 
 
 class RecordedModels:
@@ -49,9 +49,13 @@ class RecordedModels:
             The stored bytes are not those that were registered.
         UntrustedArtifact
             Somebody else could have written them; the message holds the line that would trust them.
+        SignatureError
+            You demand signatures of this store, and an entry of the model's journal has none that counts.
         """
-        version = self.get(spec, as_of=as_of)
+        entry = self._catalog.resolve(spec, as_of=as_of)
+        version = self._version(entry, self._catalog.parse(spec).name)
         what = f"model {version.spec}"
+        journal = self._catalog.open(version.name)
         data = self.store.objects.get(version.digest, what=what)
         model = load_trusted(
             self.store.backend,
@@ -61,6 +65,7 @@ class RecordedModels:
             what=what,
             allow_code=allow_code,
             named_in=keys.journal_prefix("models", folder(version.name)).rstrip("/"),
+            doubt=lambda: doubt_of(journal, entry.seq, version.digest, url=self.store.url),
         )
         warn_if_changed(model, data, version.fingerprint, what=what)
         return model

@@ -24,6 +24,7 @@ from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.signers import Guard, Rule
 
 State: TypeAlias = dict[str, Any]
 Fold: TypeAlias = Callable[[State, Entry], None]
@@ -59,16 +60,26 @@ class Journal:
         ``fold(state, entry)`` changes the plain JSON `state` as the entry says; it has no other effect.
     author : callable
         Gives who is writing, for ``by``.
+    guard : Guard, optional
+        Signs what is written, and tells what must hold of what is read.
     """
 
     def __init__(
-        self, backend: Backend, kind: str, folder: str, fold: Fold, author: Callable[[], dict[str, str]]
+        self,
+        backend: Backend,
+        kind: str,
+        folder: str,
+        fold: Fold,
+        author: Callable[[], dict[str, str]],
+        guard: Guard | None = None,
     ) -> None:
         self._backend = backend
         self._kind = kind
         self._folder = folder
         self._fold = fold
         self._author = author
+        self._guard = guard
+        self._rule: Rule | None = None
         self._head: _Head | None = None
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._lock = threading.RLock()
@@ -120,6 +131,7 @@ class Journal:
         nonce = nonce or secrets.token_hex(16)
         author = by or self._author()
         with self._lock:
+            self._heed()
             head = self._head or self._hinted()
             if not head.verified:
                 head = self._verified(head)
@@ -140,10 +152,7 @@ class Journal:
                     if refusal is not None:
                         raise refusal
                     return None
-                now = datetime.now(UTC)
-                at = now if head.at is None or now > head.at else head.at
-                kind, body = decision
-                entry = Entry(head.seq + 1, head.tip, at, author, nonce, kind, masked_texts(body))
+                entry = self._made(head, author, nonce, decision)
                 data = entry.encode()
                 if self._backend.create(self._key(entry.seq), data):
                     self._head = head = self._advanced(head, entry, data)
@@ -154,6 +163,14 @@ class Journal:
                     self._head = head
                     self._write_hint(head)
                     return self.entry(entry.seq)
+
+    def _made(self, head: _Head, author: dict[str, str], nonce: str, decision: tuple[str, dict[str, Any]]) -> Entry:
+        """Write down a decision, signed if this user signs."""
+        now = datetime.now(UTC)
+        at = now if head.at is None or now > head.at else head.at
+        kind, body = decision
+        entry = Entry(head.seq + 1, head.tip, at, author, nonce, kind, masked_texts(body))
+        return entry if self._guard is None else self._guard.signed(entry)
 
     def entry(self, seq: int) -> Entry:
         """Read one entry that is known to exist.
@@ -175,6 +192,11 @@ class Journal:
             )
         return found[0]
 
+    def record(self, seq: int) -> tuple[Entry, bytes]:
+        """Read one entry that is known to exist, with its bytes; raise as `entry` does."""
+        found = self._load(seq)
+        return found if found is not None else (self.entry(seq), b"")
+
     def entries(self, stop: int | None = None) -> list[Entry]:
         """Read the entries from the first to number `stop`, or to the last, oldest first."""
         last = self.last if stop is None else stop
@@ -184,6 +206,29 @@ class Journal:
         """Read the entries from number `start` back to the first, one at a time."""
         for seq in range(start, 0, -1):
             yield self.entry(seq)
+
+    def leads_to(self, start: int, stop: int, digest: str) -> bool:
+        """Tell whether an entry is followed, without a break, by one of a certain digest.
+
+        Parameters
+        ----------
+        start, stop : int
+            Their numbers.
+        digest : str
+            Of the bytes of the second.
+        """
+        expected = None
+        for seq in range(start, stop + 1):
+            entry, data = self.record(seq)
+            if expected is not None and entry.prev != expected:
+                return False
+            expected = tip(data)
+        return expected == digest
+
+    @property
+    def place(self) -> str:
+        """Which journal it is, as signatures and anchors name it."""
+        return f"{self._kind}/{self._folder}"
 
     @property
     def last(self) -> int:
@@ -241,12 +286,22 @@ class Journal:
     def _key(self, seq: int) -> str:
         return keys.entry_key(self._kind, self._folder, seq)
 
+    def _heed(self) -> None:
+        """Look at the user's demands, and read all again if they have changed."""
+        rule = None if self._guard is None else self._guard.rule()
+        if rule != self._rule:
+            self._rule, self._head = rule, None
+            self._entries.clear()
+
     def _current(self) -> _Head:
+        self._heed()
         self._head = self._caught_up(self._head or self._hinted())
         return self._head
 
     def _hinted(self) -> _Head:
-        """Start from head.json if it is sound, else from nothing."""
+        """Start from head.json if it is sound and nothing more is demanded, else from nothing."""
+        if self._rule is not None:
+            return _Head()
         key = keys.head_key(self._kind, self._folder)
         data = self._backend.get(key)
         if data is None:
@@ -269,6 +324,7 @@ class Journal:
         """Read on from a head until no next entry exists."""
         found = self._load(head.seq + 1)
         if found is None:
+            self._conclude(head.seq)
             return head
         head = _Head(head.seq, head.tip, head.at, copy.deepcopy(head.state), head.verified)
         while found is not None:
@@ -281,10 +337,17 @@ class Journal:
                     f"an entry {entry.prev}, and entry {head.seq} is {head.tip}. One of the two was altered; "
                     "compare with a copy of the store."
                 )
+            if self._rule is not None:
+                self._rule.admit(entry, data)
             head.seq, head.tip, head.at, head.verified = entry.seq, tip(data), entry.at, True
             self._fold(head.state, entry)
             found = self._load(head.seq + 1)
+        self._conclude(head.seq)
         return head
+
+    def _conclude(self, last: int) -> None:
+        if self._rule is not None:
+            self._rule.conclude(last)
 
     def _advanced(self, head: _Head, entry: Entry, data: bytes) -> _Head:
         state = copy.deepcopy(head.state)
@@ -308,7 +371,7 @@ class Journal:
     def _remember(self, entry: Entry) -> Entry:
         with self._lock:
             self._entries[entry.seq] = entry
-            if len(self._entries) > _REMEMBERED_ENTRIES:
+            if len(self._entries) > _REMEMBERED_ENTRIES and self._rule is None:
                 self._entries.popitem(last=False)
         return entry
 

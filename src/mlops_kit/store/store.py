@@ -23,6 +23,7 @@ from mlops_kit.store.locate import backend_for, locate
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.repair import mend
 from mlops_kit.store.runs import Runs
+from mlops_kit.store.signers import Guard
 from mlops_kit.store.sync import deliver
 
 GRACE_SECONDS = 1_209_600
@@ -147,7 +148,8 @@ class Store:
         with self._lock:
             journal = self._journals.get(where)
             if journal is None:
-                journal = self._journals[where] = Journal(self.backend, *where, fold, identity.author)
+                guard = Guard(self.url, "/".join(where))
+                journal = self._journals[where] = Journal(self.backend, *where, fold, identity.author, guard)
         return journal
 
     def journal_names(self, kind: str) -> list[str]:

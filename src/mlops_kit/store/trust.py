@@ -3,26 +3,36 @@
 Unpickling runs code, so who wrote an object matters more than its hash. Trusted is what this very process
 wrote, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
 is trusted by name, in the user's settings or in ``MLOPS_KIT_TRUST``, or one object by its digest in
-``allow_code=``.
+``allow_code=``, or by the signature of somebody whom the user lists.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 from mlops_kit.errors import UntrustedArtifact
 from mlops_kit.records.trust import covers
 from mlops_kit.store import keys, objects, trusted
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.journal import Journal
 from mlops_kit.store.serializers import serializer
+from mlops_kit.store.signers import judge
 
 VARIABLE = "MLOPS_KIT_TRUST"
 
 
 def require_trust(
-    backend: Backend, digest: str, *, what: str, why: str, allow_code: str | None = None, named_in: str | None = None
+    backend: Backend,
+    digest: str,
+    *,
+    what: str,
+    why: str,
+    allow_code: str | None = None,
+    named_in: str | None = None,
+    doubt: Callable[[], str | None] = lambda: "",
 ) -> None:
     """Pass if an object may run code in this process.
 
@@ -40,6 +50,8 @@ def require_trust(
         The digest that the caller has decided to trust.
     named_in : str, optional
         The folder of the records that name the object: who may write there can have any object loaded.
+    doubt : callable, optional
+        Says why no listed signer vouches for the object, in a sentence or not at all; None if one does.
 
     Raises
     ------
@@ -53,11 +65,14 @@ def require_trust(
         return
     if trusted.trusted_of(backend.url).code:
         return
+    unsigned = doubt()
+    if unsigned is None:
+        return
     raise UntrustedArtifact(
         f"The {what} {why}, and this user does not own {key} in {backend.url} alone: somebody else could have "
         f"written it. If you trust everybody who may write to the store, run: "
         f"mlops-kit trust {shlex.quote(backend.url)} (or set {VARIABLE}='{backend.url}' in the environment). If you "
-        f"trust this one object, pass allow_code='{digest}'."
+        f"trust this one object, pass allow_code='{digest}'. {unsigned}".rstrip()
     )
 
 
@@ -70,6 +85,7 @@ def load_trusted(
     what: str,
     allow_code: str | None = None,
     named_in: str | None = None,
+    doubt: Callable[[], str | None] = lambda: "",
 ) -> Any:
     """Read an object from bytes that were verified, if nothing of it runs here without trust.
 
@@ -85,7 +101,7 @@ def load_trusted(
         How they are read, as the record says; no other format is tried.
     what : str
         What it is, for messages.
-    allow_code, named_in : str, optional
+    allow_code, named_in, doubt : optional
         As for `require_trust`.
 
     Returns
@@ -101,8 +117,41 @@ def load_trusted(
     form = serializer(format)
     why = form.code_in(data, what=what, url=backend.url)
     if why is not None:
-        require_trust(backend, digest, what=what, why=why, allow_code=allow_code, named_in=named_in)
+        require_trust(backend, digest, what=what, why=why, allow_code=allow_code, named_in=named_in, doubt=doubt)
     return form.load(data, what=what)
+
+
+def doubt_of(journal: Journal, seq: int, digest: str, *, url: str) -> str | None:
+    """Say why no signer that the user lists vouches for an object.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where the object is named.
+    seq : int
+        The entry that names it.
+    digest : str
+        Of the object.
+    url : str
+        The store.
+
+    Returns
+    -------
+    str or None
+        None if one does; empty if none is listed.
+    """
+    signers = trusted.trusted_of(url).signers
+    if not signers:
+        return ""
+    entry, data = journal.record(seq)
+    verdict = judge(entry, data, journal.place, signers, where=url)
+    if verdict.signer is None or verdict.error is not None:
+        return str(verdict.error)
+    if entry.body.get("object") != digest:
+        return f"Entry {seq} of {journal.place} names another object."
+    if verdict.signer.revoked is not None and not journal.leads_to(seq, *verdict.signer.until[journal.place]):
+        return f"The entries of {verdict.signer.name} are no longer those that stood there when the key was revoked."
+    return None
 
 
 def trusted_by_name(url: str) -> bool:

@@ -1,0 +1,166 @@
+"""A journal from its bytes alone, from the first entry on: how far it is sound, and what is wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_kit.errors import MlopsKitError
+from mlops_kit.records import codec, versions
+from mlops_kit.records.check import Problem
+from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.records.names import folder as folder_of
+from mlops_kit.store import keys
+from mlops_kit.store.backend import Backend
+
+HINTS = frozenset({"stale-hint", "forged-hint"})
+"""Kinds of problems that are none of the journal itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The sound part of a journal.
+
+    Parameters
+    ----------
+    kind, folder : str
+        Which journal.
+    entries : tuple of Entry
+        From the first, each following the one before.
+    tips : tuple of str
+        The digest of the bytes of each.
+    problems : tuple of Problem
+        What is wrong right after them, and with the hint.
+    """
+
+    kind: str
+    folder: str
+    entries: tuple[Entry, ...]
+    tips: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def journal(self) -> str:
+        """Which journal, as anchors and signatures name it."""
+        return f"{self.kind}/{self.folder}"
+
+    @property
+    def name(self) -> str:
+        """The display name; the folder if the first entry cannot be read."""
+        return str(self.entries[0].body.get("name", self.folder)) if self.entries else self.folder
+
+    @property
+    def anchor(self) -> tuple[int, str]:
+        """The number and digest of the last sound entry."""
+        return len(self.entries), self.tips[-1] if self.tips else FIRST_PREV
+
+
+def walk(backend: Backend, kind: str, folder: str) -> Chain:
+    """Read a journal from its first entry, trusting no hint.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store.
+    kind, folder : str
+        Which journal.
+
+    Returns
+    -------
+    Chain
+        What stands there.
+    """
+    entries: list[Entry] = []
+    tips: list[str] = []
+    state: dict[str, Any] = {}
+    states: dict[int, Any] = {}
+    hint = _hint(backend, kind, folder)
+    numbers = {keys.number_in(found.key) for found in backend.walk(keys.journal_prefix(kind, folder))} - {0}
+    problems: list[Problem] = []
+    for seq in range(1, max(numbers, default=0) + 1):
+        key = keys.entry_key(kind, folder, seq)
+        found = _next(backend, key, seq, entries, tips, folder)
+        if isinstance(found, Problem):
+            problems.append(found)
+            break
+        entries.append(found[0])
+        tips.append(found[1])
+        try:
+            versions.fold(state, found[0])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            problems.append(Problem("damaged", key, f"It cannot follow what was decided before: {error!r}."))
+            break
+        if hint is not None and hint.get("seq") == seq:
+            states[seq] = codec.canonical(state)
+    problems += _hint_problems(keys.head_key(kind, folder), hint, tips, states)
+    return Chain(kind, folder, tuple(entries), tuple(tips), tuple(problems))
+
+
+def walk_all(backend: Backend) -> list[Chain]:
+    """Read every journal of a store."""
+    kinds = ("datasets", "models")
+    return [walk(backend, kind, folder) for kind in kinds for folder in backend.folders(f"journals/{kind}/")]
+
+
+def _next(
+    backend: Backend, key: str, seq: int, entries: list[Entry], tips: list[str], folder: str
+) -> tuple[Entry, str] | Problem:
+    data = backend.get(key)
+    if data is None:
+        return Problem("missing", key, f"Entry {seq} is not there, and later ones are: it was deleted.")
+    try:
+        entry = Entry.decode(data, where=key)
+        wrong = _misfit(entry, seq, entries, tips, folder)
+    except MlopsKitError as error:
+        return Problem("damaged", key, str(error))
+    except (LookupError, TypeError, ValueError) as error:
+        return Problem("damaged", key, f"It has other members than an entry ({error!r}).")
+    return (entry, tip(data)) if wrong is None else Problem(wrong[0], key, wrong[1])
+
+
+def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folder: str) -> tuple[str, str] | None:
+    """Say why an entry cannot stand where it does: the kind of problem, and in words."""
+    before = tips[-1] if tips else FIRST_PREV
+    if entry.seq != seq:
+        return "moved", f"It carries the number {entry.seq}: it was moved here, or one was inserted."
+    if entry.prev != before:
+        told = f"entry {seq - 1} as it stands there is {before}" if tips else "it is the first"
+        return (
+            "broken-chain",
+            f"It follows an entry {entry.prev}, and {told}: one of the two was changed, swapped or inserted.",
+        )
+    if entries and entry.at < entries[-1].at:
+        return "broken-chain", "It says that it is older than the entry before it."
+    if seq == 1 and (entry.kind != "create" or folder_of(str(entry.body.get("name"))) != folder):
+        return "moved", f"It does not begin the journal of {folder}: it comes from another."
+    return None
+
+
+def _hint(backend: Backend, kind: str, folder: str) -> dict[str, Any] | None:
+    key = keys.head_key(kind, folder)
+    data = backend.get(key)
+    if data is None:
+        return None
+    try:
+        return codec.unseal(data, where=key, kind="head")
+    except MlopsKitError:
+        return {}
+
+
+def _hint_problems(key: str, hint: dict[str, Any] | None, tips: list[str], states: dict[int, bytes]) -> list[Problem]:
+    """Hold the hint against the entries: readers that are in a hurry believe it."""
+    if hint is None:
+        return []
+    seq = hint.get("seq")
+    if not isinstance(seq, int) or not 1 <= seq <= len(tips) or hint.get("tip") != tips[seq - 1]:
+        return [Problem("stale-hint", key, f"It names entry {seq} as {hint.get('tip')}, which is not there.")]
+    if codec.canonical(hint.get("fold")) != states[seq]:
+        return [
+            Problem(
+                "forged-hint",
+                key,
+                f"It says of entry {seq} what the entries up to there do not say: aliases or versions were changed in "
+                "it. `mlops-kit fsck --repair` does not see this; remove the file.",
+            )
+        ]
+    return []
