@@ -61,3 +61,35 @@ print(train.last_run.id)
 """
     run = mk.get_run(script(program).stdout.strip())
     assert (set(run.code["sources"]), run.problems) == ({"__main__"}, ())
+
+
+EDITED = """
+import importlib, os, sys, mlops_kit as mk
+sys.dont_write_bytecode = False
+import lib
+@mk.track
+def train(x):
+    return lib.scale(x)
+def written(text):
+    train(1)
+    with open("lib.py", "w") as file:
+        file.write(text)
+    train(1)
+    return train.last_run.id
+LIB = open("lib.py").read()
+print(written("# Only a comment.\\n" + LIB), written(LIB.replace("x * RATE", "x / RATE")))
+print(written(LIB.replace("RATE = 2", "RATE = 3")))
+os.remove(lib.__cached__)  # or Python, within the second, would take it for current
+importlib.reload(lib)
+train(1)
+print(train.last_run.id)
+"""
+
+
+def test_a_source_that_was_edited_after_it_was_imported_says_so(script, tmp_path):
+    """The text on disk is not what ran."""
+    (tmp_path / "lib.py").write_text("RATE = 2\n\ndef scale(x):\n    return x * RATE\n")
+    runs = [mk.get_run(run_id) for run_id in script(EDITED).stdout.split()]
+    assert [run.code["sources"]["lib"].get("edited") for run in runs] == [None, True, True, None]
+    assert "RATE = 3" in runs[2].code["sources"]["lib"]["text"]
+    assert all("edited" not in run.code["sources"]["__main__"] for run in runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from mlops_kit.fingerprints.bytecode import Import
+from mlops_kit.fingerprints.bytecode import Import, read
 from mlops_kit.fingerprints.origin import find_spec, is_user_module, namespace
 
 _State = tuple[int, int]
+_PYC_HEADER = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,56 @@ def contradicts(source: Source, module: ModuleType) -> bool:
         function.__code__.co_filename == source.path and function.__code__ not in on_file
         for function in _functions(namespace(module))
     )
+
+
+def is_edited(path: str, module: ModuleType) -> bool:
+    """Tell whether a file does something else than what was loaded from it, as far as that can be seen.
+
+    Parameters
+    ----------
+    path : str
+        The absolute path of the file.
+    module : module
+        What was loaded from it.
+
+    Returns
+    -------
+    bool
+        True if a function or method that was loaded from the file does what none in it does any more, or if the
+        module as a whole does what the bytecode does not that Python kept when it imported the file. Comments
+        and places do not count.
+
+    Examples
+    --------
+    >>> import json
+    >>> is_edited(json.__file__, json)
+    False
+    """
+    state = _state(path)
+    code = None if state is None else _compiled(path, state)
+    if code is None:
+        return False
+    on_file = {read(each).digest for each in _codes(code)}
+    running = [f.__code__ for f in _functions(namespace(module)) if os.path.abspath(f.__code__.co_filename) == path]
+    kept = _kept(module)
+    return any(read(each).digest not in on_file for each in running) or (
+        kept is not None and read(kept).digest != read(code).digest
+    )
+
+
+def _kept(module: ModuleType) -> CodeType | None:
+    """Read the bytecode that was kept of a module when it was imported, unless another process has renewed it since."""
+    path = namespace(module).get("__cached__")
+    try:
+        code = marshal.loads(Path(path).read_bytes()[_PYC_HEADER:]) if isinstance(path, str) else None  # noqa: S302 - as Python itself does
+    except (OSError, EOFError, ValueError, TypeError):
+        return None
+    return code if isinstance(code, CodeType) else None
+
+
+def loaded(module: ModuleType) -> int:
+    """Give a number that changes when a module is loaded again."""
+    return hash(tuple(map(id, _functions(namespace(module)))))
 
 
 def _functions(names: dict[str, Any]) -> list[FunctionType]:

@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from mlops_kit.fingerprints.code import CodeFingerprint, is_user_module
+from mlops_kit.fingerprints.sources import is_edited, loaded
 from mlops_kit.records import codec
 from mlops_kit.store.objects import Objects
 from mlops_kit.tracking.rng import rng_members, rng_state
@@ -54,7 +55,10 @@ def capture_sources(objects: Objects, codes: tuple[CodeType, ...], files: dict[s
     cells = tuple(filter(None, map(_cell, codes)))
     if not files and not cells:
         return None
-    stamp: Hashable = (cells, tuple((name, path, _seen(path)) for name, path in files.items()))
+    stamp: Hashable = (
+        cells,
+        tuple((name, path, _seen(path), loaded(sys.modules[name])) for name, path in files.items()),
+    )
     slot = f"sources {id(codes[0]) if codes else ''}"
     return objects.put_once(slot, stamp, lambda: _sealed("sources", _sources(files, cells)))
 
@@ -103,11 +107,13 @@ def source_files(modules: tuple[str, ...]) -> dict[str, str]:
 
 
 def _sources(files: dict[str, str], cells: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    modules = {}
+    modules: dict[str, dict[str, Any]] = {}
     for name, path in files.items():
         try:
             with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 modules[name] = {"path": path, "text": file.read(_MAX_SOURCE)}
+            if is_edited(path, sys.modules[name]):
+                modules[name]["edited"] = True
         except OSError:
             continue
     return {"modules": modules, "cells": dict(cells)}
