@@ -404,6 +404,23 @@ def test_how_often_a_cache_was_asked_and_how_much_it_holds_do_not_count():
     )
 
 
+def test_what_somebody_else_s_decorator_has_cached_does_not_count(tmp_path, monkeypatch):
+    installed = tmp_path / "env" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "memo.py").write_text(
+        "import functools\n\ndef memo(function):\n    found = {}\n    @functools.wraps(function)\n"
+        "    def wrapper(x):\n        return found.setdefault(x, function(x))\n    return wrapper\n"
+    )
+    monkeypatch.syspath_prepend(str(installed))
+    text = "import memo\n\nclass A: pass\n\n@memo.memo\ndef g(x): return A()\n\ndef f(x): return g(x)\n"
+    scope = executed(text)
+    before = value(scope["f"])
+    scope["f"](1)
+    assert value(scope["f"]) == before
+    assert value(function(text.replace("return A()", "return A"))) != before
+    monkeypatch.delitem(sys.modules, "memo")
+
+
 def test_a_class_whose_field_refers_to_the_class_is_seen_and_stays_the_same_once_its_hints_are_read():
     text = "import dataclasses, typing\n\n@dataclasses.dataclass\nclass f:\n    next: typing.Optional['f'] = None\n"
     cls = function(text)

@@ -105,14 +105,16 @@ def is_content(name: str, value: object, *, is_enum: bool) -> bool:
     if name.startswith("__") and name.endswith("__"):
         if name.startswith("__pydantic_"):
             return name == "__pydantic_fields__"  # some of the rest are addresses
-        return type(value) in _DATA or is_code(value)
+        return type(value) in _DATA or is_structural(type(value)) or is_code(value)
     return True
 
 
 def is_code(value: object) -> bool:
-    """Tell whether a value is there to be called: a function in any wrapping, a class, a user's object."""
+    """Tell whether a value is there to be called: a function in any wrapping, a class, a user's callable object."""
     kind = type(value)
-    return issubclass(kind, _CODE) or is_structural(kind) or getattr_static(value, "__wrapped__", None) is not None
+    if issubclass(kind, _CODE) or getattr_static(value, "__wrapped__", None) is not None:
+        return True
+    return is_structural(kind) and any("__call__" in members(cls) for cls in mro_of(kind))
 
 
 def fields_of(cls: type) -> list[tuple[Any, ...]]:

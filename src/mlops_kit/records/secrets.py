@@ -138,7 +138,7 @@ def _masked_within(value: Any) -> Any:
         return kind(_masked_items(value))
     if kind in {set, frozenset}:
         return kind(masked("", item) for item in value)
-    if kind in {bytes, bytearray}:
+    if kind in {bytes, bytearray} and len(value) <= _LONGEST:
         text = value.decode("latin-1")
         return value if masked_text(text) == text else kind(masked_text(text), "latin-1")
     if kind is Repr:
