@@ -98,7 +98,7 @@ def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
     assert not VALIDATORS["entry"].is_valid({**record, "body": {**record["body"], "surprise": 1}})
     for name in record["body"]:
         body = {key: value for key, value in record["body"].items() if key != name}
-        optional = {"previous", "reason", "run", "fingerprint", "description", "signature", "source"} - (
+        optional = {"previous", "reason", "run", "fingerprint", "description", "signature", "source", "anchors"} - (
             {"previous"} if kind == "rollback" else {"fingerprint"} if kind == "snapshot" else set()
         )
         assert VALIDATORS["entry"].is_valid({**record, "body": body}) is (name in optional), name

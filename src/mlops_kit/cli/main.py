@@ -11,7 +11,7 @@ import click
 
 import mlops_kit as mk
 from mlops_kit.cli.demo import run_demo
-from mlops_kit.cli.trust import trust
+from mlops_kit.cli.trust import audit, trust
 from mlops_kit.errors import MlopsKitError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -188,6 +188,7 @@ def doctor(url: str | None, store: str | None) -> None:
 
 
 main.add_command(trust)
+main.add_command(audit)
 
 
 def _needs_spec(**options: object) -> None:

@@ -1,7 +1,8 @@
-"""``mlops-kit trust``: whom the present user trusts, and with which key they sign."""
+"""``mlops-kit trust`` and ``audit``: whom the present user trusts, and whether the journals bear it out."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -57,3 +58,27 @@ def _told(question: str) -> str:
         return "\n".join(map(repr, mk.Trust.listed())) or "No store is trusted by name."
     key = mk.SigningKey.create() if question == "new_key" else mk.SigningKey.current()
     return "You have no signing key. Make one with: mlops-kit trust --new-key" if key is None else key.public
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--anchor", "anchors", multiple=True, metavar="[NAME=]N:TIP", help="What an earlier audit printed.")
+@click.option("--store", metavar="URL", default=None, help="A folder or URL. Default: the store of the project.")
+def audit(name: str | None, anchors: tuple[str, ...], store: str | None) -> None:
+    """Prove that the journals of all models, or of NAME, are what was written; exit 1 if something is wrong.
+
+    Keep the anchors that it prints elsewhere, in a CI log or a git commit, and give them to a later audit.
+    """
+    kept = dict(_named(anchor, name) for anchor in anchors)
+    if mk.Store(store).describe() is None:
+        raise click.BadParameter(f"there is no store at {mk.Store(store).url}.", param_hint="'--store'")
+    report = mk.ModelStore(store).audit(name, anchor=kept or None)
+    click.echo(repr(report))
+    sys.exit(0 if report.ok else 1)
+
+
+def _named(anchor: str, name: str | None) -> tuple[str, str]:
+    named, _, kept = anchor.rpartition("=")
+    if not named and name is None:
+        raise click.UsageError(f"Say of which model the anchor is: --anchor NAME={anchor}")
+    return named or str(name), kept

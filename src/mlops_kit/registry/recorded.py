@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlops_kit.errors import ModelNotFound
+from mlops_kit.records.audit import Anchor, AuditReport
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf
 from mlops_kit.records.names import check_name, folder
+from mlops_kit.registry.audit import audit
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import warn_if_changed
 from mlops_kit.registry.version import ModelVersion
@@ -181,6 +184,37 @@ class RecordedModels:
             recorded.
         """
         return lineage_of(self.store, self.get(spec, as_of=as_of))
+
+    def audit(self, name: str | None = None, *, anchor: Anchor | Mapping[str, Anchor] | None = None) -> AuditReport:
+        """Prove, as far as it can be proved, that the journals of models are what was written.
+
+        Every journal is read from its first entry: that each follows the one before, that signatures are right and
+        count (see `Trust`), that models are the bytes that were registered, that ``head.json`` says what the
+        entries say, and that no entry is gone that somebody saw: an anchor in another journal, in your settings,
+        or one that you kept elsewhere.
+
+        Parameters
+        ----------
+        name : str, optional
+            One model; by default all.
+        anchor : str, tuple or dict, optional
+            What an earlier audit printed and you kept where nobody changes it, such as a CI log or a git commit:
+            ``"12:<64 hex>"`` or ``(12, "<64 hex>")``; for several models a dict of these by name.
+
+        Returns
+        -------
+        AuditReport
+            ``.ok``, ``.problems`` (the first bad entry of each journal), ``.journals``, and in ``.unproved`` what
+            nothing would show.
+
+        Raises
+        ------
+        ModelNotFound
+            There is no model of this name.
+        InvalidInput
+            It is no anchor.
+        """
+        return audit(self.store.backend, name, anchor)
 
     def _version(self, entry: Entry, name: str) -> ModelVersion:
         return ModelVersion(**ModelVersion.members(name, entry))

@@ -11,12 +11,14 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.records.signature import SignatureRecord
+from mlops_kit.registry.audit import body_of_anchors
 from mlops_kit.registry.inference import declared, inferred
 from mlops_kit.registry.recorded import RecordedModels
 from mlops_kit.registry.saving import Saved, keep_environment, save
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.active import ActiveRun, active_run
+from mlops_kit.store.chain import walk_all
 from mlops_kit.store.journal import Decision, State
 
 
@@ -204,6 +206,8 @@ class ModelStore(RecordedModels):
         version = self.get(spec).version
         name = self._catalog.parse(spec).name
 
+        journal = self._catalog.open(name)
+
         def decide(state: State) -> Decision:
             previous = versions.target(state, alias)
             if expect is not None and expect != (previous or 0):
@@ -211,9 +215,10 @@ class ModelStore(RecordedModels):
             if version in state["removed"]:
                 raise VersionNotFound(f"The version {name}:{version} was archived or deleted, and cannot be promoted.")
             body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
+            body["anchors"] = self.store.anchors(journal) or None
             return "promote", {member: value for member, value in body.items() if value is not None}
 
-        return _promotion(name, self._catalog.open(name).append(decide))
+        return _promotion(name, journal.append(decide))
 
     def rollback(self, name: str, alias: str = "champion", *, reason: str | None = None) -> Promotion:
         """Point an alias back at the version that was live before.
@@ -248,9 +253,41 @@ class ModelStore(RecordedModels):
         def decide(state: State) -> Decision:
             now, before = versions.before(state, alias)
             body = {"alias": alias, "version": before, "previous": now, "reason": reason}
+            body["anchors"] = self.store.anchors(journal) or None
             return "rollback", {member: value for member, value in body.items() if value is not None}
 
         return _promotion(check_name(name, what="model"), journal.append(decide))
+
+    def anchor(self, name: str, *, reason: str | None = None) -> Entry:
+        """Write into the journal of one model how far all other journals of the store have come.
+
+        Promotions and rollbacks do this for the journals that their process has just used, at no cost. This reads
+        them all, so it suits a nightly job. `audit` holds the journals against it.
+
+        Parameters
+        ----------
+        name : str
+            The model in whose journal it is written, such as one that only this job uses.
+        reason : str, optional
+            Why; kept in the journal.
+
+        Returns
+        -------
+        Entry
+            The entry, durable: its ``body["anchors"]`` has ``[number, digest]`` by journal.
+
+        Raises
+        ------
+        ModelNotFound
+            There is no such model.
+        """
+        journal = self._catalog.journal(name)
+        anchors = body_of_anchors(walk_all(self.store.backend), journal.place)
+        body = {"anchors": anchors} if reason is None else {"anchors": anchors, "reason": reason}
+        entry = journal.append(lambda _state: ("anchor", body))
+        if entry is None:
+            raise AssertionError("an anchor always writes an entry")
+        return entry
 
     def _overtaken(self, name: str, alias: str, expect: int, previous: int | None) -> str:
         journal = self._catalog.journal(name)

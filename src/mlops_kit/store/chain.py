@@ -27,8 +27,8 @@ class Chain:
         Which journal.
     entries : tuple of Entry
         From the first, each following the one before.
-    tips : tuple of str
-        The digest of the bytes of each.
+    records : tuple of bytes
+        The bytes of each.
     problems : tuple of Problem
         What is wrong right after them, and with the hint.
     """
@@ -36,7 +36,7 @@ class Chain:
     kind: str
     folder: str
     entries: tuple[Entry, ...]
-    tips: tuple[str, ...]
+    records: tuple[bytes, ...]
     problems: tuple[Problem, ...]
 
     @property
@@ -50,9 +50,14 @@ class Chain:
         return str(self.entries[0].body.get("name", self.folder)) if self.entries else self.folder
 
     @property
+    def tips(self) -> tuple[str, ...]:
+        """The digest of the bytes of each."""
+        return tuple(map(tip, self.records))
+
+    @property
     def anchor(self) -> tuple[int, str]:
         """The number and digest of the last sound entry."""
-        return len(self.entries), self.tips[-1] if self.tips else FIRST_PREV
+        return len(self.entries), tip(self.records[-1]) if self.records else FIRST_PREV
 
 
 def walk(backend: Backend, kind: str, folder: str) -> Chain:
@@ -72,6 +77,7 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
     """
     entries: list[Entry] = []
     tips: list[str] = []
+    records: list[bytes] = []
     state: dict[str, Any] = {}
     states: dict[int, Any] = {}
     hint = _hint(backend, kind, folder)
@@ -84,7 +90,8 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
             problems.append(found)
             break
         entries.append(found[0])
-        tips.append(found[1])
+        records.append(found[1])
+        tips.append(tip(found[1]))
         try:
             versions.fold(state, found[0])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -93,7 +100,7 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
         if hint is not None and hint.get("seq") == seq:
             states[seq] = codec.canonical(state)
     problems += _hint_problems(keys.head_key(kind, folder), hint, tips, states)
-    return Chain(kind, folder, tuple(entries), tuple(tips), tuple(problems))
+    return Chain(kind, folder, tuple(entries), tuple(records), tuple(problems))
 
 
 def walk_all(backend: Backend) -> list[Chain]:
@@ -104,7 +111,7 @@ def walk_all(backend: Backend) -> list[Chain]:
 
 def _next(
     backend: Backend, key: str, seq: int, entries: list[Entry], tips: list[str], folder: str
-) -> tuple[Entry, str] | Problem:
+) -> tuple[Entry, bytes] | Problem:
     data = backend.get(key)
     if data is None:
         return Problem("missing", key, f"Entry {seq} is not there, and later ones are: it was deleted.")
@@ -115,7 +122,7 @@ def _next(
         return Problem("damaged", key, str(error))
     except (LookupError, TypeError, ValueError) as error:
         return Problem("damaged", key, f"It has other members than an entry ({error!r}).")
-    return (entry, tip(data)) if wrong is None else Problem(wrong[0], key, wrong[1])
+    return (entry, data) if wrong is None else Problem(wrong[0], key, wrong[1])
 
 
 def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folder: str) -> tuple[str, str] | None:

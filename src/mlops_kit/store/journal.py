@@ -231,6 +231,12 @@ class Journal:
         return f"{self._kind}/{self._folder}"
 
     @property
+    def standing(self) -> tuple[datetime, int, str] | None:
+        """When, with which number and which digest the newest entry that this process has read was written."""
+        head = self._head
+        return None if head is None or head.at is None or not head.verified else (head.at, head.seq, head.tip)
+
+    @property
     def last(self) -> int:
         """The number of the newest entry; 0 if there is none."""
         with self._lock:

@@ -74,6 +74,10 @@ class SpoolingStore(Store):
             raise self.failure
         return self.primary.journal(kind, name, fold)
 
+    def anchors(self, besides: Journal) -> dict[str, list[Any]]:
+        """Say how far other journals of the store itself have come."""
+        return self.primary.anchors(besides)
+
     def journal_names(self, kind: str) -> list[str]:
         """Name all that has a journal in the store itself."""
         return self.primary.journal_names(kind)

@@ -27,6 +27,7 @@ from mlops_kit.store.signers import Guard
 from mlops_kit.store.sync import deliver
 
 GRACE_SECONDS = 1_209_600
+_MAX_ANCHORS = 8
 
 StoreLike: TypeAlias = "str | os.PathLike[str] | Store | None"
 
@@ -151,6 +152,24 @@ class Store:
                 guard = Guard(self.url, "/".join(where))
                 journal = self._journals[where] = Journal(self.backend, *where, fold, identity.author, guard)
         return journal
+
+    def anchors(self, besides: Journal) -> dict[str, list[Any]]:
+        """Say how far other journals have come, as far as this process knows without reading anything.
+
+        Parameters
+        ----------
+        besides : Journal
+            The one in which it will be said.
+
+        Returns
+        -------
+        dict
+            ``[number, digest]`` of an entry, by journal: the eight that moved last.
+        """
+        with self._lock:
+            others = [journal for journal in self._journals.values() if journal is not besides]
+        known = [(standing, journal.place) for journal in others if (standing := journal.standing) is not None]
+        return {place: [seq, tip] for (_, seq, tip), place in sorted(known)[-_MAX_ANCHORS:]}
 
     def journal_names(self, kind: str) -> list[str]:
         """Name all that has a journal, sorted.

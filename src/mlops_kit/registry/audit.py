@@ -1,0 +1,167 @@
+"""Whether the journals of models are what was written: chains, signatures, objects, and anchors from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_kit.errors import InvalidInput, ModelNotFound, SignatureError, SignatureMissing, SignerUnknown
+from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
+from mlops_kit.records.check import Problem
+from mlops_kit.records.names import check_name, folder
+from mlops_kit.records.trust import StoreTrust
+from mlops_kit.store import keys, trusted
+from mlops_kit.store.backend import Backend
+from mlops_kit.store.chain import Chain, walk_all
+from mlops_kit.store.objects import digest_of
+from mlops_kit.store.signers import judge
+
+_TIP = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """That somebody saw an entry: its number and digest, and who says so."""
+
+    journal: str
+    number: int
+    tip: str
+    by: str
+
+
+def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anchor] | None) -> AuditReport:
+    """Read every journal of a store from its first entry, and hold models against all that is known of them.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store.
+    name : str, optional
+        One model; by default all.
+    anchor : str, tuple or dict, optional
+        What was kept elsewhere; see `mlops_kit.ModelStore.audit`.
+
+    Returns
+    -------
+    AuditReport
+        Nothing is changed.
+
+    Raises
+    ------
+    ModelNotFound
+        There is no model of this name, and no anchor that says there was.
+    """
+    trust = trusted.trusted_of(backend.url)
+    given = _given(name, anchor)
+    chains = {chain.journal: chain for chain in walk_all(backend)}
+    pins = [*given, *_pinned(trust), *(pin for chain in chains.values() for pin in _carried(chain))]
+    for journal in {pin.journal for pin in pins if pin.journal.startswith("models/")} - chains.keys():
+        chains[journal] = Chain("models", journal.partition("/")[2], (), (), ())
+    seen = {pin.journal for pin in pins}
+    wanted = [
+        chain
+        for chain in chains.values()
+        if chain.kind == "models" and (chain.entries or chain.problems or chain.journal in seen)
+    ]
+    if name is not None:
+        wanted = [chain for chain in wanted if chain.folder == folder(check_name(name, what="model"))]
+        if not wanted:
+            raise ModelNotFound(f"There is no model {name!r} in {backend.url}, and no anchor says that there was.")
+    journals, problems, notes = [], list[Problem](), list[str]()
+    for chain in sorted(wanted, key=lambda chain: chain.name):
+        problems += chain.problems
+        signed = _signed(chain, trust, backend.url, problems, notes)
+        problems += _lost_objects(chain, backend)
+        journals.append(_audited(chain, pins, signed, problems))
+    return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
+
+
+def _given(name: str | None, anchor: Anchor | Mapping[str, Anchor] | None) -> list[Pin]:
+    if anchor is None:
+        return []
+    if not isinstance(anchor, Mapping):
+        if name is None:
+            raise InvalidInput("An anchor is of one model: name it, or pass anchor={'name': 'N:TIP'}.")
+        anchor = {name: anchor}
+    return [
+        Pin(f"models/{folder(check_name(known, what='model'))}", *read_anchor(kept), "the anchor that you gave")
+        for known, kept in anchor.items()
+    ]
+
+
+def _pinned(trust: StoreTrust) -> list[Pin]:
+    kept = [trust.pinned, *(signer.until for signer in trust.signers)]
+    return [Pin(journal, *pins[journal], "your settings") for pins in kept for journal in pins]
+
+
+def _carried(chain: Chain) -> Iterable[Pin]:
+    """Give what the entries of a journal say of other journals, passing over what cannot be meant so."""
+    for entry in chain.entries:
+        said = entry.body.get("anchors")
+        for journal, anchor in said.items() if isinstance(said, dict) else ():
+            match anchor:
+                case [int(number), str(tip)] if number > 0 and _TIP.fullmatch(tip) and journal != chain.journal:
+                    yield Pin(str(journal), number, tip, f"entry {entry.seq} of {chain.journal}")
+
+
+def _signed(chain: Chain, trust: StoreTrust, url: str, problems: list[Problem], notes: list[str]) -> int:
+    """Count the entries with a signature that counts, and tell what is wrong with the others."""
+    counted = 0
+    last, _ = trust.pinned.get(chain.journal, (0, ""))
+    for entry, data in zip(chain.entries, chain.records, strict=True):
+        try:
+            error = judge(entry, data, chain.journal, trust.signers, where=url).error
+        except SignatureError as missing:
+            notes.append(f"No signature was verified. {missing}")
+            error = missing if trust.required else None
+            if error is None:
+                return 0
+        if error is None:
+            counted += 1
+            continue
+        demanded = trust.required and entry.seq > last
+        if demanded or not isinstance(error, SignatureMissing | SignerUnknown):
+            problems.append(Problem(error.kind, keys.entry_key(chain.kind, chain.folder, entry.seq), str(error)))
+        elif isinstance(error, SignerUnknown):
+            notes.append(f"{chain.name}: signed by {(entry.signature or {}).get('key')}, whom you do not list.")
+    return counted
+
+
+def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:
+    """Tell which models are not the bytes that were registered."""
+    for entry in chain.entries:
+        digest = entry.body.get("object") if entry.kind == "register" else None
+        if digest is None:
+            continue
+        sound = keys.DIGEST.fullmatch(str(digest)) is not None
+        data = backend.get(keys.object_key(digest)) if sound else None
+        what = f"the model {chain.name}:{entry.body.get('version')} that entry {entry.seq} names"
+        if data is None:
+            yield Problem("missing-object", keys.object_key(str(digest)), f"{what} is not there")
+        elif digest_of(data) != digest:
+            yield Problem("changed-object", keys.object_key(digest), f"{what} has other bytes: {digest_of(data)}")
+
+
+def _audited(chain: Chain, pins: list[Pin], signed: int, problems: list[Problem]) -> AuditedJournal:
+    confirmed: list[Pin] = []
+    tips = chain.tips
+    for pin in (pin for pin in pins if pin.journal == chain.journal):
+        key = keys.entry_key(chain.kind, chain.folder, pin.number)
+        if pin.number > len(chain.entries):
+            told = f"{pin.by} saw entry {pin.number}, and the journal is sound up to {len(chain.entries)} only"
+            problems.append(Problem("truncated", key, f"{told}: the newest entries were removed."))
+        elif tips[pin.number - 1] != pin.tip:
+            told = f"{pin.by} saw it as {pin.tip}, and it is {tips[pin.number - 1]}"
+            problems.append(Problem("rewritten", key, f"{told}: it, or entries before it, were rewritten."))
+        else:
+            confirmed.append(pin)
+    far = max((pin.number for pin in confirmed), default=0)
+    by = tuple(dict.fromkeys(pin.by for pin in confirmed if pin.number == far))
+    return AuditedJournal(chain.name, *chain.anchor, signed, far, by)
+
+
+def body_of_anchors(chains: Iterable[Chain], besides: str) -> dict[str, Any]:
+    """Give what an ``anchor`` entry of one journal says of all the others."""
+    return {chain.journal: list(chain.anchor) for chain in chains if chain.journal != besides and chain.entries}
