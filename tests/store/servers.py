@@ -29,8 +29,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def moto():
-    """Run moto, one request at a time: it checks and then sets, which is no put-if-absent."""
+def moto(fault=lambda _environ: None):
+    """Run moto, one request at a time: it checks and then sets, which is no put-if-absent.
+
+    `fault` tells for each request whether it fails: None, or a status, and whether it is carried out all the same.
+    """
     import boto3
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
@@ -44,8 +47,17 @@ def moto():
     application, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ, start_response):
+        failure = fault(environ)
         with lock:
-            return [b"".join(application(environ, start_response))]
+            if failure is None:
+                return [b"".join(application(environ, start_response))]
+            status, applied = failure
+            if applied:
+                b"".join(application(environ, lambda *_: None))
+            else:
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(f"{status} On purpose", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>OnPurpose</Code><Message>m</Message></Error>"]
 
     server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=Quiet)
     server.daemon_threads = True
@@ -104,7 +116,7 @@ def _azurite():
 
 
 @contextlib.contextmanager
-def sshd(folder):
+def sshd(folder, *, options=""):
     """Run sshd as this user, with keys of its own; `folder` becomes a home whose ``.ssh`` reaches it."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -120,7 +132,7 @@ def sshd(folder):
     (settings / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {settings}/host\nAuthorizedKeysFile {settings}/user.pub\n"
         f"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
-        f"MaxStartups 100\nSubsystem sftp internal-sftp\n"
+        f"MaxStartups 100\nSubsystem sftp internal-sftp {options}\n"
     )
     known = f"[127.0.0.1]:{port} {(settings / 'host.pub').read_text()}"
     (settings / "known_hosts").write_text(known)

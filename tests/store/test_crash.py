@@ -16,6 +16,8 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import ReadOnlyStore, RecordingWarning, StoreError
+from mlops_kit.store.local import LocalBackend
+from mlops_kit.testing import FaultyBackend
 
 NOBODY = 65534
 WRITING = ("open", "write", "fsync", "link", "replace", "rename", "unlink", "mkdir")
@@ -327,6 +329,50 @@ def test_a_read_only_disk_is_a_typed_error_that_says_so_and_never_costs_a_result
     subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
     assert attempts(root, train) == [True, ReadOnlyStore, ReadOnlyStore]
     assert mk.ModelStore(whole(root)).load("m@latest") == [0]
+
+
+def test_a_disk_that_becomes_read_only_in_the_middle_of_a_run_costs_nothing(mounted):
+    root = mounted / "store"
+
+    @mk.track(register="m", store=root)
+    def train():
+        mk.log_artifact(b"report", "report.txt")
+        subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+        mk.log_artifact(b"second", "second.txt")
+        return [4, 2]
+
+    with pytest.warns(RecordingWarning, match=r"May not write.*Read-only file system.*delivers it"):
+        assert train() == [4, 2]
+    subprocess.run(["mount", "-o", "remount,rw", mounted], check=True)
+    report = mk.Store(root).sync()
+    assert (report.runs, report.versions, report.problems) == ((train.last_run.id,), ("m:1",), ())
+    run = mk.get_run(train.last_run.id, store=whole(root))
+    assert (run.load("report.txt"), run.load("second.txt"), run.models) == (b"report", b"second", ["m:1"])
+    assert mk.Store(root).sync().runs == ()
+
+
+def test_a_full_disk_under_the_spool_costs_a_warning_and_what_is_delivered_later_is_whole(
+    mounted, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLOPS_KIT_SPOOL", str(mounted / "spool"))
+    filler, root = mounted / "filler", tmp_path / "store"
+    for left in (0, 2, 6, 12, 40, 120):
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 1024)
+        filler.write_bytes(b"\0" * max(0, filler.stat().st_size - 1024 * left))
+        cut = mk.Store.on(FaultyBackend(LocalBackend(root), at=1, lasting=True))
+        with pytest.warns(RecordingWarning):
+            assert mk.track(lambda: os.urandom(4000), store=cut)()
+        filler.unlink()
+        report = mk.Store(root).sync()
+        assert report.ok, report
+        for run_id in report.runs:
+            run = mk.get_run(run_id, store=whole(root))
+            assert "return" not in run.outputs or len(run.load()) == 4000
+        whole(root)
+    assert report.runs
+    assert run.status == "finished"
 
 
 def test_a_folder_of_somebody_else_is_a_typed_error_and_never_costs_a_result(tmp_path, train):

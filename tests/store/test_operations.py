@@ -5,6 +5,8 @@ from collections import Counter
 import pytest
 
 import mlops_kit as mk
+from mlops_kit.records.entry import Entry, tip
+from mlops_kit.store.locate import backend_for
 from mlops_kit.store.memory import MemoryBackend
 
 
@@ -36,19 +38,27 @@ class Counting:
         return [key for name, key in self.asked if name in {"put", "create", "touch", "delete"}]
 
 
-@pytest.fixture(
-    scope="module", params=[0, pytest.param(3000, marks=pytest.mark.slow)], ids=["young", "after 3,000 entries"]
-)
+@pytest.fixture(scope="module", params=[0, 10_000], ids=["young", "after 10,000 entries"])
 def name(request):
     """Give a place with a model of two versions and a history."""
     place = f"operations-{request.param}"
     models = mk.ModelStore(mk.Store.on(MemoryBackend(place)))
     for version in ([1], [2]):
         models.register("m", version)
-    for turn in range(request.param):
-        models.promote(f"m:{turn % 2 + 1}")
+    promoted(MemoryBackend(place), request.param)
+    models = mk.ModelStore(mk.Store.on(MemoryBackend(place)))
     models.promote("m:1")
+    assert len(models.history("m")) == 4 + request.param
     return place
+
+
+def promoted(backend, times):
+    """Write promotions as the format has them, without the library's own way, which would read each back."""
+    last = Entry.decode(backend.get("journals/models/m/000000000003.json"), where="")
+    for turn in range(times):
+        body = {"alias": "champion", "version": turn % 2 + 1, **({"previous": 2 - turn % 2} if turn else {})}
+        last = Entry(last.seq + 1, tip(last.encode()), last.at, last.by, f"{turn:032x}", "promote", body)
+        backend.put(f"journals/models/m/{last.seq:012d}.json", last.encode())
 
 
 def fresh(name):
@@ -134,3 +144,44 @@ def test_a_run_whose_data_is_kept_already_writes_no_data_again(tmp_path):
     train(frame.copy())
     assert not [key for key in backend.writes() if key.startswith("journals/")]
     assert len(backend.writes()) <= 3
+
+
+def test_requests_to_s3_are_no_more_than_the_operations_asked_for(s3, figure, monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_TRUST", s3)
+    requests = []
+
+    def counted(act):
+        """Count the operations and requests of an act in a process that has the store open."""
+        requests.clear()
+        backend.asked.clear()
+        act()
+        return len(backend.asked), len(requests)
+
+    def opened():
+        inner = backend_for(s3)
+        inner._drive()._client.meta.events.register("before-send.s3", lambda request, **_: requests.append(request.url))
+        return Counting(inner)
+
+    backend = opened()
+    store = mk.Store.on(backend)
+    tracked = mk.track(lambda depth: mk.log_metric("auc", 0.9), name="train", store=store)
+    models = mk.ModelStore(store)
+    for version in ([1], [2]):
+        tracked(0)
+        models.register("m", version)
+    models.promote("m:1")
+    found = {
+        "finish a run (budget: 3 writes)": counted(lambda: tracked(1)),
+        "promote (budget: 2 reads, 1 conditional write, and the hint)": counted(lambda: models.promote("m:2")),
+        "resolve an alias that nothing has moved (budget: 1)": counted(lambda: models.aliases("m")),
+    }
+    backend = opened()
+    models = mk.ModelStore(mk.Store.on(backend))
+    found["resolve an alias for the first time (budget: 2)"] = counted(lambda: models.aliases("m"))
+    backend = opened()
+    models = mk.ModelStore(mk.Store.on(backend))
+    found["load a model for the first time (budget: 5)"] = counted(lambda: models.load("m@champion"))
+    for what, (operations, sent) in found.items():
+        figure(f"S3, {what}: {operations} operations, {sent} requests")
+        assert sent <= operations + 1, what  # the clock of the place is asked for at most every ten minutes
+    assert all(sent <= most for (_, sent), most in zip(found.values(), (4, 4, 1, 2, 5), strict=True))

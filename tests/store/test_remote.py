@@ -492,6 +492,55 @@ def test_a_listing_of_many_pages_is_complete(url, monkeypatch):
 
 
 @pytest.mark.parametrize("url", SHARED, indirect=True)
+def test_the_doctor_finds_what_each_place_promises_and_leaves_nothing(url):
+    store = mk.Store(url)
+    report = store.doctor()
+    assert report.ok, report
+    assert report.promises[0] == "Many writers at once may use this store."
+    assert report.promises[1].startswith("Others may be able to write here")
+    assert list(store.backend.walk("")) == []
+
+
+@pytest.mark.parametrize("url", ["generic"], indirect=True)
+def test_the_doctor_says_that_a_place_without_put_if_absent_is_for_one_writer(url):
+    report = mk.Store(url).doctor()
+    (race,) = [finding for finding in report.findings if finding.probe == "create race"]
+    assert race.ok
+    assert "one writer at a time" in race.message
+    assert {finding.probe for finding in report.problems} <= {"whole values"}  # which this file system does not promise
+
+
+@pytest.mark.parametrize("url", ["generic"], indirect=True)
+def test_on_a_place_for_one_writer_a_promotion_that_relies_on_what_others_do_is_refused(url):
+    models = mk.ModelStore(url)
+    for version in ([1], [2]):
+        models.register("m", version)
+    assert models.promote("m:1").version == 1
+    with pytest.raises(StoreError, match=r"has no put-if-absent.*expect= cannot be kept"):
+        models.promote("m:2", expect=1)
+    assert [entry.kind for entry in models.history("m")] == ["create", "register", "register", "promote"]
+    assert models.promote("m:2").previous == 1
+    assert models.rollback("m").version == 1
+
+
+def test_a_folder_on_a_server_that_may_not_be_written_is_told(tmp_path, monkeypatch):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "k").write_bytes(b"1")
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    try:
+        with servers.sshd(tmp_path / "home", options="-R"):
+            backend = backend_for(f"sftp://store-server{tmp_path}/store")
+            assert backend.get("k") == b"1"
+            for act in (lambda: backend.put("k", b"2"), lambda: backend.create("j", b"2"), lambda: backend.delete("k")):
+                with pytest.raises(ReadOnlyStore, match="no permission for it"):
+                    act()
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["k"]
+
+
+@pytest.mark.parametrize("url", SHARED, indirect=True)
 def test_a_pickled_store_is_its_address(url):
     store = mk.Store(url)
     store.ensure()

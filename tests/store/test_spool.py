@@ -218,11 +218,11 @@ def test_damage_in_a_spool_is_never_delivered(root):
 
 def test_two_deliveries_at_once_make_one_version(root):
     run = trained(cut(root))
-    failures = []
+    failures, reports = [], []
 
     def deliver():
         try:
-            mk.Store(root).sync()
+            reports.append(mk.Store(root).sync())
         except BaseException as failure:
             failures.append(failure)
 
@@ -232,7 +232,9 @@ def test_two_deliveries_at_once_make_one_version(root):
     for thread in threads:
         thread.join()
     assert not failures
-    assert mk.Store(root).sync().ok
+    assert {delivered for report in reports for delivered in report.runs} == {run.id}
+    assert {version for report in reports for version in report.versions} == {"holdout:1", "m:1", "train.data:1"}
+    assert mk.Store(root).sync().runs == ()
     check(run.id, root)
 
 

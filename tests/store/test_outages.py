@@ -1,0 +1,121 @@
+"""Stores that go away, refuse or hesitate while a run goes on: the result stays, and what was recorded arrives once."""
+
+import os
+import random
+import secrets
+import warnings
+
+import pytest
+import servers
+
+import mlops_kit as mk
+from mlops_kit.errors import RecordingWarning
+from mlops_kit.store import retry
+from mlops_kit.store.spool import spool_of
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_SUMMARY", "0")
+    monkeypatch.setattr(retry, "pause", lambda failures, elapsed, fraction: 0.0 if failures < 12 else None)
+
+
+def lead(monkeypatch, endpoint):
+    """Lead S3 to an endpoint, and give an address there."""
+    for name, value in {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def one_of_everything(store, meanwhile=lambda: None):
+    """Track a run that logs, registers and returns, and let something happen in its middle."""
+
+    @mk.track(register="m", store=store)
+    def train(depth):
+        mk.log_metric("auc", 0.5)
+        mk.log_artifact(b"report", "report.txt")
+        meanwhile()
+        mk.log_artifact(b"second", "second.txt")
+        return {"depth": [depth] * 3000}
+
+    assert train(3) == {"depth": [3] * 3000}
+    return train.last_run
+
+
+def complete(url, run_id):
+    """Find all of the run, and each thing once."""
+    store = mk.Store(url)
+    report = store.fsck()
+    assert report.ok, report
+    assert [run.id for run in mk.list_runs(store=store)] == [run_id]
+    run = mk.get_run(run_id, store=store)
+    assert (run.status, run.metrics, run.params, run.models) == ("finished", {"auc": 0.5}, {"depth": 3}, ["m:1"])
+    assert (run.load("report.txt"), run.load("second.txt")) == (b"report", b"second")
+    assert [entry.kind for entry in mk.ModelStore(store).history("m")] == ["create", "register"]
+
+
+def test_a_run_whose_server_stops_in_its_middle_finishes_and_is_delivered_once(monkeypatch):
+    monkeypatch.setattr(retry, "pause", lambda failures, elapsed, fraction: 0.0 if failures < 3 else None)
+    url = f"s3://bucket/{secrets.token_hex(4)}"
+    server = servers.moto()
+    lead(monkeypatch, server.__enter__())
+    with pytest.warns(RecordingWarning, match=r"cannot be reached.*delivers it"):
+        run = one_of_everything(mk.Store(url), lambda: server.__exit__(None, None, None))
+    assert run.load("second.txt") == b"second"
+    with pytest.raises(mk.errors.StoreError, match="cannot be reached"):
+        mk.Store(url).sync()
+    with servers.moto() as endpoint:  # what the first has kept is there still
+        lead(monkeypatch, endpoint)
+        report = mk.Store(url).sync()
+        assert (report.runs, report.versions, report.problems) == ((run.id,), ("m:1",), ())
+        complete(url, run.id)
+        assert mk.Store(url).sync().runs == ()
+        complete(url, run.id)
+    assert not spool_of(url).root.exists()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_requests_that_fail_in_passing_or_lose_their_answer_change_nothing(monkeypatch, seed, figure):
+    chance, failed = random.Random(seed), []
+
+    def fault(environ):
+        if environ["PATH_INFO"] in {"/bucket", "/bucket/"} or chance.random() > 0.3:
+            return None
+        failed.append((chance.choice([408, 429, 500, 502, 503, 504]), chance.random() < 0.5))
+        return failed[-1]
+
+    url = f"s3://bucket/{secrets.token_hex(4)}"
+    with servers.moto(fault) as endpoint:
+        lead(monkeypatch, endpoint)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run = one_of_everything(mk.Store(url))
+            models = mk.ModelStore(mk.Store(url))
+            models.promote("m:1", expect=0)
+            models.promote("m:1", "shadow", expect=0)
+        history = mk.ModelStore(mk.Store(url)).history("m")
+        assert [entry.kind for entry in history] == ["create", "register", "promote", "promote"]
+        assert mk.Store(url).fsck().ok
+        assert mk.get_run(run.id, store=mk.Store(url)).models == ["m:1"]
+    lost = sum(applied for _, applied in failed)
+    assert lost >= 3
+    figure(f"S3 whose requests fail, seed {seed}: {len(failed)} refused with 408 to 504, {lost} of them carried out")
+
+
+def test_a_permission_that_is_lost_in_the_middle_of_a_run_costs_nothing(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root needs no permission; a read-only disk, which binds root too, is tried elsewhere")
+    root = tmp_path / "store"
+    mk.Store(root).ensure()
+    folders = [path for path in (root, *root.rglob("*")) if path.is_dir()]
+
+    def lose():
+        for path in [path for path in (root, *root.rglob("*")) if path.is_dir()]:
+            path.chmod(0o555)
+            folders.append(path)
+
+    with pytest.warns(RecordingWarning, match=r"May not write.*delivers it"):
+        run = one_of_everything(mk.Store(root), lose)
+    for path in folders:
+        path.chmod(0o755)
+    assert mk.Store(root).sync().runs == (run.id,)
+    complete(root, run.id)
