@@ -1,0 +1,312 @@
+"""Expectations: what must hold of data, stated by a person or inferred from a reference.
+
+An expectation is a plain record, so a list of them can be edited, kept and versioned. `infer` writes those that a
+reference suggests; `check` holds a table against any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.records.durations import Duration, seconds_of
+from mlops_kit.records.quality import Expectation, QualityReport, QualityResult
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_kit.records.profile import ColumnProfile, TableProfile
+
+__all__ = [
+    "Expectation",
+    "check",
+    "custom",
+    "fresh",
+    "has_columns",
+    "in_range",
+    "infer",
+    "max_nulls",
+    "not_constant",
+    "one_of",
+    "row_count",
+    "unique_rows",
+]
+
+_FEW = 200
+_COMMON = 0.9
+_NULL_SLACK = 0.01
+_NULL_ROWS = 10
+
+
+def has_columns(columns: Mapping[str, str] | Iterable[str], *, extra: bool = True) -> Expectation:
+    """Expect columns, and perhaps their types.
+
+    Parameters
+    ----------
+    columns : mapping of str to str, or iterable of str
+        The names; with the type of each, such as ``"float64"`` or ``"utf8"``, or its kind: ``"number"``,
+        ``"category"``, ``"moment"``, ``"other"``, or ``""`` for any.
+    extra : bool, default True
+        Whether other columns are allowed.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"schema"``.
+
+    Examples
+    --------
+    >>> has_columns({"age": "number", "plan": "utf8"}).kind
+    'schema'
+    """
+    wanted = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "")
+    return Expectation("schema", None, {"columns": wanted, "extra": extra})
+
+
+def max_nulls(column: str, share: float, *, min_rows: int = 1) -> Expectation:
+    """Expect at most this share of a column's values to be missing; NaN is missing.
+
+    Parameters
+    ----------
+    column : str
+        The column.
+    share : float
+        From 0 to 1.
+    min_rows : int, default 1
+        With fewer rows nothing is said.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"nulls"``.
+    """
+    if not 0 <= share <= 1:
+        raise InvalidInput(f"share={share!r} is not between 0 and 1.")
+    return Expectation("nulls", column, {"share": share, "min_rows": min_rows})
+
+
+def in_range(column: str, low: Any = None, high: Any = None) -> Expectation:
+    """Expect every value of a column to lie between two limits, both allowed.
+
+    Parameters
+    ----------
+    column : str
+        A column of numbers, or of dates or times.
+    low, high : number or datetime, optional
+        None for no limit. Infinite values are outside of any finite limit; missing values are passed over.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"range"``.
+    """
+    if low is None and high is None:
+        raise InvalidInput(f"A range of column {column!r} needs `low` or `high`.")
+    return Expectation("range", column, {"low": low, "high": high})
+
+
+def one_of(column: str, values: Iterable[Any], *, max_share: float = 0.0) -> Expectation:
+    """Expect every value of a column to be one of these; missing values are passed over.
+
+    Parameters
+    ----------
+    column : str
+        The column.
+    values : iterable
+        The categories; they are compared as text.
+    max_share : float, default 0
+        The share of other values that is allowed.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"categories"``.
+    """
+    known = [value if isinstance(value, str) else _text(value) for value in values]
+    return Expectation("categories", column, {"values": known, "max_share": max_share})
+
+
+def unique_rows(*columns: str, max_share: float = 0.0) -> Expectation:
+    """Expect no two rows to be equal.
+
+    Parameters
+    ----------
+    *columns : str
+        Only in these columns; by default in all.
+    max_share : float, default 0
+        The share of rows that may repeat an earlier one.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"duplicates"``.
+    """
+    return Expectation("duplicates", None, {"columns": list(columns), "max_share": max_share})
+
+
+def not_constant(column: str, *, min_rows: int = 2) -> Expectation:
+    """Expect a column to have at least two values.
+
+    Parameters
+    ----------
+    column : str
+        The column.
+    min_rows : int, default 2
+        With fewer rows nothing is said.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"constant"``.
+    """
+    return Expectation("constant", column, {"min_rows": min_rows})
+
+
+def fresh(column: str, within: Duration) -> Expectation:
+    """Expect the newest moment of a column to be at most this old, and not in the future by more.
+
+    Parameters
+    ----------
+    column : str
+        A column of dates or times; without a zone they are in UTC.
+    within : str, float or timedelta
+        Such as ``"1d"``.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"freshness"``.
+    """
+    return Expectation("freshness", column, {"seconds": seconds_of(within)})
+
+
+def row_count(at_least: int | None = None, at_most: int | None = None) -> Expectation:
+    """Expect a number of rows.
+
+    Parameters
+    ----------
+    at_least, at_most : int, optional
+        None for no limit.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"volume"``.
+    """
+    return Expectation("volume", None, {"at_least": at_least, "at_most": at_most})
+
+
+def custom(function: Callable[[Any], Any], *, name: str | None = None, column: str | None = None) -> Expectation:
+    """Expect what a function says.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the table in Arrow. Returns True or False, or whether each row is as it should be (a sequence of as many
+        booleans as there are rows). An exception fails the expectation, and is told.
+    name : str, optional
+        By default the name of the function.
+    column : str, optional
+        The column it is about.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"custom"``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> rule = custom(lambda table: table["paid"].to_numpy() <= table["due"].to_numpy(), name="paid in full at most")
+    >>> check(pa.table({"paid": [1, 5], "due": [2, 2]}), [rule]).results[0].rows
+    (1,)
+    """
+    given = name or getattr(function, "__qualname__", repr(function))
+    return Expectation("custom", column, {"name": given}, function=function)
+
+
+def infer(profile: TableProfile, *, columns: Iterable[str] | None = None) -> tuple[Expectation, ...]:
+    """Write the expectations that a reference suggests.
+
+    Parameters
+    ----------
+    profile : TableProfile
+        Of the reference.
+    columns : iterable of str, optional
+        Only these columns; by default all.
+
+    Returns
+    -------
+    tuple of Expectation
+        The kinds of the columns; and for each the share of missing values (twice that of the reference and a little
+        more), the range (widened by one span on each side, since the extremes of healthy data go on growing), the
+        categories, and that it is not constant, where the reference leaves no doubt. All are marked as inferred.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from mlops_kit.measures.profile import profile_table
+    >>> reference = profile_table(pa.table({"age": [20, 40, 60]}))
+    >>> [(rule.kind, rule.limits) for rule in infer(reference)][1:]
+    [('nulls', {'share': 1.0, 'min_rows': 200}), ('range', {'low': -20.0, 'high': 100.0})]
+    """
+    chosen = profile.columns if columns is None else [profile[name] for name in columns]
+    rules = [has_columns({column.name: column.kind for column in chosen})]
+    for column in chosen:
+        rules += _inferred(column)
+    return tuple(Expectation(rule.kind, rule.column, rule.limits, inferred=True) for rule in rules)
+
+
+def check(table: pa.Table, expectations: Iterable[Expectation], *, now: datetime | None = None) -> QualityReport:
+    """Hold a table against expectations.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The data.
+    expectations : iterable of Expectation
+        What must hold.
+    now : datetime, optional
+        The time from which freshness is counted; by default the present.
+
+    Returns
+    -------
+    QualityReport
+        A result for each expectation. Nothing in the data makes this raise: what cannot be judged has failed, and says
+        why.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> check(pa.table({"age": [31, 250]}), [in_range("age", 0, 130), not_constant("age")])
+    QualityReport(alert: 2 rows, 2 expectations, 1 failed)
+      FAILED        range of age: 1 of 2 values outside of 0 to 130, the farthest 250
+    """
+    from mlops_kit.measures.quality import judge  # noqa: PLC0415 - loads pyarrow, and stating a rule does not need it
+
+    results: list[QualityResult] = [judge(table, rule, now) for rule in expectations]
+    return QualityReport(table.num_rows, tuple(results))
+
+
+def _inferred(column: ColumnProfile) -> list[Expectation]:
+    if not column.rows:
+        return []
+    rules = []
+    if column.nulls < column.rows:
+        slack = column.null_share + _NULL_SLACK + _NULL_ROWS / column.rows
+        rules.append(max_nulls(column.name, min(1.0, column.null_share + slack), min_rows=_FEW))
+    if column.kind == "number" and column.low is not None and column.high is not None:
+        span = float(column.high) - float(column.low)
+        if span < float("inf"):
+            rules.append(in_range(column.name, float(column.low) - span, float(column.high) + span))
+    if column.kind == "category" and column.levels and not column.counts[-1]:
+        rules.append(one_of(column.name, column.levels))
+    if column.rows >= _FEW and column.counts and max(column.counts) <= _COMMON * column.rows:
+        rules.append(not_constant(column.name, min_rows=_FEW))
+    return rules
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

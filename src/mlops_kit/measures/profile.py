@@ -1,0 +1,259 @@
+"""Profiles of tables: made in one pass, block by block if need be, and put together exactly.
+
+A first profile places the bins of each number, and chooses the levels that matter, on a small random part of the rows;
+these rows are counted apart (`ColumnProfile.spent`). Every later profile is made on the bins of the first. Profiles on
+the same bins hold only integers and extremes, so the profile of two tables together is the two profiles merged, to
+the last bit, in any order: that is what lets blocks, partitions and processes work apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.measures import columns as read
+from mlops_kit.measures.grids import Codes, Floats, find_bins, place_grid
+from mlops_kit.records.profile import ColumnProfile, Grid, TableProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEVELS = 256
+"""How many categories of a column are counted apart; the others are counted together."""
+
+_SHARE, _MOST = 5, 20_000
+_BLOCK = 1 << 14
+_CLIP = 2.0**31
+_WORD, _HALF = 63, 32
+_SEED = 20_260_501
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+def profile_table(table: pa.Table, like: TableProfile | None = None) -> TableProfile:
+    """Describe a table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    like : TableProfile, optional
+        A profile whose bins and levels are used, so that the two can be compared and merged. Columns it does not have,
+        or has with another kind, are described by themselves.
+
+    Returns
+    -------
+    TableProfile
+        Its columns in the order of the table.
+
+    Examples
+    --------
+    >>> table = pa.table({"age": [31.0, 47.0, None], "plan": ["basic", "pro", "basic"]})
+    >>> profile = profile_table(table)
+    >>> profile["age"].mean, profile["age"].null_share, profile["plan"].levels
+    (39.0, 0.3333333333333333, ('basic', 'pro'))
+    >>> merge(profile, profile_table(table, like=profile)) == merge(profile_table(table, like=profile), profile)
+    True
+    """
+    spent = spend(table.num_rows)
+    known = {} if like is None else like.by_name
+    made = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = read.kind_of(column.type)
+        given = known.get(name)
+        if given is None or given.kind != kind or not (given.grid or given.levels):
+            made.append(_first(name, kind, column, spent))
+        else:
+            made.append(_again(given, kind, column))
+    return TableProfile(table.num_rows, tuple(made))
+
+
+def merge(*profiles: TableProfile) -> TableProfile:
+    """Put together the profiles of parts of a table.
+
+    Parameters
+    ----------
+    *profiles : TableProfile
+        At least one, on the same bins and levels.
+
+    Returns
+    -------
+    TableProfile
+        The profile of all the rows; in any order of the parts the same, but that the columns stand as in the first.
+
+    Raises
+    ------
+    InvalidInput
+        Two have other columns, bins or levels.
+    """
+    whole, *others = profiles
+    for other in others:
+        mine, theirs = whole.by_name, other.by_name
+        if mine.keys() != theirs.keys():
+            raise InvalidInput(
+                f"Profiles of other columns cannot be merged: {sorted(mine.keys() ^ theirs.keys())} are in one only."
+            )
+        merged = tuple(_merged(column, theirs[column.name]) for column in whole.columns)
+        whole = TableProfile(whole.rows + other.rows, merged)
+    return whole
+
+
+def encode_column(column: Any, profile: ColumnProfile) -> Codes:
+    """Give each value's bin or level.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray or pyarrow.Array
+        The values, of the kind that the profile has.
+    profile : ColumnProfile
+        The profile whose bins or levels are meant.
+
+    Returns
+    -------
+    array of uint16
+        Places in `ColumnProfile.counts`; 65,535 for missing values. Empty if the profile has no bins.
+    """
+    if profile.kind == "number" and profile.grid is not None:
+        return find_bins(read.numbers(column), profile.grid)
+    if profile.kind == "category" and profile.levels:
+        codes: Codes = read.find_levels(column, profile.levels).astype(np.uint16)  # -1 becomes 65,535
+        return codes
+    return np.empty(0, np.uint16)
+
+
+def spend(rows: int) -> Rows:
+    """Choose the rows of a table that place its bins: a fifth, but at most 20,000, at random.
+
+    The choice depends on the number of rows alone, never on what is in them.
+    """
+    number = min(max(rows // _SHARE, 1 if rows else 0), _MOST)
+    return np.sort(np.random.default_rng([_SEED, rows]).choice(rows, number, replace=False, shuffle=False))
+
+
+def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
+    plain = ColumnProfile(name, kind, read.type_of(column.type), len(column))
+    if kind == "number":
+        values = read.numbers(column)
+        sample = values[spent]
+        finite = values[np.isfinite(values)]
+        grid = place_grid(sample, float(np.ptp(finite)) if len(finite) else 0.0)
+        if grid is None:  # nothing in the sample: perhaps there is something elsewhere
+            grid, sample = place_grid(finite), sample[:0]
+        return _of_numbers(plain, values, grid, sample)
+    if kind == "category":
+        ranked = read.rank_levels(column)
+        levels = tuple(ranked)[:LEVELS]
+        described = _of_levels(replace(plain, levels=levels), read.find_levels(column, levels))
+        return replace(described, spent=_counted(read.find_levels(column.take(spent), levels), len(levels) + 1))
+    return _of_moments(plain, column) if kind == "moment" else replace(plain, nulls=column.null_count)
+
+
+def _again(given: ColumnProfile, kind: str, column: Any) -> ColumnProfile:
+    plain = ColumnProfile(given.name, kind, read.type_of(column.type), len(column))
+    if kind == "number":
+        return _of_numbers(plain, read.numbers(column), given.grid, np.empty(0))
+    return _of_levels(replace(plain, levels=given.levels), read.find_levels(column, given.levels))
+
+
+def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, sample: Floats) -> ColumnProfile:
+    if grid is None:
+        return replace(plain, nulls=int(np.isnan(values).sum()), infinite=int(np.isinf(values).sum()))
+    bins = len(grid.cuts) + 1
+    counts = np.zeros(bins, np.int64)
+    nulls = infinite = total = squares = 0
+    lows, highs = [], []
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        low, high = block.min(), block.max()
+        if not np.isfinite(low) or not np.isfinite(high):  # NaN spreads to both
+            nulls += int(np.isnan(block).sum())
+            infinite += int(np.isinf(block).sum())
+            counts += np.bincount(find_bins(block[np.isinf(block)], grid), minlength=bins)
+            block = block[np.isfinite(block)]
+            if not len(block):
+                continue
+            low, high = block.min(), block.max()
+        lows.append(float(low))
+        highs.append(float(high))
+        counts += np.bincount(find_bins(block, grid), minlength=bins)
+        sums = _sums(block, grid)
+        total, squares = total + sums[0], squares + sums[1]
+    spent = (
+        tuple(np.bincount(find_bins(sample[~np.isnan(sample)], grid), minlength=bins).tolist()) if len(sample) else ()
+    )
+    return replace(
+        plain,
+        nulls=nulls,
+        infinite=infinite,
+        low=min(lows, default=None),
+        high=max(highs, default=None),
+        total=total,
+        squares=squares,
+        grid=grid,
+        counts=tuple(counts.tolist()),
+        spent=spent,
+    )
+
+
+def _sums(values: Floats, grid: Grid) -> tuple[int, int]:
+    """Add up values and their squares as integers, which are the same in any order."""
+    with np.errstate(over="ignore"):
+        units = values - grid.low
+        units *= 2.0**-grid.exponent
+    np.clip(units, 1 - _CLIP, _CLIP - 1, out=units)
+    whole = np.rint(units, out=units).astype(np.int64)
+    total = int(whole.sum())
+    large = max(abs(int(whole.min())), abs(int(whole.max()))) ** 2 * len(whole) >= 2**_WORD
+    whole *= whole
+    if not large:
+        return total, int(whole.sum())
+    return total, (int((whole >> _HALF).sum()) << _HALF) + int((whole & (2**_HALF - 1)).sum())
+
+
+def _of_levels(plain: ColumnProfile, places: Any) -> ColumnProfile:
+    nulls = int((places < 0).sum())
+    return replace(plain, nulls=nulls, counts=_counted(places, len(plain.levels) + 1))
+
+
+def _counted(places: Any, number: int) -> tuple[int, ...]:
+    # One more in front takes what is missing.
+    return tuple(np.bincount(places + 1, minlength=number + 1)[1:].tolist())
+
+
+def _of_moments(plain: ColumnProfile, column: Any) -> ColumnProfile:
+    values = read.moments(column)
+    return replace(plain, nulls=column.null_count, low=pc.min(values).as_py(), high=pc.max(values).as_py())
+
+
+def _merged(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
+    if (a.kind, a.grid, a.levels) != (b.kind, b.grid, b.levels):
+        raise InvalidInput(
+            f"The profiles of column {a.name!r} are on other bins or levels, and cannot be merged. "
+            "Make the second with `like=` the first."
+        )
+    return replace(
+        a,
+        rows=a.rows + b.rows,
+        nulls=a.nulls + b.nulls,
+        infinite=a.infinite + b.infinite,
+        low=_extreme(min, a.low, b.low),
+        high=_extreme(max, a.high, b.high),
+        total=a.total + b.total,
+        squares=a.squares + b.squares,
+        counts=_added(a.counts, b.counts),
+        spent=_added(a.spent, b.spent),
+    )
+
+
+def _extreme(choose: Any, a: float | None, b: float | None) -> Any:
+    return choose(value for value in (a, b) if value is not None) if (a, b) != (None, None) else None
+
+
+def _added(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    return tuple(map(int.__add__, a, b)) if a and b else tuple(a or b)

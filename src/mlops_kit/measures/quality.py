@@ -1,0 +1,232 @@
+"""Judging a table by one expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlops_kit.measures import columns as read
+from mlops_kit.records.quality import Expectation, QualityResult
+
+_SHOWN = 10
+_SAID = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityResult:
+    """Say whether a table is as one expectation wants it, whatever the table holds."""
+    if rule.column is not None and rule.column not in table.column_names:
+        message = f"there is no such column; there are {_listed(table.column_names)}"
+        return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
+    known = _JUDGES.get(rule.kind)
+    if known is None:
+        message = f"this release knows no expectation of kind {rule.kind!r}"
+        return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
+    try:
+        return known(table, rule, now)
+    except Exception as error:  # noqa: BLE001 - data of any type, and functions of the user's, may fail in any way
+        message = f"it could not be judged: {type(error).__name__}: {error}"
+        return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
+
+
+def _schema(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    wanted = rule.limits["columns"]
+    fields = {field.name: field.type for field in table.schema}
+    missing = [name for name in wanted if name not in fields]
+    extra = [] if rule.limits.get("extra", True) else [name for name in fields if name not in wanted]
+    other = {
+        name: read.type_of(fields[name])
+        for name, kind in wanted.items()
+        if name in fields and not _fits(fields[name], kind)
+    }
+    said = [f"missing: {_listed(missing)}"] * bool(missing) + [f"not expected: {_listed(extra)}"] * bool(extra)
+    said += [f"{name} is {kind} and not {wanted[name]}" for name, kind in list(other.items())[:_SAID]]
+    said += [f"and {len(other) - _SAID} more of another type"] * (len(other) > _SAID)
+    value = {"missing": missing, "extra": extra, "types": other}
+    return _result(
+        rule,
+        passed=not said,
+        value=value,
+        limit=wanted,
+        message="; ".join(said) or f"{len(wanted)} columns as expected",
+    )
+
+
+def _fits(kind: Any, wanted: str) -> bool:
+    # A column in which everything is missing has lost its type: that is a matter of missing values.
+    return wanted in {"", read.kind_of(kind), read.type_of(kind)} or pa.types.is_null(kind)
+
+
+def _nulls(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    limit = rule.limits["share"]
+    missing = pc.is_null(_named(table, rule), nan_is_null=True).to_numpy()
+    failing = int(np.count_nonzero(missing))
+    share = failing / table.num_rows if table.num_rows else 0.0
+    passed = None if table.num_rows < rule.limits.get("min_rows", 1) else share <= limit
+    message = f"{share:.2%} missing, allowed {limit:.2%}"
+    return _of_rows(rule, share, limit, missing, message, passed=passed)
+
+
+def _range(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    column = _named(table, rule)
+    low, high = rule.limits.get("low"), rule.limits.get("high")
+    if read.kind_of(column.type) == "moment":
+        values = pc.fill_null(read.moments(column), np.iinfo(np.int64).min).to_numpy()
+        known = ~pc.is_null(column).to_numpy()
+        low, high = (None if end is None else _microseconds(end) for end in (low, high))
+        shown: Callable[[Any], Any] = lambda value: str(_EPOCH + timedelta(microseconds=int(value)))  # noqa: E731
+    elif pa.types.is_null(column.type):
+        return _result(rule, passed=True, value=None, limit=rule.limits, message="all values are missing")
+    else:
+        values = read.numbers(column)
+        known = ~np.isnan(values)
+        shown = lambda value: f"{value:.12g}"  # noqa: E731
+    below = known & (values < low) if low is not None else np.zeros(len(values), bool)
+    above = known & (values > high) if high is not None else np.zeros(len(values), bool)
+    outside = below | above
+    failing = int(outside.sum())
+    bounds = f"{_bound(rule.limits.get('low'))} to {_bound(rule.limits.get('high'))}"
+    if not failing:
+        return _result(rule, passed=True, value=None, limit=rule.limits, message=f"all values within {bounds}")
+    over = values[above].max() - high if above.any() else -1
+    under = low - values[below].min() if below.any() else -1
+    worst = values[above].max() if over >= under else values[below].min()
+    message = f"{failing:,} of {int(known.sum()):,} values outside of {bounds}, the farthest {shown(worst)}"
+    return _of_rows(rule, worst.item(), rule.limits, outside, message, passed=False)
+
+
+def _categories(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    column, known = _named(table, rule), tuple(rule.limits["values"])
+    if pa.types.is_null(column.type):
+        return _result(rule, passed=True, value=None, limit=rule.limits, message="all values are missing")
+    unseen = read.find_levels(column, known) == len(known)
+    failing = int(unseen.sum())
+    limit = rule.limits.get("max_share", 0.0)
+    share = failing / len(unseen) if len(unseen) else 0.0
+    if not failing:
+        return _result(rule, passed=True, value=0.0, limit=limit, message="no other value")
+    named = list(read.rank_levels(column.filter(pa.array(unseen))))
+    message = f"{share:.2%} of the values are none of those known: {_listed(named)}"
+    return _of_rows(rule, share, limit, unseen, message, passed=share <= limit)
+
+
+def _duplicates(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    names = rule.limits.get("columns") or table.column_names
+    absent = [name for name in names if name not in table.column_names]
+    limit = rule.limits.get("max_share", 0.0)
+    if absent:
+        message = f"there is no column {_listed(absent)}"
+        return _result(rule, passed=False, value=None, limit=limit, message=message)
+    keys = pa.Table.from_arrays([_key(table[name]) for name in names], names=[str(i) for i in range(len(names))])
+    keys = keys.append_column("row", pa.array(np.arange(table.num_rows)))
+    firsts = keys.group_by([str(i) for i in range(len(names))]).aggregate([("row", "min")])["row_min"].to_numpy()
+    repeated = np.ones(table.num_rows, bool)
+    repeated[firsts] = False
+    failing = int(repeated.sum())
+    share = failing / table.num_rows if table.num_rows else 0.0
+    message = f"{failing:,} rows repeat an earlier one ({share:.2%}), allowed {limit:.2%}"
+    return _of_rows(rule, share, limit, repeated, message, passed=share <= limit)
+
+
+def _constant(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    column = _key(_named(table, rule))
+    number = pc.count_distinct(column, mode="all").as_py()
+    passed = None if table.num_rows < rule.limits.get("min_rows", 2) else number > 1
+    message = f"{number:,} different values" if number != 1 else f"every value is {column[0].as_py()!r}"
+    return _result(rule, passed=passed, value=number, limit=2, message=message)
+
+
+def _freshness(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityResult:
+    column, limit = _named(table, rule), rule.limits["seconds"]
+    newest = pc.max(read.moments(column)).as_py()
+    if newest is None:
+        return _result(rule, passed=False, value=None, limit=limit, message="there is no moment in it")
+    age = (_microseconds(now or datetime.now(UTC)) - newest) / 1e6
+    said = f"the newest is {timedelta(seconds=abs(round(age)))} {'old' if age >= 0 else 'ahead'}"
+    message = f"{said}, allowed {timedelta(seconds=limit)}"
+    return _result(rule, passed=abs(age) <= limit, value=age, limit=limit, message=message)
+
+
+def _volume(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    least, most = rule.limits.get("at_least"), rule.limits.get("at_most")
+    passed = (least is None or table.num_rows >= least) and (most is None or table.num_rows <= most)
+    bounds = f"{_bound(least)} to {_bound(most)}"
+    message = f"{table.num_rows:,} rows, expected {bounds}"
+    return _result(rule, passed=passed, value=table.num_rows, limit=rule.limits, message=message)
+
+
+def _custom(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    name = rule.limits.get("name", "")
+    if rule.function is None:
+        message = f"{name}: its function was not given; a record keeps only the name"
+        return _result(rule, passed=False, value=None, limit=name, message=message)
+    answer = rule.function(table)
+    if isinstance(answer, bool | np.bool_):
+        message = f"{name}: {'holds' if answer else 'does not hold'}"
+        return _result(rule, passed=bool(answer), value=bool(answer), limit=name, message=message)
+    wrong = ~np.asarray(answer, dtype=bool)
+    if wrong.shape != (table.num_rows,):
+        message = f"{name}: it gave neither True or False nor one boolean for each of the {table.num_rows:,} rows"
+        return _result(rule, passed=False, value=None, limit=name, message=message)
+    failing = int(wrong.sum())
+    return _of_rows(rule, failing, name, wrong, f"{name}: {failing:,} rows fail", passed=not failing)
+
+
+_JUDGES: dict[str, Callable[[pa.Table, Expectation, datetime | None], QualityResult]] = {
+    "schema": _schema,
+    "nulls": _nulls,
+    "range": _range,
+    "categories": _categories,
+    "duplicates": _duplicates,
+    "constant": _constant,
+    "freshness": _freshness,
+    "volume": _volume,
+    "custom": _custom,
+}
+
+
+def _named(table: pa.Table, rule: Expectation) -> Any:
+    return table[str(rule.column)]
+
+
+def _key(column: Any) -> Any:
+    """Give a column in a form that Arrow can group by: NaN is one value, and dictionaries are what they stand for."""
+    if pa.types.is_dictionary(column.type):
+        return pc.cast(column, column.type.value_type)
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_null(column, nan_is_null=True), pa.scalar(None, column.type), column)
+    return column
+
+
+def _microseconds(moment: Any) -> int:
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int((moment - _EPOCH) // timedelta(microseconds=1))
+
+
+def _of_rows(
+    rule: Expectation, value: Any, limit: Any, mask: Any, message: str, *, passed: bool | None
+) -> QualityResult:
+    failing = int(np.count_nonzero(mask))
+    rows = tuple(np.flatnonzero(mask)[:_SHOWN].tolist())
+    return QualityResult(rule.kind, rule.column, passed, value, limit, failing, rows, message, rule.inferred)
+
+
+def _result(rule: Expectation, *, passed: bool | None, value: Any, limit: Any, message: str) -> QualityResult:
+    return QualityResult(rule.kind, rule.column, passed, value, limit, message=message, inferred=rule.inferred)
+
+
+def _bound(value: Any) -> str:
+    return "any" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:_SAID]))
+    return (shown or "none") + (f" and {len(names) - _SAID} more" if len(names) > _SAID else "")
