@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlops_kit import errors
     from mlops_kit.datasets.dataset import Dataset
     from mlops_kit.fingerprints.dispatch import fingerprint
+    from mlops_kit.measures import expectations
     from mlops_kit.registry.store import ModelStore
     from mlops_kit.store.signing import SigningKey
     from mlops_kit.store.store import Store
@@ -59,6 +60,11 @@ _HOMES = {
     "track": "mlops_kit.tracking.decorator",
 }
 
+_MODULES = {
+    "errors": "mlops_kit.errors",
+    "expectations": "mlops_kit.measures.expectations",
+}
+
 __all__ = [
     "Dataset",
     "ModelStore",
@@ -68,6 +74,7 @@ __all__ = [
     "Trust",
     "current_run",
     "errors",
+    "expectations",
     "fingerprint",
     "get_run",
     "last_run",
@@ -87,8 +94,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the home of a public name when it is first used (PEP 562)."""
-    if name == "errors":
-        return importlib.import_module("mlops_kit.errors")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mlops_kit' has no attribute {name!r}")

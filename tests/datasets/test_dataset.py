@@ -170,7 +170,7 @@ def test_the_same_table_again_is_the_same_version_and_writes_nothing(store):
     assert keep(FRAME.copy(), again(store)) == first
     assert files(store) == before
     kinds = sorted(key.partition("/")[0] for key in before if key != ".gitignore")
-    assert kinds == ["journals", "journals", "objects", "objects", "store.json"]
+    assert kinds == ["journals", "journals", "objects", "objects", "objects", "store.json"]
     kept_last = keep(FRAME[:1], store)
     back = keep(FRAME, store)
     assert (kept_last.version, back.version) == (2, 3)
@@ -211,7 +211,7 @@ def test_two_names_of_one_table_share_its_bytes(local):
     one, two = keep(FRAME, local), keep(FRAME, local, name="clients")
     assert one.fingerprint == two.fingerprint
     assert one != two
-    assert len([key for key in files(local) if key.startswith("objects/")]) == 2
+    assert len([key for key in files(local) if key.startswith("objects/")]) == 3
 
 
 # What comes back
@@ -404,7 +404,8 @@ def test_a_flipped_bit_anywhere_in_the_rows_is_found_when_they_are_read(local):
 def test_a_flipped_bit_in_the_manifest_is_found_when_the_version_is_looked_up(local):
     dataset = keep(FRAME, local)
     rows = object_file(local, parts(dataset)[0]["object"])
-    (manifest,) = [file for file in Path(local.url).glob("objects/*/*") if file != rows]
+    others = [file for file in Path(local.url).glob("objects/*/*") if file != rows]
+    (manifest,) = [file for file in others if b'"record":"manifest"' in file.read_bytes()]
     whole = manifest.read_bytes()
     manifest.write_bytes(whole[:50] + bytes([whole[50] ^ 4]) + whole[51:])
     with pytest.raises(IntegrityError, match="manifest of the dataset customers:1"):
@@ -509,3 +510,42 @@ def test_two_processes_that_keep_versions_of_one_name_leave_no_gap(local):
         rows = [mk.Dataset.load(f"customers:{number}", store=local).to_pandas().iloc[0].tolist() for number in mine]
         assert rows == [[who, turn] for turn in range(8)]
     assert local.fsck().ok
+
+
+# What it looks like, and whether that is as expected
+
+
+def test_the_profile_of_a_version_is_read_without_reading_its_rows(local):
+    dataset = keep(FRAME, local)
+    object_file(local, parts(dataset)[0]["object"]).unlink()
+    profile = mk.Dataset.load(dataset.spec, store=again(local)).profile
+    assert [column.name for column in profile.columns] == list(dataset.columns)
+    assert (profile["age"].low, profile["age"].high, profile["age"].rows) == (FRAME["age"].min(), FRAME["age"].max(), 3)
+
+
+def test_a_version_that_was_kept_without_a_profile_is_profiled_when_asked(local, monkeypatch):
+    monkeypatch.setattr("mlops_kit.datasets.storage.describe", lambda _: None)
+    without = keep(FRAME, local)
+    monkeypatch.undo()
+    assert not any(b'"record":"profile"' in file.read_bytes() for file in Path(local.url).glob("objects/*/*"))
+    assert without.profile == keep(FRAME, mk.Store("memory://profiled")).profile
+
+
+def test_a_profile_that_fails_costs_no_data(local, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("mlops_kit.measures.profile.profile_table", fail)
+    assert keep(FRAME, local).to_pandas().equals(FRAME)
+
+
+def test_a_version_is_checked_against_expectations_and_against_an_earlier_one(store):
+    first = keep(FRAME, store)
+    assert first.check(first).status == "ok"
+    later = keep(FRAME.assign(age=[31, 47, 5000]), store)
+    assert later.check(first).status == later.check(first.profile).status == "warning"
+    report = later.check(mk.expectations.in_range("age", 0, 130), first)
+    assert (report.status, report.problems[0].rows, report.problems[0].value) == ("alert", (2,), 5000)
+    for wrong in ((), ("age",), (3,)):
+        with pytest.raises(InvalidInput, match="expectation"):
+            later.check(*wrong)

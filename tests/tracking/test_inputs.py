@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 import mlops_kit as mk
 from mlops_kit.errors import InvalidInput, OutputNotFound, RecordingWarning
+from mlops_kit.records.profile import TableProfile
 from mlops_kit.tracking.inputs import dataset_name, snapshot_limit
 
 FRAME = pd.DataFrame({"x": [1.5, 2.5, 3.5], "kind": pd.Categorical(["a", "b", "a"])})
@@ -126,6 +127,19 @@ def test_the_limit_decides_what_is_kept_never_what_is_fingerprinted(snapshot, ke
     if not kept:
         with pytest.raises(OutputNotFound, match="snapshot=True"):
             run.dataset("data")
+
+
+def test_a_table_that_is_not_kept_is_described_instead():
+    @mk.track(snapshot=False)
+    def train(data):
+        return None
+
+    train(FRAME)
+    (ref,) = train.last_run.inputs.values()
+    profile = TableProfile.decode(train.last_run.store.objects.get(ref.profile, what="profile"), where="a test")
+    assert ref.dataset is None
+    assert profile.rows == len(FRAME)
+    assert [column.name for column in profile.columns] == list(FRAME.columns)
 
 
 @pytest.mark.parametrize("wrong", ["yes", -1, 1.5, None])

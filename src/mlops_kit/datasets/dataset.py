@@ -9,12 +9,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlops_kit.datasets.expected import expected
 from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_manifest
 from mlops_kit.errors import DatasetNotFound
+from mlops_kit.fingerprints.arrow import to_arrow
+from mlops_kit.measures.expectations import check
 from mlops_kit.records.dataset import DatasetRecord, Manifest
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import check_name
+from mlops_kit.records.profile import TableProfile
+from mlops_kit.records.quality import Expectation, QualityReport
 from mlops_kit.store.active import active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -40,6 +45,8 @@ class Dataset:
         ``fp1:<hex>`` of the content: equal for equal values, whatever library or file they came from.
     n_rows : int
         The number of rows.
+    profile : TableProfile
+        What each column looks like: counts, missing values, extremes, moments, distribution.
     created, by : datetime, dict
         When it was kept, and who kept it.
     source, run_id : str or None
@@ -231,6 +238,47 @@ class Dataset:
 
         return frames.arrow_schema(self._record.manifest.header)
 
+    @property
+    def profile(self) -> TableProfile:
+        """What each column looks like, as counted when the version was kept; no rows are read.
+
+        A version that was kept without a profile is read and profiled now.
+        """
+        digest = self._record.manifest.profile
+        if digest is None:
+            from mlops_kit.measures.profile import profile_table  # noqa: PLC0415 - loads pyarrow
+
+            return profile_table(to_arrow(self.to_arrow()))
+        what = f"profile of the dataset {self.spec}"
+        return TableProfile.decode(self._store.objects.get(digest, what=what), where=what)
+
+    def check(self, *expectations: Expectation | Dataset | TableProfile, now: datetime | None = None) -> QualityReport:
+        """Hold the rows against expectations.
+
+        Parameters
+        ----------
+        *expectations : Expectation, Dataset or TableProfile
+            What must hold, made by the functions of `mlops_kit.expectations`. A dataset or a profile stands for what
+            it suggests as a reference (`mlops_kit.expectations.infer`).
+        now : datetime, optional
+            The time from which freshness is counted; by default the present.
+
+        Returns
+        -------
+        QualityReport
+            A result for each expectation, with the column, the number, the limit and the rows.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> import pandas as pd
+        >>> ages = mk.Dataset.snapshot(pd.DataFrame({"age": [31, 250]}), name="ages", store="memory://check-doc")
+        >>> ages.check(mk.expectations.in_range("age", 0, 130))
+        QualityReport(alert: 2 rows, 1 expectation, 1 failed)
+          FAILED        range of age: 1 of 2 values outside of 0 to 130, the farthest 250
+        """
+        return check(to_arrow(self.to_arrow()), expected(*expectations), now=now)
+
     def to_pandas(self, columns: Iterable[object] | None = None) -> pd.DataFrame:
         """Give the table as a pandas frame: dtypes, categories, index and labels as they were given.
 
@@ -303,7 +351,7 @@ def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = No
 
     @functools.cache
     def manifest() -> str:
-        return write_manifest(prepared, store)[0]
+        return write_manifest(prepared, store, profiled=True)[0]
 
     def body(_version: int) -> dict[str, Any]:
         members = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_kit.errors import IntegrityError, InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.records.dataset import ColumnRecord, Manifest, Part
+from mlops_kit.records.profile import TableProfile
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def prepare(data: Any) -> Prepared:
     return Prepared(packed.table, packed.header, printed.value, identity, columns)
 
 
-def write_manifest(prepared: Prepared, store: Store) -> tuple[str, int]:
+def write_manifest(prepared: Prepared, store: Store, *, profiled: bool = False) -> tuple[str, int]:
     """Write a table's bytes and the manifest that names them; give the manifest's digest and the bytes' size."""
     from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
@@ -66,8 +67,22 @@ def write_manifest(prepared: Prepared, store: Store) -> tuple[str, int]:
     data = frames.write_parquet(prepared.table)
     rows = prepared.rows
     part = Part("parquet", store.objects.put(data), len(data), rows)
-    manifest = Manifest(prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,))
+    profile = describe(frames.unpack_arrow(prepared.table, prepared.header)) if profiled else None
+    digest = None if profile is None else store.objects.put(profile.encode())
+    manifest = Manifest(
+        prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,), digest
+    )
     return store.objects.put(manifest.encode()), len(data)
+
+
+def describe(data: Any) -> TableProfile | None:
+    """Profile a table, or give None where that fails: nothing that can be kept is lost for want of a profile."""
+    from mlops_kit.measures.profile import profile_table  # noqa: PLC0415 - loads pyarrow
+
+    try:
+        return profile_table(to_arrow(_tabular(data)))
+    except Exception:  # noqa: BLE001 - data of any type may fail in any way here, and is to be kept all the same
+        return None
 
 
 def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[object] | None = None) -> pa.Table:

@@ -27,6 +27,8 @@ BINS = 254
 
 _TRIM = 0.001
 _PRECISION = 24
+_LARGEST = float(np.finfo(np.float64).max)
+_NARROW = 1e-290
 _BETTER = 1.25
 
 
@@ -57,13 +59,14 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     finite = np.sort(sample[np.isfinite(sample)])
     if not len(finite):
         return None
-    ends = [("linear", *_ends(finite[0], finite[-1]))]
+    first, last = float(finite[0]), float(finite[-1])
+    tried = [_ends(first, last)]
     cut = int(_TRIM * len(finite))
     if cut:
-        low, high = finite[cut], finite[-1 - cut]
-        ends.append(("linear", *_ends(low - (high - low) / 2, high + (high - low) / 2)))
-    ends.append(("log", float(finite[0]), float(finite[-1])))
-    width = max(ends[0][2] - ends[0][1], min(spread, float(np.finfo(np.float64).max)), abs(float(finite[0])) * 1e-6)
+        low, high = float(finite[cut]), float(finite[-1 - cut])
+        tried.append(_ends(low - (high - low) / 2, high + (high - low) / 2))
+    ends = [("linear", *pair) for pair in tried if pair is not None] + [("log", first, last)]
+    width = max(min(last - first, _LARGEST), min(spread, _LARGEST), abs(first) * 1e-6)
     exponent = max(-1000, math.frexp(width)[1] - _PRECISION)
     grids = [Grid(*end, (1, CELLS + 1), exponent) for end in ends]
     best, most = grids[0], 0.0
@@ -97,14 +100,14 @@ def find_bins(values: Floats, grid: Grid) -> Codes:
     return codes
 
 
-def _ends(low: float, high: float) -> tuple[float, float]:
-    """Give the ends of a range whose width is a finite number above zero."""
-    low, high = float(np.nan_to_num(low)), float(np.nan_to_num(high))
-    if high > low:
-        # A little more, so that the largest value falls into the last cell and not into the outer one.
-        return low, float(min(high + (high - low) * 1e-9, low + np.finfo(np.float64).max, np.finfo(np.float64).max))
-    pad = max(abs(low), 1e-300) * 1e-6
-    return low - pad, low + pad
+def _ends(low: float, high: float) -> tuple[float, float] | None:
+    """Give the ends of a linear grid, or None if its width would be no finite number."""
+    if high - low < _NARROW:
+        pad = max(abs(low) * 1e-6, _NARROW)
+        low, high = max(low - pad, -_LARGEST), min(low + pad, _LARGEST)
+    # A little more, so that the largest value falls into the last cell and not into the outer one.
+    high = min(high + (high - low) * 1e-9, _LARGEST)
+    return (low, high) if high - low <= _LARGEST else None
 
 
 def _cells(values: Floats, grid: Grid) -> NDArray[np.int32]:

@@ -142,7 +142,7 @@ def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
         values = read.numbers(column)
         sample = values[spent]
         finite = values[np.isfinite(values)]
-        grid = place_grid(sample, float(np.ptp(finite)) if len(finite) else 0.0)
+        grid = place_grid(sample, float(finite.max()) - float(finite.min()) if len(finite) else 0.0)
         if grid is None:  # nothing in the sample: perhaps there is something elsewhere
             grid, sample = place_grid(finite), sample[:0]
         return _of_numbers(plain, values, grid, sample)

@@ -72,6 +72,8 @@ class Manifest:
         What makes the stored table the frame that was given.
     parts : tuple of Part
         The stored rows, in order.
+    profile : str, optional
+        Digest of the profile of the columns.
     """
 
     fingerprint: str
@@ -80,13 +82,15 @@ class Manifest:
     columns: tuple[ColumnRecord, ...]
     header: dict[str, Any]
     parts: tuple[Part, ...]
+    profile: str | None = None
 
     def encode(self) -> bytes:
         """Write the record."""
         columns = [[column.name, column.type, column.root, "".join(column.leaves)] for column in self.columns]
         parts = [{"kind": p.kind, "object": p.object, "size": p.size, "rows": p.rows} for p in self.parts]
-        members = {"fingerprint": self.fingerprint, "identity": self.identity, "rows": self.rows}
-        return codec.seal("manifest", {**members, "columns": columns, "header": self.header, "parts": parts})
+        members: dict[str, Any] = {"fingerprint": self.fingerprint, "identity": self.identity, "rows": self.rows}
+        members |= {"columns": columns, "header": self.header, "parts": parts}
+        return codec.seal("manifest", members | ({} if self.profile is None else {"profile": self.profile}))
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> Manifest:
@@ -97,8 +101,8 @@ class Manifest:
             for name, kind, root, leaves in members["columns"]
         )
         parts = tuple(Part(p["kind"], p["object"], p["size"], p["rows"]) for p in members["parts"])
-        identity, header = members["identity"], members["header"]
-        return cls(members["fingerprint"], identity, members["rows"], columns, header, parts)
+        identity, header, profile = members["identity"], members["header"], members.get("profile")
+        return cls(members["fingerprint"], identity, members["rows"], columns, header, parts, profile)
 
 
 @dataclass(frozen=True, slots=True)

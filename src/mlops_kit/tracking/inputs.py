@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
-from mlops_kit.datasets.storage import Prepared, prepare
+from mlops_kit.datasets.storage import Prepared, describe, prepare
 from mlops_kit.errors import InvalidInput, InvalidName, Postponed, StoreError, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
@@ -90,7 +90,8 @@ def record_input(
     of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
     printed = _fingerprint(name, value, note) if of_its_own else None
     if not _is_kept(value, kind, limit):
-        return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
+        profile = _profiled(store, value, kind)
+        return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value), profile=profile)
     try:
         prepared = prepare(value)
         known = _origin(store, value, prepared) or _kept(store, prepared, dataset)
@@ -127,6 +128,14 @@ def _kind(value: Any) -> str:
     if hasattr(value, "tocsr"):
         return "sparse"
     return "array" if type(value).__module__.partition(".")[0] == "numpy" else "column"
+
+
+def _profiled(store: Store, value: Any, kind: str) -> str | None:
+    """Keep what a table looks like in place of its rows, where that takes a moment; give the digest."""
+    if kind != "table" or _bytes(value) > SNAPSHOT_BYTES:
+        return None
+    profile = describe(value)
+    return None if profile is None else store.objects.put(profile.encode())
 
 
 def _fingerprint(name: str, value: Any, note: Callable[[str], None]) -> str:
