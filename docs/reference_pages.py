@@ -123,7 +123,9 @@ def directive(name: str) -> str:
     """Choose the directive that documents a name with all its public members."""
     value = getattr(mlops_kit, name)
     if isinstance(value, ModuleType):
-        return f".. automodule:: {value.__name__}\n   :members:\n   :show-inheritance:\n"
+        public = f"mlops_kit.{name}"
+        face = "" if value.__name__ == public else f".. module:: {public}\n\n"
+        return f"{face}.. automodule:: {value.__name__}\n   :members:\n   :show-inheritance:\n"
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
         return f".. {kind}:: {name}\n   :members:\n   :inherited-members:\n"

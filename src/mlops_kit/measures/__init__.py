@@ -1,1 +1,1 @@
-"""What data and predictions say: metrics, intervals, slices, paired comparisons. Pure functions on arrays."""
+"""What data and predictions say: profiles, expectations, metrics, intervals, slices, comparisons. Pure functions."""
