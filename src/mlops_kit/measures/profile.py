@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures import columns as read
-from mlops_kit.measures.grids import Codes, Floats, find_bins, place_grid
+from mlops_kit.measures.grids import MISSING, Codes, Floats, find_bins, place_grid
 from mlops_kit.records.profile import ColumnProfile, Grid, TableProfile
 
 if TYPE_CHECKING:
@@ -125,6 +125,33 @@ def encode_column(column: Any, profile: ColumnProfile) -> Codes:
         codes: Codes = read.find_levels(column, profile.levels).astype(np.uint16)  # -1 becomes 65,535
         return codes
     return np.empty(0, np.uint16)
+
+
+def encode_table(table: pa.Table, profile: TableProfile) -> dict[str, Codes]:
+    """Give the codes of each column that the table has in the kind, and the profile with bins or levels.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows to be compared with the profile.
+    profile : TableProfile
+        The reference.
+
+    Returns
+    -------
+    dict of str to array of uint16
+        By name; see `encode_column`. A column in which everything is missing has no kind of its own, and is there.
+    """
+    codes, by_name = {}, profile.by_name
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        known = by_name.get(name)
+        if known is None or not known.counts:
+            continue
+        if pa.types.is_null(column.type):
+            codes[name] = np.full(len(column), MISSING, np.uint16)
+        elif known.kind == read.kind_of(column.type):
+            codes[name] = encode_column(column, known)
+    return codes
 
 
 def spend(rows: int) -> Rows:
