@@ -86,8 +86,7 @@ class Stream:
             return codes
         if self.kind == "missing":
             return (codes != MISSING).astype(np.uint16)
-        table: Codes = np.array([*self.groups, MISSING], np.uint16)
-        found: Codes = table[np.minimum(codes, len(self.groups))]
+        found: Codes = np.array([*self.groups, MISSING], np.uint16).take(np.minimum(codes, len(self.groups)))
         return found
 
 
