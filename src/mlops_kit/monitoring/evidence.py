@@ -85,9 +85,8 @@ class Stream:
         if self.kind == "number":
             return codes
         if self.kind == "missing":
-            return (codes != MISSING).astype(np.uint16)
-        found: Codes = np.array([*self.groups, MISSING], np.uint16).take(np.minimum(codes, len(self.groups)))
-        return found
+            return np.where(codes == MISSING, np.uint16(0), np.uint16(1))
+        return np.array([*self.groups, MISSING], np.uint16).take(np.minimum(codes, len(self.groups)))
 
 
 @dataclass(frozen=True, slots=True)
