@@ -13,6 +13,8 @@ from mlops_kit.errors import RecordingWarning
 from mlops_kit.store import retry
 from mlops_kit.store.spool import spool_of
 
+NOBODY = 65534
+
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch):
@@ -101,21 +103,28 @@ def test_requests_that_fail_in_passing_or_lose_their_answer_change_nothing(monke
     figure(f"S3 whose requests fail, seed {seed}: {len(failed)} refused with 408 to 504, {lost} of them carried out")
 
 
-def test_a_permission_that_is_lost_in_the_middle_of_a_run_costs_nothing(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root needs no permission; a read-only disk, which binds root too, is tried elsewhere")
-    root = tmp_path / "store"
+@pytest.mark.skipif(os.name == "nt", reason="there are no mode bits")
+def test_a_permission_that_is_lost_in_the_middle_of_a_run_costs_nothing(tmp_path, monkeypatch):
+    root, spool, me = tmp_path / "store", tmp_path / "spool", os.geteuid()
+    monkeypatch.setenv("MLOPS_KIT_SPOOL", str(spool))
     mk.Store(root).ensure()
-    folders = [path for path in (root, *root.rglob("*")) if path.is_dir()]
+    spool.mkdir(mode=0o777)
+    spool.chmod(0o777)
 
     def lose():
-        for path in [path for path in (root, *root.rglob("*")) if path.is_dir()]:
-            path.chmod(0o555)
-            folders.append(path)
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        if me == 0:  # permissions do not bind root, so the rest of the run is somebody else's
+            for folder in (tmp_path, *tmp_path.parents[:3]):
+                folder.chmod(folder.stat().st_mode | 0o011)
+            os.seteuid(NOBODY)
 
-    with pytest.warns(RecordingWarning, match=r"May not write.*delivers it"):
-        run = one_of_everything(mk.Store(root), lose)
-    for path in folders:
-        path.chmod(0o755)
+    try:
+        with pytest.warns(RecordingWarning, match=r"May not write.*delivers it"):
+            run = one_of_everything(mk.Store(root), lose)
+    finally:
+        os.seteuid(me)
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     assert mk.Store(root).sync().runs == (run.id,)
     complete(root, run.id)
