@@ -430,6 +430,18 @@ def test_what_is_listed_of_a_folder_counts_below_it_but_its_pins_do_not(tmp_path
     assert mk.ModelStore(tmp_path / "team").register("m", 1).version == 1
 
 
+@pytest.mark.parametrize("revoking", ["team", "team/store"])
+def test_a_revocation_counts_whichever_address_lists_the_key_besides(tmp_path, write_as, revoking):
+    write_as(ANN)
+    mk.ModelStore(tmp_path / "team/store").register("m", 1)
+    for place in ("team", "team/store"):
+        mk.Trust(tmp_path / place).add_signer("ann", SigningKey(ANN).public)
+    mk.Trust(tmp_path / revoking).revoke_signer("ann", since="2020-01-01")
+    opened_to_others(tmp_path / "team/store")
+    with pytest.raises(UntrustedArtifact, match="revoked as of 2020-01-01"):
+        fresh(tmp_path / "team/store").load("m:1")
+
+
 def test_without_the_package_signing_and_verifying_say_what_installs_it(url, write_as, monkeypatch):
     write_as(ANN)
     mk.ModelStore(url).register("m", 1)

@@ -167,7 +167,7 @@ def _hint_problems(key: str, hint: dict[str, Any] | None, tips: list[str], state
                 "forged-hint",
                 key,
                 f"It says of entry {seq} what the entries up to there do not say: aliases or versions were changed in "
-                "it. `mlops-kit fsck --repair` does not see this; remove the file.",
+                "it. Remove the file: it is only a hint, and is made anew.",
             )
         ]
     return []

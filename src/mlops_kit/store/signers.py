@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from mlops_kit.errors import (
@@ -60,22 +61,21 @@ def judge(entry: Entry, data: bytes, journal: str, signers: tuple[Signer, ...], 
     key, value = (str(entry.signature.get(part)) for part in ("key", "value"))
     if not signing.verified(key, value, statement(data, journal)):
         return Verdict(None, SignatureInvalid(f"{what} carries a signature of {key} that is not over this entry."))
-    signer = next((signer for signer in signers if signer.key == key), None)
-    if signer is None:
+    listed = sorted((signer for signer in signers if signer.key == key), key=lambda signer: signer.revoked is None)
+    if not listed:
         names = ", ".join(signer.name for signer in signers) or "nobody"
         return Verdict(
             None,
             SignerUnknown(
                 f"{what} is signed by {key}, which is not listed for this store; listed: {names}. If it is a "
-                f"colleague's, ask them, then run: mlops-kit trust {where} --signer NAME={key}"
+                f"colleague's, ask them, then run: mlops-kit trust {shlex.quote(where)} --signer NAME={key}"
             ),
         )
-    if signer.revoked is not None and entry.seq > signer.until.get(journal, (0, ""))[0]:
-        return Verdict(
-            signer,
-            SignerRevoked(f"{what} is signed by {signer.name}, whose key was revoked as of {signer.revoked}."),
-        )
-    return Verdict(signer)
+    for signer in listed:  # where one address lists a key and another has revoked it, the revocation counts
+        if signer.revoked is not None and entry.seq > signer.until.get(journal, (0, ""))[0]:
+            error = f"{what} is signed by {signer.name}, whose key was revoked as of {signer.revoked}."
+            return Verdict(signer, SignerRevoked(error))
+    return Verdict(listed[0])
 
 
 @dataclass(frozen=True, slots=True)

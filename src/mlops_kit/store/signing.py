@@ -20,7 +20,7 @@ class SigningKey:
     """The key with which you sign what you write: versions, promotions, rollbacks.
 
     From the moment there is a key, every journal entry you write is signed with it, and so is what the entry names
-    by digest: the model, its environment, its run. Others who list your public key with `Trust.add_signer` can then
+    by digest: the model and its environment. Others who list your public key with `Trust.add_signer` can then
     load your models from a store that they do not trust as a whole.
 
     The key lies in your own settings (see `Trust`) in the file ``signing-key``, which only you may read, or in
