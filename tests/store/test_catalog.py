@@ -251,7 +251,7 @@ def test_moving_an_alias_costs_one_conditional_write_and_the_hint(counted):
     journal = models.journal("fraud")
     backend.asked.clear()
     journal.append(lambda _state: ("promote", {"alias": "champion", "version": 3}))
-    assert backend.asked == ["create", "put head.json"]
+    assert backend.asked == ["get", "create", "put head.json"]
 
 
 # Newer stores

@@ -235,6 +235,18 @@ def test_a_hint_of_entries_that_are_not_there_is_told_and_is_only_a_hint(rich_st
     assert "only a hint" in report.problems[0].message
 
 
+def test_a_hint_that_says_other_than_the_entries_is_told_and_repaired(rich_store):
+    path = rich_store / "journals" / "models" / "rich" / "head.json"
+    sound = path.read_bytes()
+    hint = codec.unseal(sound, where="", kind="head")
+    hint["fold"]["aliases"]["champion"] = [2]
+    path.write_bytes(codec.seal("head", {name: hint[name] for name in ("seq", "tip", "fold")}))
+    assert mk.ModelStore(rich_store).aliases("rich") == {"champion": 2}  # who may write the hint, may lie
+    assert problems(rich_store) == {("stale-hint", key(rich_store, path))}
+    assert mk.Store(rich_store).fsck(repair=True).ok
+    assert path.read_bytes() == sound
+
+
 def test_a_hint_behind_the_truth_is_sound(rich_store):
     head = rich_store / "journals" / "models" / "rich" / "head.json"
     old = head.read_bytes()

@@ -249,10 +249,101 @@ def test_a_hint_ahead_of_the_truth_is_not_believed_by_who_reads(backend):
     for seq in (4, 5):
         backend.delete(key(seq))
     journal = opened(backend)
-    with pytest.raises(IntegrityError, match=r"Entry 4 of the journal journals/models/x/.* is missing"):
-        journal.entries()
-    journal.forget_hint()
+    assert [entry.seq for entry in journal.entries()] == [1, 2, 3]
     assert number(journal) == journal.last == 3
+
+
+def test_an_entry_that_is_missing_before_others_is_named_and_not_written_anew(backend):
+    for value in range(5):
+        add(opened(backend), value)
+    backend.delete(key(4))
+    with pytest.raises(IntegrityError, match=r"Entry 4 of the journal journals/models/x/.* is missing"):
+        opened(backend).entries()
+    other = MemoryBackend(f"{backend.url}-other")
+    for value in range(5):
+        add(opened(other), value)
+    backend.put(HEAD, other.get(HEAD))
+    for use in (add, number):
+        with pytest.raises(IntegrityError, match=r"Entry 4 of the journal journals/models/x/.* is missing"):
+            use(opened(backend))
+    assert backend.get(key(4)) is None
+
+
+def diverged(backend):
+    """Give a copy of a journal that went its own way with as many entries."""
+    add(opened(backend), "common")
+    copied = MemoryBackend(f"{backend.url}-copy")
+    for found in backend.walk(""):
+        copied.put(found.key, backend.get(found.key))
+    add(opened(backend), "here")
+    add(opened(copied), "there")
+    return copied
+
+
+def test_the_hint_of_a_diverged_copy_is_not_believed(backend):
+    backend.put(HEAD, diverged(backend).get(HEAD))
+    assert opened(backend).read(copy.copy) == {"n": 2, "last": "here"}
+    journal = opened(backend)
+    assert journal.read(copy.copy, on_trust=True) == {"n": 2, "last": "there"}  # what two reads cannot tell
+    assert journal.read(copy.copy) == {"n": 2, "last": "here"}
+    assert journal.read(copy.copy, on_trust=True) == {"n": 2, "last": "here"}
+
+
+def remade(backend, *values):
+    """Replace a journal as a process does that removes the store and begins again."""
+    for found in list(backend.walk("")):
+        backend.delete(found.key)
+    for value in values:
+        add(opened(backend), value)
+
+
+@pytest.mark.parametrize("values", [[], ["x"], ["x", "y"], ["x", "y", "z"]])
+def test_nothing_is_appended_to_what_another_process_has_removed_or_replaced(backend, values):
+    journal = opened(backend)
+    add(journal, "a"), add(journal, "b")
+    remade(backend, *values)
+    seen = []
+
+    def decide(state):
+        seen.append(state.get("n", 0))
+        return "add", {"value": "new"}
+
+    assert journal.append(decide).seq == len(values) + 1
+    assert seen[-1] == len(values)
+    assert [entry.body["value"] for entry in opened(backend).entries()] == [*values, "new"]
+    assert journal.entries() == opened(backend).entries()
+
+
+@pytest.mark.parametrize("values", [[], ["x"], ["x", "y"], ["x", "y", "z"]])
+def test_a_refusal_never_rests_on_what_another_process_has_removed_or_replaced(backend, values):
+    journal = opened(backend)
+    add(journal, "a"), add(journal, "b")
+    remade(backend, *values)
+
+    def decide(state):
+        if state.get("last") == "b":
+            raise Conflict("stale")
+        return "add", {}
+
+    assert journal.append(decide).seq == len(values) + 1
+
+
+def test_a_longer_history_in_the_place_of_the_old_is_noticed_by_the_next_look(backend):
+    journal = opened(backend)
+    add(journal, "a")
+    remade(backend, "x", "y")
+    assert journal.read(copy.copy) == {"n": 2, "last": "y"}
+
+
+@pytest.mark.parametrize("values", [[], ["x"]])
+def test_another_history_of_the_same_length_is_noticed_within_a_minute(backend, values, monkeypatch):
+    journal = opened(backend)
+    add(journal, "a")
+    remade(backend, *values)
+    assert number(journal) == 1
+    later = journal_module.time.monotonic() + 61
+    monkeypatch.setattr(journal_module.time, "monotonic", lambda: later)
+    assert journal.read(copy.copy) == ({"n": 1, "last": "x"} if values else {})
 
 
 def test_a_hint_of_another_history_is_forgotten(backend, tmp_path):

@@ -10,8 +10,9 @@ import threading
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import InvalidInput, NewerFormat, StoreError
+from mlops_kit.errors import InvalidInput, NewerFormat, StoreError, VersionNotFound
 from mlops_kit.records import codec
+from mlops_kit.store import store as store_module
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.store import open_store
 
@@ -135,6 +136,67 @@ def test_a_folder_that_was_removed_under_us_is_made_anew(tmp_path):
     assert models.register("m", [1]).version == 1
     assert models.load("m:1") == [1]
     assert models.store.fsck().ok
+
+
+def test_a_store_that_another_process_removed_and_made_anew_is_noticed(tmp_path):
+    models = mk.ModelStore(tmp_path / "store")
+    for number in (1, 2):
+        models.register("m", [number])
+    models.promote("m:2")
+    shutil.rmtree(tmp_path / "store")
+    others = mk.ModelStore(mk.Store(tmp_path / "store"))
+    others.register("m", [3])
+    assert [version.version for version in models.versions("m")] == [1]
+    assert models.load("m:1") == [3]
+    with pytest.raises(VersionNotFound):
+        models.promote("m:2")
+    assert models.register("m", [1]).version == 2
+    assert others.load("m:2") == [1]
+    assert models.store.fsck().ok
+
+
+def test_an_object_that_went_with_the_old_store_is_written_again(tmp_path):
+    store = mk.Store(tmp_path / "store")
+    store.ensure()
+    digest = store.objects.put(b"kept")
+    shutil.rmtree(tmp_path / "store")
+    mk.Store(tmp_path / "store").ensure()
+    store.ensure()
+    assert store.objects.put(b"kept") == digest
+    assert store.objects.get(digest) == b"kept"
+
+
+def test_a_store_elsewhere_is_looked_at_once_a_minute(tmp_path, monkeypatch):
+    backend = MemoryBackend(str(tmp_path))
+    store = mk.Store.on(backend)
+    store.ensure()
+    store.objects.put(b"kept")
+    for found in list(backend.walk("")):
+        backend.delete(found.key)
+    mk.Store.on(MemoryBackend(str(tmp_path))).ensure()
+    store.ensure()
+    assert store.lives == 0
+    later = store_module.time.monotonic() + 61
+    monkeypatch.setattr(store_module.time, "monotonic", lambda: later)
+    store.ensure()
+    assert store.lives == 1
+    assert store.objects.get(store.objects.put(b"kept")) == b"kept"
+
+
+def test_a_promotion_decided_in_a_store_that_is_gone_is_refused(tmp_path):
+    backend = MemoryBackend(str(tmp_path))
+    models, others = (mk.ModelStore(mk.Store.on(backend)) for _ in range(2))
+    for number in (1, 2):
+        models.register("m", [number])
+    for found in list(backend.walk("")):
+        backend.delete(found.key)
+    with pytest.raises(VersionNotFound, match=r"not in .* any more"):
+        models.promote("m:1")
+    others.register("m", [3])
+    with pytest.raises(VersionNotFound):
+        models.promote("m:2")
+    assert [entry.kind for entry in others.history("m")] == ["create", "register"]
+    assert models.register("m", [4]).version == 2
 
 
 def test_a_store_of_a_newer_release_is_neither_read_nor_written(tmp_path, monkeypatch):

@@ -102,7 +102,11 @@ class Entry:
         Entry
             The entry.
         """
-        members = codec.unseal(data, where=where, kind="entry")
+        return cls.of(codec.unseal(data, where=where, kind="entry"), where=where)
+
+    @classmethod
+    def of(cls, members: dict[str, Any], *, where: str) -> Entry:
+        """Read it from plain JSON members."""
         signature = members.get("signature")
         if signature is not None and not isinstance(signature, dict):
             raise IntegrityError(f"The entry {where} carries a signature that is none: {signature!r}.")

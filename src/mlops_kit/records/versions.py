@@ -44,6 +44,11 @@ def fold(state: dict[str, Any], entry: Entry) -> None:
         state["aliases"][body["alias"]].pop()
 
 
+def makes(entry: Entry, version: int) -> bool:
+    """Tell whether an entry is the one that made a version."""
+    return entry.kind in _MAKES_VERSION and bool(entry.body.get("version") == version)
+
+
 def latest(state: dict[str, Any]) -> int | None:
     """Give the highest version that is neither archived nor deleted."""
     removed = set(state["removed"])

@@ -149,7 +149,7 @@ class RecordedModels:
         dict of str to int
             The version by alias; ``latest``, which is computed, is not among them.
         """
-        state = self._catalog.ask(name, lambda state: dict(state["aliases"]))
+        state = self._catalog.ask(name, lambda state: dict(state["aliases"]), on_trust=True)
         return {alias: standing[-1] for alias, standing in sorted(state.items()) if standing}
 
     def history(self, name: str) -> list[Entry]:

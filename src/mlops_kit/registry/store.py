@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlops_kit.errors import Conflict, InvalidInput, InvalidName, StoreError, VersionNotFound
+from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, StoreError, VersionNotFound
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
@@ -203,12 +203,20 @@ class ModelStore(RecordedModels):
                 f"{self.store.url} has no put-if-absent, so two promotions at once could overwrite each other, and "
                 "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
             )
-        version = self.get(spec).version
+        found = self.get(spec)
+        version = found.version
         name = self._catalog.parse(spec).name
+        journal = self._catalog.open(name)
 
         journal = self._catalog.open(name)
 
         def decide(state: State) -> Decision:
+            seqs = state.get("versions", ())
+            if version > len(seqs) or journal.entry(seqs[version - 1]).body.get("object") != found.digest:
+                raise VersionNotFound(
+                    f"The version {name}:{version} that was found a moment ago is not in {self.store.url} any more: "
+                    "the store was removed or replaced meanwhile. Look at models.versions(name)."
+                )
             previous = versions.target(state, alias)
             if expect is not None and expect != (previous or 0):
                 raise Conflict(self._overtaken(name, alias, expect, previous))
@@ -251,6 +259,8 @@ class ModelStore(RecordedModels):
         journal = self._catalog.journal(name)
 
         def decide(state: State) -> Decision:
+            if not state:
+                raise ModelNotFound(f"The model {name!r} is not in {self.store.url} any more: the store was removed.")
             now, before = versions.before(state, alias)
             body = {"alias": alias, "version": before, "previous": now, "reason": reason}
             body["anchors"] = self.store.anchors(journal) or None

@@ -111,7 +111,7 @@ class Catalog:
         self.ask(name, lambda _state: None)
         return self.open(check_name(name, what=self.what))
 
-    def ask(self, name: str, question: Callable[[State], Answer]) -> Answer:
+    def ask(self, name: str, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
         """Ask what the journal of a name says now, in one look; raise as `journal` does."""
         name = check_name(name, what=self.what)
 
@@ -119,7 +119,7 @@ class Catalog:
             spelled = state.get("name")
             return spelled, question(state) if spelled == name else None
 
-        spelled, answer = self.open(name).read(ask)
+        spelled, answer = self.open(name).read(ask, on_trust=on_trust)
         if spelled == name:
             return cast("Answer", answer)
         if spelled is not None:
@@ -130,7 +130,8 @@ class Catalog:
         raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}. {exist}")
 
     def open(self, name: str) -> Journal:
-        """Open the journal of a checked name without looking whether it exists; this reads nothing."""
+        """Open the journal of a checked name without looking whether it exists; this reads nothing of it."""
+        self.store.look()
         return self.store.journal(self.kind, name, versions.fold)
 
     def parse(self, spec: str) -> Spec:
@@ -185,7 +186,13 @@ class Catalog:
         if version is None or not known:
             kind = VersionNotFound if spec.alias is None else AliasNotFound
             raise kind(self._absent(journal, spec, as_of))
-        return journal.entry(seqs[version - 1])
+        entry = journal.entry(seqs[version - 1])
+        if not versions.makes(entry, version):
+            raise IntegrityError(
+                f"Entry {entry.seq} of the journal of the {self.what} {spec.name!r} in {self.store.url} does not make "
+                f"version {version}, as its head.json says. `Store.fsck(repair=True)` writes head.json again."
+            )
+        return entry
 
     def _absent(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> str:
         asked = f"version {spec.version}" if spec.alias is None else f"alias {spec.alias!r}"

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
-from mlops_kit.records import codec
+from mlops_kit.records import codec, versions
 from mlops_kit.records.check import FsckReport, Problem
-from mlops_kit.records.entry import FIRST_PREV, tip
+from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.metrics import read_lines
 from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
@@ -65,7 +65,7 @@ class _Checker:
         self.problems: list[Problem] = []
         self._objects: set[str] = set()
         self._needed: dict[str, tuple[str, str]] = {}
-        self._chains: dict[str, dict[int, tuple[str, str]]] = {}
+        self._chains: dict[str, dict[int, tuple[Entry, str]]] = {}
         self._heads: list[tuple[str, dict[str, Any]]] = []
         self._started: set[str] = set()
         self._ended: dict[str, str] = {}
@@ -120,7 +120,7 @@ class _Checker:
                 raise IntegrityError(f"It carries the number {record['seq']}: it was moved here.")
             if record["kind"] == "create" and not match[1].endswith(f"/{folder(record['body']['name'])}/"):
                 raise IntegrityError(f"It begins the journal of {record['body']['name']!r}: it was moved here.")
-            self._chains.setdefault(match[1], {})[record["seq"]] = (record["prev"], tip(data))
+            self._chains.setdefault(match[1], {})[record["seq"]] = (Entry.of(record, where=key), tip(data))
             self._need(key, record)
         elif match := _HEAD.fullmatch(key):
             self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
@@ -174,7 +174,7 @@ class _Checker:
         for what, digest in references(record):
             self._needed.setdefault(digest, (key, what))
 
-    def _check_chain(self, prefix: str, chain: dict[int, tuple[str, str]]) -> None:
+    def _check_chain(self, prefix: str, chain: dict[int, tuple[Entry, str]]) -> None:
         previous = FIRST_PREV
         for seq in range(1, max(chain) + 1):
             key = f"{prefix}{seq:012d}.json"
@@ -183,9 +183,10 @@ class _Checker:
                     self._report("missing", key, "later entries of the journal exist")
                 previous = ""
                 continue
-            prev, own = chain[seq]
-            if previous and prev != previous:
-                self._report("broken-chain", key, f"it follows an entry {prev}, and the one before it is {previous}")
+            entry, own = chain[seq]
+            if previous and entry.prev != previous:
+                message = f"it follows an entry {entry.prev}, and the one before it is {previous}"
+                self._report("broken-chain", key, message)
             previous = own
 
     def _check_head(self, prefix: str, head: dict[str, Any]) -> None:
@@ -194,6 +195,22 @@ class _Checker:
         if f"{prefix}{head['seq']:012d}.json" not in known and (named is None or named[1] != head["tip"]):
             message = f"it names entry {head['seq']} as {head['tip']}, which is not there; it is only a hint"
             self._report("stale-hint", f"{prefix}head.json", message)
+        elif not any(key.startswith(prefix) for key in known) and not self._is_fold(prefix, head):
+            message = f"it says other than the entries up to {head['seq']} do; it is only a hint"
+            self._report("stale-hint", f"{prefix}head.json", message)
+
+    def _is_fold(self, prefix: str, head: dict[str, Any]) -> bool:
+        if not keys.has_versions(prefix):
+            return True
+        state: dict[str, Any] = {}
+        try:
+            for seq in range(1, head["seq"] + 1):
+                versions.fold(state, self._chains[prefix][seq][0])
+        except (LookupError, TypeError) as error:
+            key = f"{prefix}{seq:012d}.json"
+            self._report("damaged", key, f"it cannot follow the entries before it ({type(error).__name__}: {error})")
+            return True
+        return bool(state == head["fold"])
 
     def _check_segments(self, run_id: str) -> None:
         found = self._points.get(run_id, {})

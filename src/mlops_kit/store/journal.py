@@ -2,7 +2,9 @@
 
 An entry is committed by one put-if-absent of the next number. Whoever loses that race reads what the winner
 wrote and decides again. What a journal says now is the fold of its entries; ``head.json`` keeps that fold as a
-hint, so that the common read need not begin at entry 1.
+hint, so that the common read need not begin at entry 1. What is believed, from a hint or from an earlier look, is
+held against the entry it rests on before anything is built on it: the hint may be that of another history, and the
+store may have been removed and made anew.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import copy
 import os
 import secrets
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -32,6 +35,8 @@ Decision: TypeAlias = tuple[str, dict[str, Any]] | None
 Answer = TypeVar("Answer")
 
 _REMEMBERED_ENTRIES = 4096
+_BELIEVED_SECONDS = 60.0
+"""So long after an entry was seen, an answer may rest on it without another look."""
 
 
 @dataclass(slots=True)
@@ -42,7 +47,8 @@ class _Head:
     tip: str = FIRST_PREV
     at: datetime | None = None
     state: State = field(default_factory=dict)
-    verified: bool = True
+    seen: float | None = field(default_factory=time.monotonic)
+    """When the entry `seq` was last seen to be the one that `tip` names; None for a hint."""
 
 
 class Journal:
@@ -85,22 +91,27 @@ class Journal:
         self._lock = threading.RLock()
         _journals.add(self)
 
-    def read(self, question: Callable[[State], Answer]) -> Answer:
+    def read(self, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
         """Ask what the journal says now.
 
         Parameters
         ----------
         question : callable
             Takes the state, which it may not change or keep, and gives the answer.
+        on_trust : bool
+            Believe the hint without looking at the entry it names.
 
         Returns
         -------
         object
-            The answer. One backend read if nothing was written since this process last looked, two on the
-            first look.
+            The answer. One backend read if nothing was written since this process last looked; on the first look
+            three, and two on trust.
         """
         with self._lock:
-            return question(self._current().state)
+            self._heed()
+            head = self._caught_up(self._head or self._hinted())
+            self._head = head if on_trust else self._held(head, _BELIEVED_SECONDS)
+            return question(self._head.state)
 
     def append(
         self,
@@ -132,9 +143,7 @@ class Journal:
         author = by or self._author()
         with self._lock:
             self._heed()
-            head = self._head or self._hinted()
-            if not head.verified:
-                head = self._verified(head)
+            head = self._held(self._head or self._hinted(), _BELIEVED_SECONDS)
             while True:
                 if after is not None:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
@@ -144,14 +153,18 @@ class Journal:
                     after = max(after, head.seq)
                 decision, refusal = _attempt(decide, head.state)
                 if decision is None:
-                    newer = self._caught_up(head)
-                    if newer.seq > head.seq:
+                    newer = self._caught_up(head if refusal is None else self._held(head, 0))
+                    if newer is not head:
                         head = newer  # the answer was founded on an old state
                         continue
                     self._head = head
                     if refusal is not None:
                         raise refusal
                     return None
+                held = self._held(head, 0)
+                if held is not head:
+                    head = held  # another history: what was decided on the old one does not hold
+                    continue
                 entry = self._made(head, author, nonce, decision)
                 data = entry.encode()
                 if self._backend.create(self._key(entry.seq), data):
@@ -234,13 +247,12 @@ class Journal:
     def standing(self) -> tuple[datetime, int, str] | None:
         """When, with which number and which digest the newest entry that this process has read was written."""
         head = self._head
-        return None if head is None or head.at is None or not head.verified else (head.at, head.seq, head.tip)
+        return None if head is None or head.at is None or head.seen is None else (head.at, head.seq, head.tip)
 
     @property
     def last(self) -> int:
         """The number of the newest entry; 0 if there is none."""
-        with self._lock:
-            return self._current().seq
+        return self.read(lambda _state: self._head.seq if self._head else 0)
 
     def last_at(self, moment: datetime) -> int:
         """Find the newest entry written at or before a moment, by binary search.
@@ -273,12 +285,8 @@ class Journal:
             The hint was right, and an entry before the one it names is missing.
         """
         with self._lock:
-            promised = 0 if self._head is None else self._head.seq
-            self._head = None
-            found = self._caught_up(_Head())
-            if found.seq < promised and self._load(promised) is not None:
-                self.entry(found.seq + 1)
-            self._head = found
+            promised, self._head = self._head or _Head(), None
+            self._head = self._afresh(promised)
 
     def renew_lock(self) -> None:
         """Forget who holds the lock, and what they may have left half done."""
@@ -299,11 +307,6 @@ class Journal:
             self._rule, self._head = rule, None
             self._entries.clear()
 
-    def _current(self) -> _Head:
-        self._heed()
-        self._head = self._caught_up(self._head or self._hinted())
-        return self._head
-
     def _hinted(self) -> _Head:
         """Start from head.json if it is sound and nothing more is demanded, else from nothing."""
         if self._rule is not None:
@@ -314,17 +317,42 @@ class Journal:
             return _Head()
         try:
             hint = codec.unseal(data, where=key, kind="head")
-            return _Head(int(hint["seq"]), str(hint["tip"]), None, dict(hint["fold"]), verified=False)
+            return _Head(int(hint["seq"]), str(hint["tip"]), None, dict(hint["fold"]), seen=None)
         except (MlopsKitError, KeyError, TypeError, ValueError):
             return _Head()
 
-    def _verified(self, head: _Head) -> _Head:
-        """Hold a hint against the entry it names, before anything is written on top of it."""
+    def _held(self, head: _Head, believed: float) -> _Head:
+        """Hold a head against the entry it rests on, unless that was done less than so many seconds ago.
+
+        Returns
+        -------
+        _Head
+            The same object if all is well, else what the journal says when it is read from its beginning.
+        """
+        now = time.monotonic()
+        if head.seq == 0 or (head.seen is not None and now - head.seen < believed):
+            return head
         data = self._backend.get(self._key(head.seq))
         if data is None or tip(data) != head.tip:
-            return self._caught_up(_Head())
-        entry = self._remember(Entry.decode(data, where=self._key(head.seq)))
-        return _Head(head.seq, head.tip, entry.at, head.state)
+            return self._afresh(head)
+        if head.at is None:
+            head.at = self._remember(Entry.decode(data, where=self._key(head.seq))).at
+        head.seen = now
+        return head
+
+    def _afresh(self, head: _Head) -> _Head:
+        """Read from entry 1: what was believed is not so.
+
+        Raises
+        ------
+        IntegrityError
+            An entry is missing before the one that was believed to be the last.
+        """
+        self._entries.clear()
+        found = self._caught_up(_Head())
+        if found.seq < head.seq and self._load(head.seq) is not None:
+            self.entry(found.seq + 1)
+        return found
 
     def _caught_up(self, head: _Head) -> _Head:
         """Read on from a head until no next entry exists."""
@@ -332,12 +360,13 @@ class Journal:
         if found is None:
             self._conclude(head.seq)
             return head
-        head = _Head(head.seq, head.tip, head.at, copy.deepcopy(head.state), head.verified)
+        believed = head
+        head = _Head(head.seq, head.tip, head.at, copy.deepcopy(head.state))
         while found is not None:
             entry, data = found
             if entry.prev != head.tip:
-                if not head.verified:
-                    return self._caught_up(_Head())
+                if head.seq == believed.seq and self._held(believed, 0) is not believed:
+                    return self._afresh(believed)
                 raise IntegrityError(
                     f"The journal {self._prefix} in {self._backend.url} is broken at entry {entry.seq}: it follows "
                     f"an entry {entry.prev}, and entry {head.seq} is {head.tip}. One of the two was altered; "
@@ -345,7 +374,7 @@ class Journal:
                 )
             if self._rule is not None:
                 self._rule.admit(entry, data)
-            head.seq, head.tip, head.at, head.verified = entry.seq, tip(data), entry.at, True
+            head.seq, head.tip, head.at = entry.seq, tip(data), entry.at
             self._fold(head.state, entry)
             found = self._load(head.seq + 1)
         self._conclude(head.seq)

@@ -34,6 +34,17 @@ def journal_prefix(kind: str, folder: str) -> str:
     return f"journals/{kind}/{folder}/"
 
 
+def has_versions(prefix: str) -> bool:
+    """Tell whether a journal is one of versions, whose fold is that of `mlops_kit.records.versions`.
+
+    Examples
+    --------
+    >>> has_versions("journals/models/fraud/"), has_versions("journals/monitors/fraud/")
+    (True, False)
+    """
+    return prefix.startswith(("journals/models/", "journals/datasets/"))
+
+
 def entry_key(kind: str, folder: str, seq: int) -> str:
     """Locate one entry of a journal."""
     return f"journals/{kind}/{folder}/{seq:012d}.json"

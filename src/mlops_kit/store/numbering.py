@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from mlops_kit.errors import InvalidName
+from mlops_kit.errors import InvalidName, MlopsKitError
 from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.store.journal import Decision, Journal, State
@@ -83,6 +83,8 @@ def add_version(
     found: list[int] = []
 
     def decide(state: State) -> Decision:
+        if not state:
+            raise _Vanished("The journal was removed after its name had been seen.")
         _check_spelling(name, state, what)
         number = len(state["versions"]) + 1
         if same is not None and state.get("identity") == same and versions.latest(state) == number - 1:
@@ -90,10 +92,18 @@ def add_version(
             return None
         return act, {"version": number, **body(number)}
 
-    journal.append(create)
-    after = journal.last_at(attempt.at - _CLOCKS_AGREE) if again else None
-    entry = journal.append(decide, nonce=attempt.nonce, by=attempt.by, after=after)
-    return entry if entry is not None else journal.entry(found[0])
+    while True:
+        journal.append(create)
+        after = journal.last_at(attempt.at - _CLOCKS_AGREE) if again else None
+        try:
+            entry = journal.append(decide, nonce=attempt.nonce, by=attempt.by, after=after)
+        except _Vanished:
+            continue
+        return entry if entry is not None else journal.entry(found[0])
+
+
+class _Vanished(MlopsKitError):
+    """The store was removed between two looks at it; the version is made in the one that follows it."""
 
 
 def _check_spelling(name: str, state: State, what: str) -> None:

@@ -59,6 +59,8 @@ def _mended(backend: Backend, report: FsckReport, problem: Problem, remake: Call
 
 def _hint(backend: Backend, prefix: str) -> bytes | None:
     """Fold a journal from its first entry; None if it has none, or one that does not follow."""
+    if not keys.has_versions(prefix):
+        return None  # what its entries mean is known above: the next writer there makes the hint anew
     seq, last, state = 0, FIRST_PREV, dict[str, object]()
     while (data := backend.get(f"{prefix}{seq + 1:012d}.json")) is not None:
         try:

@@ -34,15 +34,20 @@ class SpoolingStore(Store):
         self._fallback = FallbackBackend(self.primary.backend, self._failed)
         self._attach(self._fallback)
         self.objects.share(self.primary.objects)
+        self.lives = self.primary.lives
 
     @property
     def failure(self) -> StoreError | None:
         """Why what is written here goes to the spool; None as long as it goes to the store."""
         return self._fallback.failure
 
-    def ensure(self) -> None:
+    def look(self, *, now: bool = False) -> None:
+        """Look whether the store is still the one it was."""
+        self._fallback.attempt(lambda: self._renewed(self.primary.look, now=now), lambda: None)
+
+    def ensure(self, *, now: bool = False) -> None:
         """Make the store if it does not exist yet."""
-        self._fallback.attempt(self._ensure, lambda: None)
+        self._fallback.attempt(lambda: self._renewed(self.primary.ensure, now=now), lambda: None)
 
     def settle(self) -> None:
         """Let failures be failures from now on: the run is over, and only read."""
@@ -90,8 +95,9 @@ class SpoolingStore(Store):
         """Deliver what is in the spool."""
         return self.primary.sync()
 
-    def _ensure(self) -> None:
-        self.primary.ensure()
+    def _renewed(self, look: Callable[..., None], *, now: bool) -> None:
+        look(now=now)
+        self.lives = self.primary.lives
         self.objects.share(self.primary.objects)
 
     def _failed(self) -> None:

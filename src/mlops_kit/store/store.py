@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ from mlops_kit.store.signers import Guard
 from mlops_kit.store.sync import deliver
 
 GRACE_SECONDS = 1_209_600
+_LOOK_SECONDS = 60.0
 _MAX_ANCHORS = 8
 
 StoreLike: TypeAlias = "str | os.PathLike[str] | Store | None"
@@ -48,6 +50,8 @@ class Store:
     ----------
     url : str
         The address, absolute.
+    lives : int
+        How often it was found to be another store than before, of the same address.
 
     Examples
     --------
@@ -58,6 +62,8 @@ class Store:
     >>> store.fsck().ok
     True
     """
+
+    lives: int = 0
 
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
         self._attach(backend_for(locate() if url is None else url))
@@ -87,6 +93,8 @@ class Store:
         self._journals: dict[tuple[str, str], Journal] = {}
         self._lock = threading.Lock()
         self._record: dict[str, Any] | None = None
+        self._made: float | None = None
+        self._looked = 0.0
 
     @property
     def url(self) -> str:
@@ -112,10 +120,35 @@ class Store:
                 self._adopt(codec.unseal(data, where=keys.STORE, kind="store"))
         return self._record
 
-    def ensure(self) -> None:
-        """Make the store if it does not exist yet; called before everything that is written."""
-        if self._record is not None and isinstance(self.backend, LocalBackend) and not self.backend.stat(keys.STORE):
-            self._attach(self.backend)  # the folder was removed under us: what was kept there is gone too
+    def look(self, *, now: bool = False) -> None:
+        """Forget what is known of the store if it was removed, or removed and made anew, since the last look.
+
+        Parameters
+        ----------
+        now : bool
+            Look however lately that was done; else what is not a local folder is looked at once a minute, and only
+            by who writes there.
+        """
+        clock = time.monotonic()
+        idle = self._made is None or clock - self._looked < _LOOK_SECONDS
+        if not now and idle and not isinstance(self.backend, LocalBackend):
+            return
+        found = self.backend.stat(keys.STORE)
+        made = None if found is None else found.modified
+        if self._made is not None and made != self._made:
+            self._attach(self.backend)
+            self.lives += 1
+        self._made, self._looked = made, clock
+
+    def ensure(self, *, now: bool = False) -> None:
+        """Make the store if it does not exist yet; called before everything that is written.
+
+        Parameters
+        ----------
+        now : bool
+            As for `look`.
+        """
+        self.look(now=now or self._made is None)
         if self._record is not None or self.describe() is not None:
             return
         record = {
@@ -127,6 +160,7 @@ class Store:
         if self.backend.create(keys.STORE, codec.seal("store", record)) and isinstance(self.backend, LocalBackend):
             self.backend.put(".gitignore", b"*\n", durable=False)  # models are not for the code's repository
         self.describe()
+        self.look(now=True)
 
     def journal(self, kind: str, name: str, fold: Fold) -> Journal:
         """Open the journal of a name.

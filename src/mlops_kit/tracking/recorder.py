@@ -27,6 +27,7 @@ from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.git import GitState
 from mlops_kit.tracking.metrics import MetricLog, numbered, write_segment
+from mlops_kit.tracking.remains import without_gone
 
 try:
     import resource
@@ -91,6 +92,7 @@ class Recorder:
         self.earlier = 0.0, 0.0
         self._began = time.perf_counter(), time.process_time()
         self._opened = time.time()
+        self._lives = self.store.lives
         self._used: tuple[float, float] | None = None
         self._lock = threading.RLock()
 
@@ -140,6 +142,7 @@ class Recorder:
                 self._merge_elsewhere()
                 self.final = self.end(status, error)
                 self._check_still_ours()
+                self._keep_what_is_there()
                 self.store.runs.write_end(self.start.id, self.final)
             if isinstance(self.store, SpoolingStore):
                 self.store.settle()
@@ -197,6 +200,22 @@ class Recorder:
         for number, points in list(numbered(self.store.runs, self.start.id, besides=self.segments)):
             self.metrics.merge(points)
             self.segments[number] = len(points)
+
+    def _keep_what_is_there(self) -> None:
+        """Name nothing that went when the store was removed, or removed and made anew, while the run went on."""
+        if self.store.failure is None:
+            self.store.ensure(now=True)
+        if self.final is None or self.store.lives == self._lives:
+            return
+        self.final, gone = without_gone(self.final, self.start.id, self.store)
+        self.start = self.final.start or self.start
+        self.store.runs.write_start(self.start)  # what was written before may be gone, or name what is
+        if gone:
+            self.problem(
+                f"The store {self.store.url} was removed or replaced while the run went on. What it had kept of the "
+                f"run is gone: {', '.join(gone)}."
+            )
+            self.final = replace(self.final, problems=tuple(self.problems))
 
     def _check_still_ours(self) -> None:
         """Leave the end of a run to the process that has resumed it, having taken this one for dead."""
