@@ -54,8 +54,25 @@ def _made(tmp_path_factory):
     models.promote("rich:1")
     models.promote("rich:2", reason="better")
     models.rollback("rich", reason="worse")
+    _govern(models)
     store.runs.renew_lease(next(store.runs.ids()))
     return store.backend.root
+
+
+def _govern(models):
+    """Let people say all that can be said of a model; what is archived and deleted has the bytes of what is not."""
+    for _ in range(3):
+        models.register("governed", [4], card={"owner": "ann"})
+    with pytest.MonkeyPatch.context() as patched:
+        for actor, vote in (("ann", models.approve), ("bob", models.approve), ("bob", models.reject)):
+            patched.setenv("MLOPS_KIT_USER", actor)
+            vote("governed:1", reason="looked at it")
+    models.tag("governed:1", team="risk", region="eu")
+    models.untag("governed:1", "region")
+    models.describe("governed:1", "the first", card={"intended_use": "Tests.", "limits": ["None.", "Few."]})
+    models.archive("governed:2", reason="slow")
+    models.delete("governed:3", reason="private data")
+    models.freeze("governed", reason="the end of the quarter")
 
 
 @pytest.fixture

@@ -88,10 +88,32 @@ def alias(records: list[dict[str, Any]], wanted: str) -> int | None:
         if record["kind"] == "promote" and standing[-1:] != [body["version"]]:
             standing.append(body["version"])
         elif record["kind"] == "rollback":
-            standing.pop()
-            if standing[-1] != body["version"]:
+            standing.pop()  # what was archived or deleted since is passed over
+            while standing and standing[-1] != body["version"]:
+                standing.pop()
+            if not standing:
                 raise Damaged("rollback")
     return standing[-1] if standing else None
+
+
+def votes(records: list[dict[str, Any]], version: int) -> dict[str, str]:
+    """Tell what each actor thinks of a version: their last word counts."""
+    said = [r for r in records if r["kind"] in {"approve", "reject"} and r["body"]["version"] == version]
+    return {r["by"]["actor"].casefold(): r["kind"] for r in said}
+
+
+def tags(records: list[dict[str, Any]], version: int) -> dict[str, str]:
+    """Tell which tags a version has."""
+    said: dict[str, Any] = {}
+    for record in records:
+        if record["kind"] == "tag" and record["body"]["version"] == version:
+            said.update(record["body"]["tags"])
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def frozen(records: list[dict[str, Any]]) -> bool:
+    """Tell whether promotions are frozen."""
+    return next((r["body"]["frozen"] for r in reversed(records) if r["kind"] == "freeze"), False)
 
 
 def features(record: dict[str, Any]) -> list[tuple[str, str | None, bool, list[Any]]]:
@@ -184,36 +206,19 @@ def times(count: int, one: tuple[int, int]) -> tuple[int, int]:
 
 def table_fingerprint(table: Any) -> str:
     columns = []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        name, kind, storage = field.name, field_type_name(field), type_name(column.type)
-        cells = column.to_pylist() if not _ticks(column.type) else _tick_list(column)
-        leaves = [leaf(storage, cells[start : start + BLOCK]) for start in range(0, len(cells), BLOCK)]
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        cells, kind = column.to_pylist() if not _ticks(column.type) else _tick_list(column), type_name(column.type)
+        leaves = [leaf(kind, cells[start : start + BLOCK]) for start in range(0, len(cells), BLOCK)]
         columns.append([name, kind, hashlib.sha256(b"".join(leaves)).hexdigest()])
     return f"fp1:{hashlib.sha256(b'mlk-fp1' + canonical([table.num_rows, BLOCK, columns])).hexdigest()}"
 
 
-def field_type_name(field: Any) -> str:
-    metadata = field.metadata or {}
-    if b"ARROW:extension:name" not in metadata:
-        return type_name(field.type)
-    parameters = metadata.get(b"ARROW:extension:metadata", b"")
-    said = f"[{hashlib.sha256(parameters).hexdigest()}]" if parameters else ""
-    return f"ext:{escaped(metadata[b'ARROW:extension:name'].decode())}{said}:{type_name(field.type)}"
-
-
-def escaped(name: str, special: str = "\\,:<>[]") -> str:
-    return "".join(f"\\{char}" if char in special else char for char in name)
-
-
 def type_name(kind: Any) -> str:
     text = str(kind)
-    if text.startswith("struct<"):
-        fields = [kind.field(i) for i in range(kind.num_fields)]
-        return f"struct<{','.join(f'{escaped(field.name)}:{field_type_name(field)}' for field in fields)}>"
     if text in {"string", "large_string", "string_view"}:
         return "utf8"
     if text.startswith("timestamp"):
-        return f"timestamp[{escaped(kind.tz or '', chr(92) + ']')}]"
+        return f"timestamp[{kind.tz or ''}]"
     known = {"bool": "bool", "null": "null", "float": "float32", "double": "float64", "halffloat": "float16"}
     return known.get(text, text)
 

@@ -154,12 +154,24 @@ def test_it_resolves_names_and_aliases_as_the_library_does(rich_store):
 
 
 def test_it_reads_what_a_model_takes(rich_store):
-    (record,) = reader.journal(rich_store, "models", "żółw")[1:]
+    record = reader.journal(rich_store, "models", "żółw")[1]
     signature = mk.ModelStore(rich_store).get("żółw:1").signature
     assert reader.features(record) == [
         (column.name, column.type, column.nullable, list(column.categories or ())) for column in signature.inputs
     ]
     assert reader.features(record)[1] == ("plan", "utf8", False, ["a", "b"])
+
+
+def test_it_reads_what_people_said_of_a_model_as_the_library_does(rich_store):
+    models = mk.ModelStore(rich_store)
+    records, version = reader.journal(rich_store, "models", "governed"), models.get("governed:1")
+    said = {vote.actor: "approve" for vote in version.approvals} | {vote.actor: "reject" for vote in version.rejections}
+    assert reader.votes(records, 1) == said == {"ann": "approve", "bob": "reject"}
+    assert reader.tags(records, 1) == version.tags == {"team": "risk"}
+    assert reader.alias(records, "latest") == models.get("governed@latest").version == 1
+    assert reader.frozen(records)
+    assert models.frozen("governed")["reason"] == "the end of the quarter"
+    assert not reader.frozen(reader.journal(rich_store, "models", "rich"))
 
 
 def test_it_recomputes_the_fingerprint_of_a_dataset_from_its_rows(rich_store):

@@ -90,7 +90,13 @@ def test_a_member_that_the_format_requires_may_not_be_missing(rich_store, kind):
         assert not VALIDATORS[kind].is_valid({key: value for key, value in record.items() if key != name}), name
 
 
-@pytest.mark.parametrize("kind", ["create", "register", "promote", "rollback", "snapshot"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("create", "register", "promote", "rollback", "snapshot", "approve", "reject", "tag", "describe", "archive"),
+        *("delete", "freeze"),
+    ],
+)
 def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
     entries = (record for _, record in records(rich_store) if record["record"] == "entry")
     record = next(record for record in entries if record["kind"] == kind)
@@ -98,9 +104,17 @@ def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
     assert not VALIDATORS["entry"].is_valid({**record, "body": {**record["body"], "surprise": 1}})
     for name in record["body"]:
         body = {key: value for key, value in record["body"].items() if key != name}
-        optional = {"previous", "reason", "run", "fingerprint", "description", "signature", "source", "anchors"} - (
-            {"previous"} if kind == "rollback" else {"fingerprint"} if kind == "snapshot" else set()
-        )
+        optional = {
+            "previous",
+            "reason",
+            "run",
+            "fingerprint",
+            "description",
+            "signature",
+            "source",
+            "anchors",
+            "card",
+        } - ({"previous"} if kind == "rollback" else {"fingerprint"} if kind == "snapshot" else set())
         assert VALIDATORS["entry"].is_valid({**record, "body": body}) is (name in optional), name
 
 

@@ -19,6 +19,8 @@
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
     ├── NothingToRollBack                  "nothing-to-roll-back"
+    ├── Frozen                             "frozen"
+    ├── StillLive                          "still-live"
     ├── NoActiveRun (RuntimeError)         "no-active-run"
     ├── RunClosed (RuntimeError)           "run-closed"
     ├── IntegrityError                     "integrity"
@@ -51,6 +53,7 @@ __all__ = [
     "Conflict",
     "DatasetNotFound",
     "ExposedFile",
+    "Frozen",
     "IntegrityError",
     "InvalidInput",
     "InvalidName",
@@ -75,6 +78,7 @@ __all__ = [
     "SignatureMissing",
     "SignerRevoked",
     "SignerUnknown",
+    "StillLive",
     "StoreError",
     "UnsupportedData",
     "UntrustedArtifact",
@@ -208,6 +212,18 @@ class NothingToRollBack(MlopsKitError):
     """The alias has no earlier standing promotion."""
 
     kind = "nothing-to-roll-back"
+
+
+class Frozen(MlopsKitError):
+    """Promotions of the model are frozen; the message says by whom and why."""
+
+    kind = "frozen"
+
+
+class StillLive(MlopsKitError):
+    """An alias points to the version, so it can be neither archived nor deleted."""
+
+    kind = "still-live"
 
 
 class NoActiveRun(MlopsKitError, RuntimeError):

@@ -1,5 +1,6 @@
 """The fold of a journal, held against a plain reading of the same entries."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +20,13 @@ def entry(seq, kind, **body):
     return Entry(seq, "", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seq), {}, "", kind, body)
 
 
+def restorable(state):
+    try:
+        return versions.before(state, "champion")[1]
+    except NothingToRollBack:
+        return None
+
+
 def history(acts):
     """Make the entries that a registry could have written for some acts, and leave out those it refuses."""
     entries, state = [entry(1, "create", name="m")], {}
@@ -28,10 +36,9 @@ def history(acts):
         match kind:
             case "register":
                 made_entry = entry(len(entries) + 1, kind, version=made + 1)
-            case "promote" if version <= made:
+            case "promote" if version <= made and version not in state["removed"]:
                 made_entry = entry(len(entries) + 1, kind, alias="champion", version=version)
-            case "rollback" if len(state["aliases"].get("champion", [])) > 1:
-                _, before = versions.before(state, "champion")
+            case "rollback" if (before := restorable(state)) is not None:
                 made_entry = entry(len(entries) + 1, kind, alias="champion", version=before)
             case "archive" if version <= made and versions.target(state, "champion") != version:
                 made_entry = entry(len(entries) + 1, kind, version=version)
@@ -59,16 +66,55 @@ def test_a_version_is_found_at_the_entry_that_made_it(acts):
 
 
 @given(ACTS)
-def test_rolling_back_as_far_as_it_goes_ends_at_the_first_promotion_and_never_nowhere(acts):
+def test_rolling_back_as_far_as_it_goes_ends_at_the_first_promotion_that_is_not_archived_and_never_nowhere(acts):
     entries, state = history(acts)
-    first = next((item.body["version"] for item in entries if item.kind == "promote"), None)
-    while versions.target(state, "champion") is not None:
+    promoted = [item.body["version"] for item in entries if item.kind == "promote"]
+    live, gone = versions.target(state, "champion"), set(state["removed"])
+    while live is not None:
         try:
             _, before = versions.before(state, "champion")
         except NothingToRollBack:
             break
+        assert before not in gone
         versions.fold(state, entry(0, "rollback", alias="champion", version=before))
+    first = next((version for version in promoted if version not in gone), live)
     assert versions.target(state, "champion") == first
+
+
+@given(ACTS)
+def test_the_periods_of_an_alias_are_what_it_pointed_to_after_each_entry(acts):
+    entries, _ = history(acts)
+    for alias in ("champion", "latest"):
+        found = versions.periods(entries, alias)
+        for one, other in itertools.pairwise(found):
+            assert one.until is not None
+            assert one.until <= other.since
+        for item in entries:
+            state = {}
+            for earlier in entries[: item.seq]:
+                versions.fold(state, earlier)
+            now = versions.latest(state) if alias == "latest" else versions.target(state, alias)
+            at = [p.version for p in found if p.since <= item.at and (p.until is None or item.at < p.until)]
+            assert at == ([] if now is None else [now])
+
+
+def test_a_rollback_passes_over_what_was_archived_since():
+    acts = [("register", 1)] * 3 + [("promote", 1), ("promote", 2), ("promote", 3), ("archive", 2)]
+    _, state = history(acts)
+    assert versions.before(state, "champion") == (3, 1)
+    versions.fold(state, entry(9, "rollback", alias="champion", version=1))
+    assert state["aliases"] == {"champion": [1]}
+    _, state = history([*acts, ("archive", 1)])
+    with pytest.raises(NothingToRollBack, match="those before it, 1, 2, were archived or deleted"):
+        versions.before(state, "champion")
+
+
+def test_a_freeze_stands_until_it_is_lifted():
+    _, state = history([("register", 1)])
+    versions.fold(state, entry(3, "freeze", frozen=True, reason="audit \ud800"))
+    assert state["frozen"] == {"actor": "", "at": "2026-01-01T00:00:03.000000Z", "reason": "audit \\ud800"}
+    versions.fold(state, entry(4, "freeze", frozen=False))
+    assert "frozen" not in state
 
 
 def test_promoting_what_is_live_adds_nothing_to_undo():

@@ -13,9 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import mlops_kit as mk
 from mlops_kit.errors import (
     AliasNotFound,
+    Frozen,
     InvalidInput,
     ModelNotFound,
     NothingToRollBack,
+    StillLive,
     VersionNotFound,
 )
 
@@ -91,7 +93,7 @@ def test_the_farthest_moments_are_moments(models, moment):
 
 
 class Registry(RuleBasedStateMachine):
-    """Random registering, promoting and rolling back through two openings, held against plain lists."""
+    """Random decisions on models through two openings, held against plain lists."""
 
     names = st.sampled_from(["ant", "Bee"])
     aliases = st.sampled_from(["champion", "shadow"])
@@ -107,9 +109,18 @@ class Registry(RuleBasedStateMachine):
         self.made = {"ant": [], "Bee": []}
         self.standing = {}
         self.past = {"ant": [], "Bee": []}
+        self.gone = {"ant": {}, "Bee": {}}
+        self.votes = {}
+        self.frozen = set()
+
+    def latest(self, name):
+        return max(set(range(1, len(self.made[name]) + 1)) - set(self.gone[name]), default=None)
+
+    def deleted(self, name, version):
+        return self.gone[name].get(version) == "delete"
 
     def remember(self, name, at):
-        now = {"latest": len(self.made[name])}
+        now = {"latest": self.latest(name)}
         now |= {alias: stack[-1] for (other, alias), stack in self.standing.items() if other == name}
         self.past[name].append((at, now))
 
@@ -128,6 +139,14 @@ class Registry(RuleBasedStateMachine):
             with pytest.raises(VersionNotFound if self.made[name] else ModelNotFound):
                 place.promote(spec, alias)
             return
+        if version in self.gone[name]:
+            with pytest.raises(VersionNotFound):
+                place.promote(spec, alias)
+            return
+        if name in self.frozen:
+            with pytest.raises(Frozen):
+                place.promote(spec, alias)
+            return
         stack = self.standing.setdefault((name, alias), [])
         before = stack[-1] if stack else None
         promotion = place.promote(spec, alias, expect=(before or 0) if careful else None)
@@ -139,14 +158,51 @@ class Registry(RuleBasedStateMachine):
     @rule(name=names, alias=aliases, opening=openings)
     def roll_back(self, name, alias, opening):
         place, stack = self.places[opening], self.standing.get((name, alias), [])
-        if len(stack) < 2:
+        earlier = [v for v in stack if v != stack[-1] and v not in self.gone[name]]
+        if not earlier:
             with pytest.raises(NothingToRollBack if self.made[name] else ModelNotFound):
                 place.rollback(name, alias)
             return
         left = stack.pop()
+        while stack[-1] != earlier[-1]:
+            stack.pop()
         promotion = place.rollback(name, alias)
         assert (promotion.version, promotion.previous) == (stack[-1], left)
         self.remember(name, promotion.at)
+
+    @rule(name=names, opening=openings, version=st.integers(1, 6), act=st.sampled_from(["archive", "delete"]))
+    def remove(self, name, opening, version, act):
+        place, spec = self.places[opening], f"{name}:{version}"
+        live = any(stack[-1:] == [version] for (other, _), stack in self.standing.items() if other == name)
+        if version > len(self.made[name]) or self.deleted(name, version):
+            with pytest.raises(VersionNotFound if self.made[name] else ModelNotFound):
+                getattr(place, act)(spec, reason="old")
+        elif live:
+            with pytest.raises(StillLive):
+                getattr(place, act)(spec, reason="old")
+        else:
+            entry = getattr(place, act)(spec, reason="old")
+            self.gone[name][version] = act
+            self.remember(name, entry.at)
+
+    @rule(name=names, opening=openings, version=st.integers(1, 6), yes=st.booleans(), who=st.sampled_from("AB"))
+    def vote(self, name, opening, version, yes, who):
+        place = self.places[opening]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("MLOPS_KIT_USER", who)
+            say = place.approve if yes else place.reject
+            if version > len(self.made[name]) or self.deleted(name, version):
+                with pytest.raises(VersionNotFound if self.made[name] else ModelNotFound):
+                    say(f"{name}:{version}")
+                return
+            say(f"{name}:{version}")
+        self.votes.setdefault((name, version), {})[who] = yes
+
+    @rule(name=names, opening=openings, frozen=st.booleans())
+    def freeze(self, name, opening, frozen):
+        if self.made[name]:
+            (self.places[opening].freeze if frozen else self.places[opening].unfreeze)(name, reason="audit")
+            (self.frozen.add if frozen else self.frozen.discard)(name)
 
     @rule(
         name=names,
@@ -168,6 +224,8 @@ class Registry(RuleBasedStateMachine):
                 self.places[opening].get(f"{name}@{alias}", as_of=as_of)
         else:
             assert self.places[opening].load(f"{name}@{alias}", as_of=as_of) == (name, expected)
+            in_force = self.places[opening].timeline(name, alias, since=moment, until=moment)
+            assert [period.version for period in in_force] == [expected]
 
     @invariant()
     def the_present_agrees(self):
@@ -175,7 +233,13 @@ class Registry(RuleBasedStateMachine):
             assert place.names() == sorted(name for name, made in self.made.items() if made)
             for name, made in self.made.items():
                 if made:
-                    assert [version.version for version in place.versions(name)] == list(range(1, len(made) + 1))
+                    kept = [version for version in range(1, len(made) + 1) if version not in self.gone[name]]
+                    assert [version.version for version in place.versions(name)] == kept
+                    for version in place.versions(name):
+                        votes = self.votes.get((name, version.version), {})
+                        assert {vote.actor for vote in version.approvals} == {who for who, yes in votes.items() if yes}
+                        assert len(version.approvals) + len(version.rejections) == len(votes)
+                    assert (place.frozen(name) is not None) == (name in self.frozen)
                     stacks = {alias: stack for (other, alias), stack in self.standing.items() if other == name}
                     assert place.aliases(name) == {alias: stack[-1] for alias, stack in stacks.items() if stack}
 

@@ -124,7 +124,7 @@ def test_versions_that_exist_are_told_briefly(models):
 
 def test_an_entry_of_an_unknown_kind_changes_nothing(models):
     first = add(models)
-    write(models, "freeze", until="2030")
+    write(models, "certify", until="2030")
     assert again(models).resolve("fraud@latest") == first
     assert add(models).body["version"] == 2
 

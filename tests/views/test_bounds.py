@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import mlops_kit
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
-from mlops_kit.records.model import LineageRecord, ModelRecord
+from mlops_kit.records.model import LineageRecord, ModelRecord, Vote
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
 from mlops_kit.records.signature import ColumnSpec, SignatureRecord
 from mlops_kit.views.dataset import dataset_html, dataset_text
@@ -59,11 +59,6 @@ runs = st.builds(
     *(st.just((ArtifactRef("a", "sha256:0", 1),)), several, st.none() | git, optional),
     *(st.none() | st.dictionaries(st.sampled_from(["type", "message"]), texts), several),
 )
-models = st.builds(
-    ModelRecord,
-    *(texts, st.integers(1), texts, optional, texts, st.integers(0), texts, moments, who, optional, metrics),
-    description=optional,
-)
 columns = st.builds(
     ColumnSpec,
     *(texts, optional, st.booleans(), st.none() | st.lists(scalars, max_size=9).map(tuple)),
@@ -71,6 +66,17 @@ columns = st.builds(
 )
 several_columns = st.lists(columns, max_size=4).map(tuple)
 signatures = st.builds(SignatureRecord, several_columns, several_columns, optional, optional)
+votes = st.lists(st.builds(Vote, texts, texts, moments, optional), max_size=3).map(tuple)
+models = st.builds(
+    ModelRecord,
+    *(texts, st.integers(1), texts, optional, texts, st.integers(0), texts, moments, who, optional, metrics),
+    description=optional,
+    signature=st.none() | signatures,
+    tags=st.dictionaries(texts, texts, max_size=3),
+    approvals=votes,
+    rejections=votes,
+    archived=st.booleans(),
+)
 lineages = st.builds(
     LineageRecord,
     models,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import mlops_kit as mk
 from mlops_kit.cli.demo import run_demo
+from mlops_kit.cli.governance import approve, models, reject
+from mlops_kit.cli.options import is_version, needs_spec, of_place, of_store, print_lines
 from mlops_kit.cli.trust import audit, trust
 from mlops_kit.errors import MlopsKitError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Group(click.Group):
@@ -26,25 +25,6 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except MlopsKitError as error:
             raise click.ClickException(f"{type(error).__name__}: {error}") from error
-
-
-def _store(command: F) -> F:
-    """Add ``--store`` to a verb."""
-    text = "A folder or URL. Default: MLOPS_KIT_STORE, pyproject.toml, or .mlops in the project root."
-    return click.option("--store", metavar="URL", default=None, help=text, callback=_existing)(command)
-
-
-def _place(command: F) -> F:
-    """Add ``--store`` to a verb that also works where nothing was recorded yet."""
-    text = "A folder or URL, also one where nothing was recorded yet."
-    return click.option("--store", metavar="URL", default=None, help=text)(command)
-
-
-def _existing(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
-    """Refuse an address where nothing was ever recorded: a mistyped one would look like an empty store."""
-    if url is not None and mk.Store(url).describe() is None:
-        raise click.BadParameter(f"there is no store at {url}.")
-    return url
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,7 +46,7 @@ def demo(folder: str) -> None:
 @click.option("--experiment", default=None, help="Only runs of this experiment.")
 @click.option("--status", default=None, help="Only runs that are running, finished, failed or interrupted.")
 @click.option("--limit", default=20, show_default=True, help="At most so many.")
-@_store
+@of_store
 def runs(experiment: str | None, status: str | None, limit: int, store: str | None) -> None:
     """List the runs, newest first."""
     click.echo(repr(mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)))
@@ -74,7 +54,7 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
 
 @main.command()
 @click.argument("run")
-@_store
+@of_store
 def show(run: str, store: str | None) -> None:
     """Show one RUN, by its id or a part of it."""
     click.echo(repr(mk.get_run(run, store=store)))
@@ -83,7 +63,7 @@ def show(run: str, store: str | None) -> None:
 @main.command()
 @click.argument("left")
 @click.argument("right")
-@_store
+@of_store
 def diff(left: str, right: str, store: str | None) -> None:
     """Show in what two runs differ."""
     click.echo(repr(mk.get_run(left, store=store).diff(mk.get_run(right, store=store))))
@@ -92,35 +72,16 @@ def diff(left: str, right: str, store: str | None) -> None:
 @main.command()
 @click.argument("spec", required=False)
 @click.option("--as-of", default=None, metavar="TIME", help="What the spec meant then, such as 2026-05-01.")
-@_store
+@of_store
 def data(spec: str | None, as_of: str | None, store: str | None) -> None:
     """List the datasets; or the versions of one; or show one version (NAME:3, NAME@latest, fp1:…)."""
     if spec is None:
-        _needs_spec(as_of=as_of)
-        _lines(mk.Dataset.names(store=store), "There are no datasets here yet.")
-    elif as_of is not None or _is_version(spec):
+        needs_spec(as_of=as_of)
+        print_lines(mk.Dataset.names(store=store), "There are no datasets here yet.")
+    elif as_of is not None or is_version(spec):
         click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
     else:
-        _lines([repr(version) for version in mk.Dataset.versions(spec, store=store)], "")
-
-
-@main.command()
-@click.argument("spec", required=False)
-@click.option("--as-of", default=None, metavar="TIME", help="What the spec meant then, such as 2026-05-01.")
-@click.option("--lineage", is_flag=True, help="Show which data, code and environment made it.")
-@_store
-def models(spec: str | None, as_of: str | None, lineage: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
-    """List the models; or the versions and aliases of one; or show one version (NAME:3, NAME@champion)."""
-    known = mk.ModelStore(store)
-    if spec is None:
-        _needs_spec(as_of=as_of, lineage=lineage or None)
-        _lines(known.names(), "There are no models here yet.")
-    elif lineage or as_of is not None or _is_version(spec):
-        click.echo(repr((known.lineage if lineage else known.get)(spec, as_of=as_of)))
-    else:
-        _lines([repr(version) for version in known.versions(spec)], "")
-        for alias, version in known.aliases(spec).items():
-            click.echo(f"{spec}@{alias} → {version}")
+        print_lines([repr(version) for version in mk.Dataset.versions(spec, store=store)], "")
 
 
 @main.command()
@@ -128,7 +89,7 @@ def models(spec: str | None, as_of: str | None, lineage: bool, store: str | None
 @click.option("--alias", default="champion", show_default=True, help="The alias to move.")
 @click.option("--reason", default=None, help="Why; kept in the journal.")
 @click.option("--expect", type=int, default=None, help="The version believed to be live; 0 for none.")
-@_store
+@of_store
 def promote(spec: str, alias: str, reason: str | None, expect: int | None, store: str | None) -> None:
     """Point an alias at a version: SPEC is NAME:3 or NAME@alias."""
     click.echo(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=expect)))
@@ -138,7 +99,7 @@ def promote(spec: str, alias: str, reason: str | None, expect: int | None, store
 @click.argument("name")
 @click.option("--alias", default="champion", show_default=True, help="The alias to move back.")
 @click.option("--reason", default=None, help="Why; kept in the journal.")
-@_store
+@of_store
 def rollback(name: str, alias: str, reason: str | None, store: str | None) -> None:
     """Point an alias of the model NAME back at the version that was live before."""
     click.echo(str(mk.ModelStore(store).rollback(name, alias, reason=reason)))
@@ -146,7 +107,7 @@ def rollback(name: str, alias: str, reason: str | None, store: str | None) -> No
 
 @main.command()
 @click.option("--repair", is_flag=True, help="Write hints and store.json again, and clear tmp/.")
-@_store
+@of_store
 def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
     report = mk.Store(store).fsck(repair=repair)
@@ -157,7 +118,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
 
 
 @main.command()
-@_place
+@of_place
 def sync(store: str | None) -> None:
     """Deliver what runs left in the spool while the store could not be written; exit 1 if something stays there."""
     report = mk.Store(store).sync()
@@ -169,7 +130,7 @@ def sync(store: str | None) -> None:
 @click.option("--delete", is_flag=True, help="Mark and delete. Without it, only say what would be done.")
 @click.option("--grace", default=None, metavar="SPAN", help="How long nothing must have used a file, such as 30d.")
 @click.option("--exclusive", is_flag=True, help="Nobody else is writing: the grace may be shorter than the store's.")
-@_store
+@of_store
 def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
     """Find objects that nothing names, and delete them when their grace is over."""
     click.echo(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
@@ -177,7 +138,7 @@ def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> N
 
 @main.command()
 @click.argument("url", required=False)
-@_place
+@of_place
 def doctor(url: str | None, store: str | None) -> None:
     """Try out what a place can promise to a store: URL, a folder, or the present store; exit 1 if too little."""
     if url is not None and store is not None:
@@ -187,19 +148,5 @@ def doctor(url: str | None, store: str | None) -> None:
     sys.exit(0 if report.ok else 1)
 
 
-main.add_command(trust)
-main.add_command(audit)
-
-
-def _needs_spec(**options: object) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise click.UsageError(f"--{name.replace('_', '-')} is a question about one version: give its SPEC too.")
-
-
-def _is_version(spec: str) -> bool:
-    return ":" in spec or "@" in spec
-
-
-def _lines(lines: list[str], otherwise: str) -> None:
-    click.echo("\n".join(lines) if lines else otherwise)
+for verb in (approve, audit, models, reject, trust):
+    main.add_command(verb)

@@ -12,7 +12,7 @@ from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
 
 FIRST_PREV = "0" * 64
-_TOLD = ("name", "version", "alias", "previous", "reason", "rows", "run")
+_TOLD = ("name", "version", "alias", "previous", "reason", "tags", "description", "frozen", "rows", "run")
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,31 @@ from typing import Any
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
 from mlops_kit.records.signature import SignatureRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What somebody thinks of a version: their last word on it.
+
+    Parameters
+    ----------
+    actor : str
+        Who.
+    source : str
+        How we know the name: ``"config"``, ``"git"``, ``"ci"`` or ``"user"``.
+    at : datetime
+        When.
+    reason : str or None
+        Why, in their words.
+    """
+
+    actor: str
+    source: str
+    at: datetime
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.actor} on {self.at:%Y-%m-%d}" + (f": {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +71,14 @@ class ModelRecord:
         The registrant's words.
     signature : SignatureRecord or None
         What it takes and gives.
+    tags : dict
+        The tags it has, as text.
+    card : dict
+        What users said for its card, by heading.
+    approvals, rejections : tuple of Vote
+        Whose last word on it was yes, and whose was no, oldest first.
+    archived : bool
+        Whether it was archived.
     """
 
     name: str
@@ -61,32 +95,76 @@ class ModelRecord:
     environment: str | None = None
     description: str | None = None
     signature: SignatureRecord | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+    approvals: tuple[Vote, ...] = ()
+    rejections: tuple[Vote, ...] = ()
+    archived: bool = False
 
     @property
     def spec(self) -> str:
         """``name:version``, as `ModelStore.load` takes it."""
         return f"{self.name}:{self.version}"
 
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Name who approves of it besides its author: one who registered a version cannot approve of it alone."""
+        author = self.by.get("actor", "").casefold()
+        others = {vote.actor.casefold(): vote.actor for vote in self.approvals}
+        return tuple(actor for folded, actor in others.items() if folded != author)
+
     @staticmethod
-    def members(name: str, entry: Entry) -> dict[str, Any]:
-        """Read a ``register`` entry as the arguments of this class."""
+    def members(name: str, entry: Entry, notes: Iterable[Entry] = ()) -> dict[str, Any]:
+        """Read a ``register`` entry, and what was said of the version since, as the arguments of this class."""
         body = entry.body
-        return {
-            "name": name,
-            "version": body["version"],
-            "digest": body["object"],
-            "fingerprint": body.get("fingerprint"),
-            "format": body["format"],
-            "size": body["size"],
-            "type": body["type"],
-            "created": entry.at,
-            "by": entry.by,
-            "run_id": body.get("run"),
-            "metrics": body.get("metrics", {}),
-            "environment": body.get("environment"),
-            "description": body.get("description"),
-            "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,
-        }
+        return {**_registered(name, entry), **_noted(body, notes)}
+
+
+def _noted(body: dict[str, Any], notes: Iterable[Entry]) -> dict[str, Any]:
+    """Read what was said of a version since it was made: the last word of each on each subject."""
+    said: dict[str, Any] = {"description": body.get("description"), "tags": {}, "card": dict(body.get("card", {}))}
+    votes: dict[str, tuple[str, Vote]] = {}
+    for note in notes:
+        if note.kind in {"approve", "reject"}:
+            actor = note.by.get("actor", "")
+            votes.pop(actor.casefold(), None)
+            vote = Vote(actor, note.by.get("source", ""), note.at, note.body.get("reason"))
+            votes[actor.casefold()] = note.kind, vote
+        elif note.kind == "tag":
+            change = {name: None if value is None else str(value) for name, value in note.body["tags"].items()}
+            said["tags"] = _merged(said["tags"], change)
+        elif note.kind == "describe":
+            said["description"] = note.body.get("description", said["description"])
+            said["card"] = _merged(said["card"], note.body.get("card", {}))
+        elif note.kind == "archive":
+            said["archived"] = True
+    for name, kind in (("approvals", "approve"), ("rejections", "reject")):
+        said[name] = tuple(vote for given, vote in votes.values() if given == kind)
+    return said
+
+
+def _merged(before: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Set some members and take away those that are None."""
+    return {name: value for name, value in {**before, **change}.items() if value is not None}
+
+
+def _registered(name: str, entry: Entry) -> dict[str, Any]:
+    body = entry.body
+    return {
+        "name": name,
+        "version": body["version"],
+        "digest": body["object"],
+        "fingerprint": body.get("fingerprint"),
+        "format": body["format"],
+        "size": body["size"],
+        "type": body["type"],
+        "created": entry.at,
+        "by": entry.by,
+        "run_id": body.get("run"),
+        "metrics": body.get("metrics", {}),
+        "environment": body.get("environment"),
+        "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,
+    }
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -2,20 +2,27 @@
 
 The state of a name holds ``name`` as first spelled, ``versions`` (the number of the entry that made each, by
 version), ``removed`` (versions archived or deleted) and ``aliases`` (for each, the versions whose promotions
-stand, oldest first; the last is the one it points to).
+stand, oldest first; the last is the one it points to). Where there is something to say, also ``deleted`` (which of
+the removed ones), ``notes`` (for each version, the numbers of the entries that say something of it since it was
+made) and ``frozen`` (who froze promotions, when and why).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from mlops_kit.errors import NothingToRollBack
+from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
+from mlops_kit.records.names import LATEST
 
 _MAKES_VERSION = frozenset({"register", "snapshot"})
 _REMOVES_VERSION = frozenset({"archive", "delete"})
 _MOVES_ALIAS = frozenset({"promote", "rollback"})
+_NOTES = frozenset({"approve", "reject", "tag", "describe"}) | _REMOVES_VERSION
 
 
 def fold(state: dict[str, Any], entry: Entry) -> None:
@@ -35,13 +42,32 @@ def fold(state: dict[str, Any], entry: Entry) -> None:
         state["versions"].append(entry.seq)
         state["identity"] = body.get("identity")
     elif entry.kind in _REMOVES_VERSION:
-        state["removed"] = sorted({*state["removed"], body["version"]})
+        for member in ("removed",) if entry.kind == "archive" else ("removed", "deleted"):
+            state[member] = sorted({*state.get(member, ()), body["version"]})
     elif entry.kind == "promote":
         standing = state["aliases"].setdefault(body["alias"], [])
         if standing[-1:] != [body["version"]]:
             standing.append(body["version"])
     elif entry.kind == "rollback":
-        state["aliases"][body["alias"]].pop()
+        _undo(state["aliases"][body["alias"]], body["version"])
+    elif entry.kind == "freeze":
+        _freeze(state, entry)
+    if entry.kind in _NOTES:
+        state.setdefault("notes", {}).setdefault(str(body["version"]), []).append(entry.seq)
+
+
+def _freeze(state: dict[str, Any], entry: Entry) -> None:
+    state.pop("frozen", None)
+    if entry.body["frozen"]:
+        reason = entry.body["reason"].encode("utf-8", "backslashreplace").decode()  # a hint is plain JSON
+        state["frozen"] = {"actor": entry.by.get("actor", ""), "at": codec.timestamp(entry.at), "reason": reason}
+
+
+def _undo(standing: list[int], restored: int) -> None:
+    """Take back promotions until the restored version is the last that stands."""
+    standing.pop()
+    while standing and standing[-1] != restored:
+        standing.pop()
 
 
 def makes(entry: Entry, version: int) -> bool:
@@ -61,22 +87,98 @@ def target(state: dict[str, Any], alias: str) -> int | None:
     return standing[-1] if standing else None
 
 
+def aliases_of(state: dict[str, Any], version: int) -> list[str]:
+    """Name the aliases that point to a version, sorted."""
+    return sorted(alias for alias, standing in state["aliases"].items() if standing[-1:] == [version])
+
+
 def before(state: dict[str, Any], alias: str) -> tuple[int, int]:
     """Give the version an alias points to and the one that a rollback would restore.
+
+    That is the version that was live before, passing over versions that were archived or deleted since.
 
     Raises
     ------
     NothingToRollBack
-        No earlier promotion stands.
+        No earlier promotion stands, or all were of versions that are archived or deleted.
     """
     standing = state["aliases"].get(alias, [])
-    if len(standing) < 2:  # noqa: PLR2004 - one to leave and one to return to
-        now = f"it points to version {standing[0]}, its first" if standing else "it was never promoted"
-        raise NothingToRollBack(
-            f"The alias {alias!r} of {state['name']!r} has no earlier promotion to return to: {now}. "
-            f"Promote another version instead."
-        )
-    return standing[-1], standing[-2]
+    gone = {*state["removed"], *standing[-1:]}
+    restored = next((version for version in reversed(standing) if version not in gone), None)
+    if restored is not None:
+        return standing[-1], restored
+    now = "it was never promoted"
+    if standing:
+        others = ", ".join(map(str, sorted(set(standing) - {standing[-1]})))
+        first = f"those before it, {others}, were archived or deleted" if others else "its first"
+        now = f"it points to version {standing[-1]}, {first}"
+    raise NothingToRollBack(
+        f"The alias {alias!r} of {state['name']!r} has no earlier promotion to return to: {now}. "
+        f"Promote another version instead."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time in which an alias pointed to one version.
+
+    Parameters
+    ----------
+    version : int
+        The version.
+    since : datetime
+        From when on it was live.
+    until : datetime or None
+        Until when; None if it still is, as far as the question reaches.
+    by : dict
+        ``actor`` and ``source``: whose decision began it.
+    kind : str
+        What they did, such as ``"promote"`` or ``"rollback"``.
+    reason : str or None
+        Why, in their words.
+    """
+
+    version: int
+    since: datetime
+    until: datetime | None
+    by: dict[str, str]
+    kind: str
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        end = "now" if self.until is None else f"{self.until:%Y-%m-%d %H:%M:%S}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.version}  {self.since:%Y-%m-%d %H:%M:%S} – {end}  {self.kind} by {self.by.get('actor')}{why}"
+
+
+def periods(entries: Iterable[Entry], alias: str) -> list[Period]:
+    """Tell which version an alias pointed to, and when.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        From the first on, oldest first.
+    alias : str
+        The alias; ``latest`` too.
+
+    Returns
+    -------
+    list of Period
+        Oldest first, without overlap; none while it pointed nowhere.
+    """
+    state: dict[str, Any] = {}
+    found: list[Period] = []
+    for entry in entries:
+        fold(state, entry)
+        now = latest(state) if alias == LATEST else target(state, alias)
+        last = found[-1] if found and found[-1].until is None else None
+        if last is not None and now == last.version:
+            continue
+        if last is not None:
+            found[-1] = replace(last, until=entry.at)
+        if now is not None:
+            found.append(Period(now, entry.at, None, entry.by, entry.kind, entry.body.get("reason")))
+    return found
 
 
 def alias_in(entries: Iterable[Entry], alias: str) -> int | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from mlops_kit.errors import ModelNotFound
 from mlops_kit.records.audit import Anchor, AuditReport
 from mlops_kit.records.entry import Entry
-from mlops_kit.records.moments import AsOf
+from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import check_name, folder
+from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import warn_if_changed
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
+from mlops_kit.store.journal import State
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.store.trust import doubt_of, load_trusted
+
+Answer = TypeVar("Answer")
 
 
 class RecordedModels:
@@ -93,8 +97,8 @@ class RecordedModels:
         NotFound
             There is no such name, version or alias; the message lists what exists.
         """
-        entry = self._catalog.resolve(spec, as_of=as_of)
-        return self._version(entry, self._catalog.parse(spec).name)
+        entry, said = self._catalog.find(spec, as_of=as_of)
+        return self._version(entry, self._catalog.parse(spec).name, said)
 
     def names(self) -> list[str]:
         """Name all models, sorted.
@@ -112,13 +116,15 @@ class RecordedModels:
         """
         return self._catalog.names()
 
-    def versions(self, name: str) -> list[ModelVersion]:
+    def versions(self, name: str, *, as_of: AsOf | None = None) -> list[ModelVersion]:
         """List the versions of a model, oldest first.
 
         Parameters
         ----------
         name : str
             The model.
+        as_of : str, date or datetime, optional
+            As they were at that moment; a bare date means the end of that day in UTC.
 
         Returns
         -------
@@ -131,29 +137,34 @@ class RecordedModels:
             There is no such model; the message lists those there are.
         """
         name = check_name(name, what="model")
-        journal = self._catalog.journal(name)
-        seqs, removed = journal.read(lambda state: (list(state["versions"]), set(state["removed"])))
-        kept = (seq for version, seq in enumerate(seqs, 1) if version not in removed)
-        return [self._version(journal.entry(seq), name) for seq in kept]
+        seqs, removed, notes = self._ask(name, _listing, as_of)
+        journal = self._catalog.open(name)
+        return [
+            self._version(journal.entry(seq), name, notes.get(str(version), ()))
+            for version, seq in enumerate(seqs, 1)
+            if version not in removed
+        ]
 
-    def aliases(self, name: str) -> dict[str, int]:
+    def aliases(self, name: str, *, as_of: AsOf | None = None) -> dict[str, int]:
         """Tell where each alias of a model points.
 
         Parameters
         ----------
         name : str
             The model.
+        as_of : str, date or datetime, optional
+            As it was at that moment; a bare date means the end of that day in UTC.
 
         Returns
         -------
         dict of str to int
             The version by alias; ``latest``, which is computed, is not among them.
         """
-        state = self._catalog.ask(name, lambda state: dict(state["aliases"]), on_trust=True)
-        return {alias: standing[-1] for alias, standing in sorted(state.items()) if standing}
+        standing = self._ask(name, lambda state: dict(state.get("aliases", {})), as_of, on_trust=True)
+        return {alias: stack[-1] for alias, stack in sorted(standing.items()) if stack}
 
-    def history(self, name: str) -> list[Entry]:
-        """Read the journal of a model: who did what to it, when and why.
+    def frozen(self, name: str) -> dict[str, str] | None:
+        """Tell whether promotions of a model are frozen.
 
         Parameters
         ----------
@@ -162,10 +173,75 @@ class RecordedModels:
 
         Returns
         -------
+        dict or None
+            ``actor``, ``at`` and ``reason`` of the freeze that stands; None if there is none.
+        """
+        found = self._catalog.ask(name, lambda state: state.get("frozen"))
+        return None if found is None else dict(found)
+
+    def timeline(
+        self, name: str, alias: str = "champion", *, since: AsOf | None = None, until: AsOf | None = None
+    ) -> list[Period]:
+        """Tell which versions an alias pointed to, and when.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        alias : str
+            The alias; ``"latest"`` too.
+        since, until : str, date or datetime, optional
+            Only what was live at some time between these moments. A bare date means the end of that day in UTC.
+
+        Returns
+        -------
+        list of Period
+            Oldest first: ``version``, ``since``, ``until`` (None if it is live still; at that moment another is),
+            and ``by``, ``kind`` and ``reason`` of the decision that made it live. Periods are whole, also where
+            the question cuts them.
+
+        Raises
+        ------
+        ModelNotFound
+            There is no such model.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> models = mk.ModelStore("memory://timeline-doc")
+        >>> for threshold in (0.5, 0.6):
+        ...     promoted = models.promote(models.register("rule", {"threshold": threshold}).spec)
+        >>> [period.version for period in models.timeline("rule")]
+        [1, 2]
+        >>> [period.version for period in models.timeline("rule", since=promoted.at)]
+        [2]
+        """
+        first, last = (None if moment is None else as_of_moment(moment) for moment in (since, until))
+        found = periods(self._catalog.journal(name).entries(), alias)
+        return [
+            period
+            for period in found
+            if (last is None or period.since <= last)
+            and (first is None or period.until is None or period.until > first)
+        ]
+
+    def history(self, name: str, *, as_of: AsOf | None = None) -> list[Entry]:
+        """Read the journal of a model: who did what to it, when and why.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        as_of : str, date or datetime, optional
+            Only what was written until then; a bare date means the end of that day in UTC.
+
+        Returns
+        -------
         list of Entry
             Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``.
         """
-        return self._catalog.journal(name).entries()
+        journal = self._catalog.journal(name)
+        return journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
 
     def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
         """Tell exactly which data, code and environment made a version.
@@ -216,8 +292,25 @@ class RecordedModels:
         """
         return audit(self.store.backend, name, anchor)
 
-    def _version(self, entry: Entry, name: str) -> ModelVersion:
-        return ModelVersion(**ModelVersion.members(name, entry))
+    def _ask(
+        self, name: str, question: Callable[[State], Answer], as_of: AsOf | None, *, on_trust: bool = False
+    ) -> Answer:
+        """Ask what the journal of a model says, or said at a moment."""
+        if as_of is None:
+            return self._catalog.ask(name, question, on_trust=on_trust)
+        state: State = {}
+        for entry in self.history(name, as_of=as_of):
+            fold(state, entry)
+        return question(state)
+
+    def _version(self, entry: Entry, name: str, said: Iterable[int] = ()) -> ModelVersion:
+        journal = self._catalog.open(name)
+        return ModelVersion(**ModelVersion.members(name, entry, [journal.entry(seq) for seq in said]))
 
     def __repr__(self) -> str:
         return f"ModelStore({self.store.url!r})"
+
+
+def _listing(state: State) -> tuple[list[int], set[int], dict[str, list[int]]]:
+    notes = {version: list(said) for version, said in state.get("notes", {}).items()}
+    return list(state.get("versions", ())), set(state.get("removed", ())), notes

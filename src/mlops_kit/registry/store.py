@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, StoreError, VersionNotFound
@@ -11,9 +12,10 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.records.signature import SignatureRecord
+from mlops_kit.registry import decisions
 from mlops_kit.registry.audit import body_of_anchors
+from mlops_kit.registry.governed import GovernedModels
 from mlops_kit.registry.inference import declared, inferred
-from mlops_kit.registry.recorded import RecordedModels
 from mlops_kit.registry.saving import Saved, keep_environment, save
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
@@ -22,7 +24,7 @@ from mlops_kit.store.chain import walk_all
 from mlops_kit.store.journal import Decision, State
 
 
-class ModelStore(RecordedModels):
+class ModelStore(GovernedModels):
     """The models of a store: register, load, promote, roll back, and ask what was live when.
 
     Parameters
@@ -60,6 +62,7 @@ class ModelStore(RecordedModels):
         format: str = "cloudpickle",  # noqa: A002 - the field's word
         signature: Any = None,
         description: str | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """Keep a model as the next version of a name.
 
@@ -81,6 +84,8 @@ class ModelStore(RecordedModels):
             the model and the data of the active run tell.
         description : str, optional
             What a reader should know of it.
+        card : mapping, optional
+            For its model card, as in `describe`.
 
         Returns
         -------
@@ -112,7 +117,9 @@ class ModelStore(RecordedModels):
         else:
             signature = declared(model, signature)
         saved = save(self.store, model, format=format)
-        return self.register_saved(name, saved, run=run, metrics=metrics, signature=signature, description=description)
+        return self.register_saved(
+            name, saved, run=run, metrics=metrics, signature=signature, description=description, card=card
+        )
 
     def register_saved(
         self,
@@ -123,6 +130,7 @@ class ModelStore(RecordedModels):
         metrics: dict[str, float] | None = None,
         signature: SignatureRecord | None = None,
         description: str | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
         """Register a model whose bytes are in the store already; see `register` for the other arguments.
 
@@ -136,7 +144,7 @@ class ModelStore(RecordedModels):
             As for `register`.
         signature : SignatureRecord, optional
             What it takes and gives.
-        description : str, optional
+        description, card : str and mapping, optional
             As for `register`.
 
         Returns
@@ -157,6 +165,7 @@ class ModelStore(RecordedModels):
             "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
             "signature": None if signature is None else signature.members(),
             "description": None if description is None else str(description),
+            "card": None if card is None else decisions.filled(decisions.card_members(card)),
         }
         filled = {member: value for member, value in body.items() if value is not None}
         entry = self._catalog.add(name, "register", lambda _number: filled)
@@ -192,8 +201,10 @@ class ModelStore(RecordedModels):
         ------
         Conflict
             Another version than `expect` is live; the message says which, since when, and by whom.
+        Frozen
+            Promotions of the model are frozen; the message says by whom and why.
         NotFound
-            There is no such version.
+            There is no such version, or it is archived or deleted.
         """
         alias = _movable(alias)
         if expect is not None and type(expect) is not int:
@@ -203,16 +214,14 @@ class ModelStore(RecordedModels):
                 f"{self.store.url} has no put-if-absent, so two promotions at once could overwrite each other, and "
                 "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
             )
-        found = self.get(spec)
-        version = found.version
-        name = self._catalog.parse(spec).name
-        journal = self._catalog.open(name)
+        found = self._catalog.resolve(spec)
+        name, version = self._catalog.parse(spec).name, int(found.body["version"])
 
         journal = self._catalog.open(name)
 
         def decide(state: State) -> Decision:
             seqs = state.get("versions", ())
-            if version > len(seqs) or journal.entry(seqs[version - 1]).body.get("object") != found.digest:
+            if version > len(seqs) or journal.entry(seqs[version - 1]).body.get("object") != found.body["object"]:
                 raise VersionNotFound(
                     f"The version {name}:{version} that was found a moment ago is not in {self.store.url} any more: "
                     "the store was removed or replaced meanwhile. Look at models.versions(name)."
@@ -220,8 +229,8 @@ class ModelStore(RecordedModels):
             previous = versions.target(state, alias)
             if expect is not None and expect != (previous or 0):
                 raise Conflict(self._overtaken(name, alias, expect, previous))
-            if version in state["removed"]:
-                raise VersionNotFound(f"The version {name}:{version} was archived or deleted, and cannot be promoted.")
+            decisions.refuse_if_removed(state, version)
+            decisions.refuse_if_frozen(state)
             body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
             body["anchors"] = self.store.anchors(journal) or None
             return "promote", {member: value for member, value in body.items() if value is not None}
@@ -248,7 +257,8 @@ class ModelStore(RecordedModels):
         Raises
         ------
         NothingToRollBack
-            The alias never pointed elsewhere.
+            The alias never pointed elsewhere, or only to versions that are archived or deleted: these are passed
+            over.
         """
         if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
             bare, given = re.split("[@:]", name, maxsplit=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mlops_kit.records.entry import Entry
@@ -34,7 +35,16 @@ class ModelVersion(ModelRecord):
     environment : str or None
         Digest of the record of the environment it was made in.
     description : str or None
-        The registrant's words.
+        What `ModelStore.describe` said last, else the words it was registered with.
+    tags, card : dict
+        What `ModelStore.tag` and `ModelStore.describe` said of it.
+    approvals, rejections : tuple of Vote
+        Whose last word on it was yes, and whose was no: ``actor``, ``source``, ``at`` and ``reason``.
+    approved_by : tuple of str
+        Who approves of it besides whoever registered it, each once: for a rule of two persons this must not be
+        empty.
+    archived : bool
+        Whether it was archived.
     signature : Signature or None
         What it takes and gives: the columns with their types, the target, the classes. ``signature.check(X)`` and
         ``signature.validate(X)`` hold data against it before it is given to the model.
@@ -52,9 +62,9 @@ class ModelVersion(ModelRecord):
     signature: Signature | None
 
     @staticmethod
-    def members(name: str, entry: Entry) -> dict[str, Any]:
-        """Read a ``register`` entry as the arguments of this class."""
-        record = ModelRecord.members(name, entry)
+    def members(name: str, entry: Entry, notes: Iterable[Entry] = ()) -> dict[str, Any]:
+        """Read a ``register`` entry, and what was said of the version since, as the arguments of this class."""
+        record = ModelRecord.members(name, entry, notes)
         found = record["signature"]
         return {**record, "signature": None if found is None else Signature.decode(found.members())}
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidSpec, NotFound, StoreError, VersionNotFound
 from mlops_kit.records import versions
+from mlops_kit.records.codec import timestamp
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, Spec, check_name, parse_spec
@@ -169,6 +170,22 @@ class Catalog:
         InvalidSpec
             It is a bare name, or no spec at all.
         """
+        return self.find(spec, as_of=as_of)[0]
+
+    def find(self, spec: str, *, as_of: AsOf | None = None) -> tuple[Entry, list[int]]:
+        """Find the version that a spec means, and the numbers of the entries that say something of it.
+
+        Parameters
+        ----------
+        spec, as_of : str and moment, optional
+            As for `resolve`.
+
+        Returns
+        -------
+        tuple
+            The entry that made the version, and the numbers of those that approve, reject, tag, describe or
+            archive it, up to the moment that is asked for.
+        """
         parsed = self.parse(spec)
         try:
             return self._resolve(parsed, as_of)
@@ -176,8 +193,16 @@ class Catalog:
             self.open(parsed.name).forget_hint()  # a hint from elsewhere may promise entries that never arrived
             return self._resolve(parsed, as_of)
 
-    def _resolve(self, spec: Spec, as_of: AsOf | None) -> Entry:
-        version, seqs = self.ask(spec.name, lambda state: (_meant(state, spec), list(state["versions"])))
+    def _resolve(self, spec: Spec, as_of: AsOf | None) -> tuple[Entry, list[int]]:
+        version, seqs, notes, gone = self.ask(
+            spec.name,
+            lambda state: (
+                _meant(state, spec),
+                list(state["versions"]),
+                {number: list(said) for number, said in state.get("notes", {}).items()},
+                set(state.get("deleted", ())),
+            ),
+        )
         journal = self.open(spec.name)
         until = None if as_of is None else journal.last_at(as_of_moment(as_of))
         if until is not None and spec.alias is not None:
@@ -192,7 +217,19 @@ class Catalog:
                 f"Entry {entry.seq} of the journal of the {self.what} {spec.name!r} in {self.store.url} does not make "
                 f"version {version}, as its head.json says. `Store.fsck(repair=True)` writes head.json again."
             )
-        return entry
+        said = [seq for seq in notes.get(str(version), ()) if until is None or seq <= until]
+        if version in gone:
+            self._refuse_deleted(spec.name, version, [journal.entry(seq) for seq in said])
+        return entry, said
+
+    def _refuse_deleted(self, name: str, version: int, said: list[Entry]) -> None:
+        deletion = next((entry for entry in said if entry.kind == "delete"), None)
+        if deletion is not None:
+            why = f": {deletion.body['reason']}" if deletion.body.get("reason") else ""
+            raise VersionNotFound(
+                f"The {self.what} {name}:{version} was deleted by {deletion.by['actor']} at "
+                f"{timestamp(deletion.at)}{why}. What it was is in the history, and as_of= an earlier moment finds it."
+            )
 
     def _absent(self, journal: Journal, spec: Spec, as_of: AsOf | None) -> str:
         asked = f"version {spec.version}" if spec.alias is None else f"alias {spec.alias!r}"

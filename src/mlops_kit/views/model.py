@@ -9,6 +9,7 @@ from mlops_kit.records.model import LineageRecord, ModelRecord
 from mlops_kit.views import html
 from mlops_kit.views.run import by_text, commit_text, input_text, numbers, values
 from mlops_kit.views.sheet import Row, Sheet
+from mlops_kit.views.signature import signature_line
 from mlops_kit.views.text import row_lines, sheet_text
 from mlops_kit.views.values import clip, plural, short, size, when
 
@@ -151,6 +152,11 @@ def _version(record: ModelRecord) -> Sheet:
         Row("metrics", numbers(record.metrics)),
         Row("registered", (f"{when(record.created)}{by_text(record.by)}",)),
         Row("run", (record.run_id or "none: registered outside of a run",)),
+        Row("archived", ("yes: neither listed nor promoted",) if record.archived else ()),
+        Row("approved", tuple(map(str, record.approvals)), flowing=False),
+        Row("rejected", tuple(map(str, record.rejections)), flowing=False),
+        Row("tags", tuple((name, value) for name, value in record.tags.items())),
+        Row("signature", (signature_line(record.signature),) if record.signature is not None else ()),
         Row("type", (record.type,)),
         Row("format", (record.format,)),
         Row("digest", (record.digest,)),

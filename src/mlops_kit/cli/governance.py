@@ -1,0 +1,106 @@
+"""``mlops-kit models``, ``approve`` and ``reject``: what there is, and what people say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+import mlops_kit as mk
+from mlops_kit.cli.options import is_version, needs_spec, of_store, print_lines
+from mlops_kit.records.entry import Entry
+
+_REASON = click.option("--reason", default=None, help="Why; kept in the journal.")
+
+
+@click.command()
+@click.argument("spec", required=False)
+@click.option("--as-of", default=None, metavar="TIME", help="What the spec meant then, such as 2026-05-01.")
+@click.option("--lineage", is_flag=True, help="Show which data, code and environment made it.")
+@click.option("--timeline", default=None, metavar="ALIAS", help="Show what the alias of a model pointed to, and when.")
+@click.option("--tag", multiple=True, metavar="KEY=VALUE", help="Tag the version. Repeatable.")
+@click.option("--untag", multiple=True, metavar="KEY", help="Take a tag away. Repeatable.")
+@click.option("--describe", default=None, metavar="TEXT", help="Say what a reader should know of the version.")
+@click.option("--archive", is_flag=True, help="Retire the version.")
+@click.option("--delete", is_flag=True, help="Delete the version; needs --reason.")
+@click.option("--freeze", is_flag=True, help="Stop promotions of the model; needs --reason.")
+@click.option("--unfreeze", is_flag=True, help="Allow promotions of the model again.")
+@_REASON
+@of_store
+def models(
+    spec: str | None, as_of: str | None, timeline: str | None, reason: str | None, store: str | None, **chosen: Any
+) -> None:
+    """List the models; or the versions and aliases of one; or show or change one version (NAME:3, NAME@champion)."""
+    known = mk.ModelStore(store)
+    asked = {"as-of": as_of, "timeline": timeline, "lineage": chosen.pop("lineage")}
+    acts = [name for name, value in chosen.items() if value]
+    questions = [name for name, value in asked.items() if value]
+    if len(acts) > 1 or (acts and questions):
+        raise click.UsageError(f"Do one thing at a time: {', '.join(f'--{name}' for name in (*acts, *questions))}.")
+    if reason is not None and not acts:
+        raise click.UsageError("--reason is for a decision: say which.")
+    if spec is None:
+        needs_spec(**dict.fromkeys((*acts, *questions), True))
+        print_lines(known.names(), "There are no models here yet.")
+    elif acts:
+        click.echo(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
+    elif timeline is not None:
+        print_lines([str(one) for one in known.timeline(spec, timeline)], f"{spec}@{timeline} never pointed anywhere.")
+    elif asked["lineage"] or as_of is not None or is_version(spec):
+        click.echo(repr((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of)))
+    else:
+        _list_versions(known, spec)
+
+
+def _decide(known: mk.ModelStore, spec: str, act: str, value: Any, reason: str | None) -> Entry:
+    decide: dict[str, Callable[[], Entry]] = {
+        "tag": lambda: known.tag(spec, **dict(map(_pair, value))),
+        "untag": lambda: known.untag(spec, *value),
+        "describe": lambda: known.describe(spec, value),
+        "archive": lambda: known.archive(spec, reason=reason),
+        "delete": lambda: known.delete(spec, reason=_given(reason, act)),
+        "freeze": lambda: known.freeze(spec, reason=_given(reason, act)),
+        "unfreeze": lambda: known.unfreeze(spec, reason=reason),
+    }
+    return decide[act]()
+
+
+@click.command()
+@click.argument("spec")
+@_REASON
+@of_store
+def approve(spec: str, reason: str | None, store: str | None) -> None:
+    """Approve of a version, in your name: SPEC is NAME:3 or NAME@alias."""
+    click.echo(repr(mk.ModelStore(store).approve(spec, reason=reason)))
+
+
+@click.command()
+@click.argument("spec")
+@_REASON
+@of_store
+def reject(spec: str, reason: str | None, store: str | None) -> None:
+    """Reject a version, in your name; it withdraws your approval."""
+    click.echo(repr(mk.ModelStore(store).reject(spec, reason=reason)))
+
+
+def _list_versions(known: mk.ModelStore, name: str) -> None:
+    print_lines([repr(version) for version in known.versions(name)], f"All versions of {name} are archived or deleted.")
+    for alias, version in known.aliases(name).items():
+        click.echo(f"{name}@{alias} → {version}")
+    frozen = known.frozen(name)
+    if frozen is not None:
+        click.echo(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--tag")
+    return key, value
+
+
+def _given(reason: str | None, act: str) -> str:
+    if not reason:
+        raise click.UsageError(f"--{act} needs a --reason: whoever comes upon it reads it.")
+    return reason

@@ -1,0 +1,170 @@
+"""What may be decided of a version, given what its journal says. Pure: a state in, an entry's kind and body out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops_kit.errors import Frozen, InvalidInput, StillLive, VersionNotFound
+from mlops_kit.records import versions
+from mlops_kit.store.journal import Decision, State
+
+
+def refuse_if_frozen(state: State) -> None:
+    """Refuse to promote while promotions are frozen.
+
+    Raises
+    ------
+    Frozen
+        They are; the message says by whom, since when and why.
+    """
+    frozen = state.get("frozen")
+    if frozen is not None:
+        name = state["name"]
+        raise Frozen(
+            f"Promotions of {name!r} were frozen by {frozen['actor']} at {frozen['at']}: {frozen['reason']}. "
+            f"Ask them, or lift it with models.unfreeze({name!r}). A rollback is possible all the same."
+        )
+
+
+def refuse_if_removed(state: State, version: int) -> None:
+    """Refuse to point an alias at a version that is archived or deleted.
+
+    Raises
+    ------
+    VersionNotFound
+        It is.
+    """
+    if version in state["removed"]:
+        how = "deleted" if version in state.get("deleted", ()) else "archived"
+        raise VersionNotFound(
+            f"The version {state['name']}:{version} was {how}, and cannot be promoted. Register the model again if "
+            "it is needed after all."
+        )
+
+
+def removal(state: State, act: str, version: int, reason: str | None) -> Decision:
+    """Decide to archive or delete a version.
+
+    Parameters
+    ----------
+    state : dict
+        What the journal says.
+    act : str
+        ``"archive"`` or ``"delete"``.
+    version : int
+        Which.
+    reason : str or None
+        Why.
+
+    Returns
+    -------
+    Decision
+        The entry to write.
+
+    Raises
+    ------
+    StillLive
+        An alias points to it.
+    VersionNotFound
+        It was deleted already.
+    """
+    _refuse_if_deleted(state, version)
+    live = versions.aliases_of(state, version)
+    if live:
+        name = state["name"]
+        raise StillLive(
+            f"{name}:{version} is live as {', '.join(live)}, and cannot be {act}d. Promote another version there "
+            f"first: models.promote('{name}:…', {live[0]!r})."
+        )
+    return act, filled({"version": version, "reason": reason})
+
+
+def remark(state: State, act: str, version: int, body: Mapping[str, Any]) -> Decision:
+    """Decide to say something of a version: approve, reject, tag or describe it.
+
+    Parameters
+    ----------
+    state : dict
+        What the journal says.
+    act : str
+        The kind of entry.
+    version : int
+        Which version.
+    body : mapping
+        What is said; members that are None are left out.
+
+    Returns
+    -------
+    Decision
+        The entry to write.
+
+    Raises
+    ------
+    VersionNotFound
+        The version was deleted.
+    """
+    _refuse_if_deleted(state, version)
+    return act, filled({"version": version, **body})
+
+
+def filled(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the members that are None.
+
+    Examples
+    --------
+    >>> filled({"version": 1, "reason": None})
+    {'version': 1}
+    """
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def card_members(card: object) -> dict[str, Any]:
+    """Read what a user says for a model card: texts, or lists of texts, by heading.
+
+    Raises
+    ------
+    InvalidInput
+        It is no mapping of that kind.
+
+    Examples
+    --------
+    >>> card_members({"intended_use": "Rank claims for review.", "limits": ("Not for minors.",), "owner": None})
+    {'intended_use': 'Rank claims for review.', 'limits': ['Not for minors.'], 'owner': None}
+    """
+    if not isinstance(card, Mapping):
+        raise InvalidInput(f"card={card!r} is not a mapping of headings to texts.")
+    made: dict[str, Any] = {}
+    for heading, said in card.items():
+        if not isinstance(heading, str) or not heading.strip():
+            raise InvalidInput(f"{heading!r} cannot be a heading of a card: a heading is text.")
+        if said is None or isinstance(said, str):
+            made[heading] = said
+        elif isinstance(said, list | tuple) and all(isinstance(item, str) for item in said):
+            made[heading] = list(said)
+        else:
+            raise InvalidInput(f"The card says under {heading!r} neither a text nor a list of texts: {said!r:.80}.")
+    return made
+
+
+def tag_members(tags: Mapping[Any, object]) -> dict[str, str | None]:
+    """Read tags: texts by name, None for one to take away.
+
+    Raises
+    ------
+    InvalidInput
+        There are none, or one has no name.
+    """
+    if not tags or not all(isinstance(name, str) and bool(name.strip()) for name in tags):
+        raise InvalidInput("There is nothing to tag: give at least one tag, as in models.tag(spec, team='risk').")
+    return {name: None if value is None else str(value) for name, value in tags.items()}
+
+
+def text_or_none(text: object) -> str | None:
+    """Read a reason or a description."""
+    return None if text is None else str(text)
+
+
+def _refuse_if_deleted(state: State, version: int) -> None:
+    if version in state.get("deleted", ()):
+        raise VersionNotFound(f"The version {state['name']}:{version} was deleted.")
