@@ -176,3 +176,22 @@ def test_a_report_raises_on_request_and_becomes_plain_values():
 def test_an_expectation_that_means_nothing_is_refused(make):
     with pytest.raises(InvalidInput):
         make()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_profile_of_the_table_saves_work_and_changes_no_verdict(broken):
+    rules = [
+        *expect.infer(profile_table(healthy(3000, 0))),
+        expect.in_range("x", low=-100),
+        expect.max_nulls("holes", 0.005),
+        expect.not_constant("plan", min_rows=5000),
+        expect.one_of("plan", ["basic"], max_share=0.9),
+    ]
+    data = healthy(1000, 1)
+    if broken:
+        frame = data.to_pandas().assign(x=np.inf, plan="gold", heavy=1.0)
+        data = pa.Table.from_pandas(frame, preserve_index=False)
+    for profile in (profile_table(data), profile_table(data, like=profile_table(healthy(3000, 0)))):
+        quick, slow = expect.check(data, rules, profile=profile), expect.check(data, rules)
+        assert [found.passed for found in quick.results] == [found.passed for found in slow.results]
+        assert quick.problems == slow.problems

@@ -143,8 +143,8 @@ def test_bets_are_their_closed_forms():
         assert won == pytest.approx(sum(normal(z, mu, 1) - normal(z, 0, 1)))
     for sigma, won in zip(bets.SCALES, bets.scale((z**2).sum(), n), strict=True):
         assert won == pytest.approx(sum(normal(z, 0, sigma) - normal(z, 0, 1)))
-    won = bets.tail(np.array([2, 3, 0, 1]), n).reshape(4, 2)
-    assert won[1, 1] == pytest.approx(3 * math.log(4) - 3 * math.log(1 + 0.05 * 3))
+    won = bets.tail(np.array([1, 2, 3, 0, 0, 1]), n).reshape(6, 2)
+    assert won[2, 1] == pytest.approx(3 * math.log(4) - 3 * math.log(1 + 0.05 * 3))
     counts, pooled = np.array([3, 0, 7]), np.array([30, 50, 20])
     won = bets.level_bets(counts, pooled)
     assert won[5] == pytest.approx(3 * math.log(4) - 10 * math.log(1 + 0.3 * 3))

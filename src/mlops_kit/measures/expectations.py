@@ -259,7 +259,13 @@ def infer(profile: TableProfile, *, columns: Iterable[str] | None = None) -> tup
     return tuple(Expectation(rule.kind, rule.column, rule.limits, inferred=True) for rule in rules)
 
 
-def check(table: pa.Table, expectations: Iterable[Expectation], *, now: datetime | None = None) -> QualityReport:
+def check(
+    table: pa.Table,
+    expectations: Iterable[Expectation],
+    *,
+    now: datetime | None = None,
+    profile: TableProfile | None = None,
+) -> QualityReport:
     """Hold a table against expectations.
 
     Parameters
@@ -270,6 +276,9 @@ def check(table: pa.Table, expectations: Iterable[Expectation], *, now: datetime
         What must hold.
     now : datetime, optional
         The time from which freshness is counted; by default the present.
+    profile : TableProfile, optional
+        Of this very table, if there is one: what it shows to be right is not looked at again, which is many times
+        quicker.
 
     Returns
     -------
@@ -284,9 +293,13 @@ def check(table: pa.Table, expectations: Iterable[Expectation], *, now: datetime
     QualityReport(alert: 2 rows, 2 expectations, 1 failed)
       FAILED        range of age: 1 of 2 values outside of 0 to 130, the farthest 250
     """
-    from mlops_kit.measures.quality import judge  # noqa: PLC0415 - loads pyarrow, and stating a rule does not need it
+    from mlops_kit.measures.quality import judge, judge_by_profile  # noqa: PLC0415 - loads pyarrow, and stating a rule does not need it
 
-    results: list[QualityResult] = [judge(table, rule, now) for rule in expectations]
+    known = {} if profile is None else profile.by_name
+    results: list[QualityResult] = []
+    for rule in expectations:
+        shown = judge_by_profile(known[rule.column], rule) if rule.column in known else None
+        results.append(judge(table, rule, now) if shown is None else shown)
     return QualityReport(table.num_rows, tuple(results))
 
 

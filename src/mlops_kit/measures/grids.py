@@ -22,13 +22,16 @@ Codes: TypeAlias = NDArray[np.uint16]
 MISSING = 65_535
 """The code of a missing value."""
 
-BINS = 254
-"""How many bins a grid has at most, beside the two outer ones."""
+BINS = 300
+"""How many bins a grid has at most."""
+
+_INSIDE = 127
 
 _TRIM = 0.001
 _PRECISION = 24
 _LARGEST = float(np.finfo(np.float64).max)
 _NARROW = 1e-290
+_OUTSIDE = 8
 _BETTER = 1.25
 
 
@@ -53,8 +56,9 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     --------
     >>> import numpy as np
     >>> grid = place_grid(np.array([1.0, 2.0, 2.0, 2.0, 3.0]))
-    >>> find_bins(np.array([0.0, 1.0, 2.0, 3.0, 9.0, np.nan]), grid).tolist()
-    [0, 1, 2, 3, 4, 65535]
+    >>> bins = find_bins(np.array([-9.0, 1.0, 2.0, 3.0, 9.0, np.nan]), grid)
+    >>> len(set(bins.tolist())), bins[0], bins[-1]
+    (6, np.uint16(0), np.uint16(65535))
     """
     finite = np.sort(sample[np.isfinite(sample)])
     if not len(finite):
@@ -64,7 +68,7 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     cut = int(_TRIM * len(finite))
     if cut:
         low, high = float(finite[cut]), float(finite[-1 - cut])
-        tried.append(_ends(low - (high - low) / 2, high + (high - low) / 2))
+        tried.append(_ends(low, high))
     ends = [("linear", *pair) for pair in tried if pair is not None] + [("log", first, last)]
     width = max(min(last - first, _LARGEST), min(spread, _LARGEST), abs(first) * 1e-6)
     exponent = max(-1000, math.frexp(width)[1] - _PRECISION)
@@ -90,7 +94,7 @@ def find_bins(values: Floats, grid: Grid) -> Codes:
     Returns
     -------
     array of uint16
-        From 0, the lower outer cell, to ``len(grid.cuts)``, the upper one; 65,535 for NaN.
+        From 0, below the grid, to ``len(grid.cuts)``, above it; 65,535 for NaN.
     """
     missing = np.isnan(values)
     some = bool(missing.any())
@@ -105,8 +109,9 @@ def _ends(low: float, high: float) -> tuple[float, float] | None:
     if high - low < _NARROW:
         pad = max(abs(low) * 1e-6, _NARROW)
         low, high = max(low - pad, -_LARGEST), min(low + pad, _LARGEST)
-    # A little more, so that the largest value falls into the last cell and not into the outer one.
-    high = min(high + (high - low) * 1e-9, _LARGEST)
+    # Half as much again on each side: how far out a new value is tells more than that it is out.
+    margin = min((high - low) / 2, _LARGEST)
+    low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
     return (low, high) if high - low <= _LARGEST else None
 
 
@@ -131,8 +136,12 @@ def _cells(values: Floats, grid: Grid) -> NDArray[np.int32]:
 
 
 def _cuts(cells: NDArray[np.int32]) -> tuple[int, ...]:
-    """Cut sorted cells into bins of about equal numbers, and around each cell that alone would fill one."""
-    target = max(1, min(BINS // 2, len(cells)))
+    """Cut sorted cells into bins of about equal numbers, and around each cell that alone would fill one.
+
+    The bins at both ends are cut further: at every doubling of the distance from the end, and where the sample has no
+    value at all, evenly.
+    """
+    target = max(1, min(_INSIDE, len(cells)))
     kept, counts = np.unique(cells, return_counts=True)
     before = np.cumsum(counts) - counts
     group = before * target // len(cells)
@@ -140,7 +149,11 @@ def _cuts(cells: NDArray[np.int32]) -> tuple[int, ...]:
     starts = np.flatnonzero((np.diff(group) > 0) | heavy[1:]) + 1
     # A bin begins at its first value, but right after a cell that has a bin to itself.
     inner = np.where(heavy[starts - 1], kept[starts - 1] + 1, kept[starts])
-    return (1, *inner[(inner > 1) & (inner <= CELLS)].tolist(), CELLS + 1)
+    depths = 2 ** np.arange(max(0, (len(cells) // target).bit_length() - 1))
+    ends = np.concatenate([cells[depths - 1], cells[-depths] + 1])
+    outside = [np.linspace(1, cells[0], _OUTSIDE + 1), np.linspace(cells[-1] + 1, CELLS + 1, _OUTSIDE + 1)]
+    every = np.unique(np.concatenate([inner, ends, *outside]).astype(np.int64))
+    return (1, *every[(every > 1) & (every <= CELLS)].tolist(), CELLS + 1)
 
 
 @lru_cache(maxsize=256)

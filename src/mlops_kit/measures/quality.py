@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_kit.measures import columns as read
+from mlops_kit.records.profile import ColumnProfile
 from mlops_kit.records.quality import Expectation, QualityResult
 
 _SHOWN = 10
@@ -32,6 +33,27 @@ def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityRe
     except Exception as error:  # noqa: BLE001 - data of any type, and functions of the user's, may fail in any way
         message = f"it could not be judged: {type(error).__name__}: {error}"
         return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
+
+
+def judge_by_profile(column: ColumnProfile, rule: Expectation) -> QualityResult | None:
+    """Say that a column is as expected where its profile shows it; None where the rows must be looked at."""
+    limits = rule.limits
+    if rule.kind == "nulls" and column.rows >= limits.get("min_rows", 1) and column.null_share <= limits["share"]:
+        share, limit = column.null_share, limits["share"]
+        return _result(rule, passed=True, value=share, limit=limit, message=_share_missing(share, limit))
+    if rule.kind == "range" and column.kind == "number" and not column.infinite and column.low is not None:
+        low, high = limits.get("low"), limits.get("high")
+        if (low is None or low <= column.low) and (high is None or column.high <= high):
+            return _within(rule)
+    if rule.kind == "categories" and column.kind == "category" and not any(column.counts[-1:]):
+        seen = {level for level, count in zip(column.levels, column.counts, strict=False) if count}
+        if seen <= set(limits["values"]):
+            return _result(rule, passed=True, value=0.0, limit=limits.get("max_share", 0.0), message="no other value")
+    if rule.kind == "constant" and column.rows >= limits.get("min_rows", 2):
+        different = sum(count > 0 for count in (*column.counts, column.nulls))
+        if different > 1:
+            return _result(rule, passed=True, value=different, limit=2, message="more than one value")
+    return None
 
 
 def _schema(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
@@ -68,8 +90,11 @@ def _nulls(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
     failing = int(np.count_nonzero(missing))
     share = failing / table.num_rows if table.num_rows else 0.0
     passed = None if table.num_rows < rule.limits.get("min_rows", 1) else share <= limit
-    message = f"{share:.2%} missing, allowed {limit:.2%}"
-    return _of_rows(rule, share, limit, missing, message, passed=passed)
+    return _of_rows(rule, share, limit, missing, _share_missing(share, limit), passed=passed)
+
+
+def _share_missing(share: float, limit: float) -> str:
+    return f"{share:.2%} missing, allowed {limit:.2%}"
 
 
 def _range(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
@@ -90,14 +115,21 @@ def _range(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
     above = known & (values > high) if high is not None else np.zeros(len(values), bool)
     outside = below | above
     failing = int(outside.sum())
-    bounds = f"{_bound(rule.limits.get('low'))} to {_bound(rule.limits.get('high'))}"
     if not failing:
-        return _result(rule, passed=True, value=None, limit=rule.limits, message=f"all values within {bounds}")
+        return _within(rule)
     over = values[above].max() - high if above.any() else -1
     under = low - values[below].min() if below.any() else -1
     worst = values[above].max() if over >= under else values[below].min()
-    message = f"{failing:,} of {int(known.sum()):,} values outside of {bounds}, the farthest {shown(worst)}"
+    message = f"{failing:,} of {int(known.sum()):,} values outside of {_bounds(rule)}, the farthest {shown(worst)}"
     return _of_rows(rule, worst.item(), rule.limits, outside, message, passed=False)
+
+
+def _bounds(rule: Expectation) -> str:
+    return f"{_bound(rule.limits.get('low'))} to {_bound(rule.limits.get('high'))}"
+
+
+def _within(rule: Expectation) -> QualityResult:
+    return _result(rule, passed=True, value=None, limit=rule.limits, message=f"all values within {_bounds(rule)}")
 
 
 def _categories(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
@@ -137,7 +169,7 @@ def _constant(table: pa.Table, rule: Expectation, _now: object) -> QualityResult
     column = _key(_named(table, rule))
     number = pc.count_distinct(column, mode="all").as_py()
     passed = None if table.num_rows < rule.limits.get("min_rows", 2) else number > 1
-    message = f"{number:,} different values" if number != 1 else f"every value is {column[0].as_py()!r}"
+    message = "more than one value" if number != 1 else f"every value is {column[0].as_py()!r}"
     return _result(rule, passed=passed, value=number, limit=2, message=message)
 
 

@@ -28,7 +28,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 LOCATIONS = np.array([0.1, -0.1, 0.2, -0.2, 0.4, -0.4, 0.8, -0.8])
 SCALES = np.array([0.65, 0.87, 1.15, 1.5])
-TAILS = np.array([0.01, 0.05])
+TAILS = np.array([0.002, 0.01, 0.05])
 RATIOS = np.array([2.0, 4.0])
 SHAPE_CELLS = 16
 CONCENTRATIONS = np.array([20.0, 200.0, 2000.0])
@@ -43,10 +43,10 @@ def _shared(*groups: tuple[float, int]) -> Floats:
     return weights
 
 
-NUMBER_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 8), (0.10, 1), (0.05, 3))
+NUMBER_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 12), (0.10, 1), (0.05, 3))
 """The weight of each bet on a number: location, scale, tails, shape, Dirichlet."""
 
-FIXED_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 8), (0.15, 3))
+FIXED_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 12), (0.15, 3))
 """The same for a single step, which has no past for the shape."""
 
 
@@ -71,7 +71,7 @@ def number_bets(draws: Floats, numbers: Ints, shape: Floats) -> Floats:
 
     Returns
     -------
-    array of shape (streams, steps, 24)
+    array of shape (streams, steps, 28)
         Logarithms of e-values.
     """
     z = ndtri(draws)

@@ -1,0 +1,351 @@
+"""The monitor beside other detectors of drift: false alarms in whole lives, rows until a change is found, and cost.
+
+All see the same rows, made from the same seeds. The others run in an environment of their own, made in a cache folder
+at the first run: river's ADWIN (its default, and at a confidence that spends the same budget over features and life as
+far as its bound goes), KSWIN and PageHinkley, each feature by itself; and a Kolmogorov-Smirnov test of scipy in each
+window of 1,000 rows, at 0.05 over the features (Bonferroni).
+
+Run with ``python benchmarks/monitoring.py [--quick] [--only cost,delays,windows,lives,peers]``. The whole takes about
+an hour on two cores; ``--quick`` takes a few minutes, and its counts are small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+ALPHA = 0.05
+REFERENCE, LIFE, CHANGE, AFTER = 10_000, 100_000, 20_000, 8_000
+PROMISED = 100
+PEERS = ("ADWIN", "ADWIN, equal budget", "KSWIN", "PageHinkley", "KS per window")
+CACHE = Path(__file__).parents[1] / ".cache" / "benchmark-monitoring"
+LIMITS = {
+    "0.2 sd": 1000,
+    "scale x 1.15": 1000,
+    "2 % outliers": 1500,
+    "category mix": 600,
+    "missing 1 -> 4 %": 800,
+    "0.5 sd": 250,
+}
+
+
+# The rows that all see
+
+
+def healthy(rng, rows, features, kind):
+    """Draw features of one kind: continuous, rounded, categorical, or with 5 % missing."""
+    if kind == "categorical":
+        return rng.choice(4, (features, rows), p=[0.5, 0.3, 0.15, 0.05]).astype(float)
+    values = rng.normal(size=(features, rows))
+    if kind == "rounded":
+        return np.round(values, 1)
+    if kind == "missing":
+        values[rng.random((features, rows)) < 0.05] = np.nan
+    return values
+
+
+def changed(rng, rows, change):
+    """Draw the feature that changes, from its change on (or, with None, before)."""
+    match change:
+        case "0.2 sd":
+            return rng.normal(size=rows) + 0.2
+        case "0.5 sd":
+            return rng.normal(size=rows) + 0.5
+        case "scale x 1.15":
+            return rng.normal(size=rows) * 1.15
+        case "2 % outliers":
+            return rng.normal(size=rows) + 5 * (rng.random(rows) < 0.02)
+        case "category mix":
+            return rng.choice(3, rows, p=[0.5, 0.3, 0.2]).astype(float)
+        case _:
+            values = rng.normal(size=rows)
+            values[rng.random(rows) < 0.04] = np.nan
+            return values
+
+
+def stream_of(change, seed):
+    """Draw a reference, and a life in which the first of 20 features changes at row 20,000."""
+    rng = np.random.default_rng([seed, sorted(LIMITS).index(change)])
+    both = rng.normal(size=(20, REFERENCE + CHANGE + AFTER))
+    if change == "category mix":
+        both[0] = rng.choice(3, both.shape[1], p=[0.6, 0.3, 0.1])
+    if change == "missing 1 -> 4 %":
+        both[0, rng.random(both.shape[1]) < 0.01] = np.nan
+    both[0, REFERENCE + CHANGE :] = changed(rng, AFTER, change)
+    return both[:, :REFERENCE], both[:, REFERENCE:], {0} if change == "category mix" else set()
+
+
+# Ours
+
+
+def table(values, categories=()):
+    import pyarrow as pa  # noqa: PLC0415 - the environment of the others does not have it
+
+    names = pa.array([f"level {code}" for code in range(4)])
+    columns = {}
+    for place, row in enumerate(values):
+        coded = place in categories
+        columns[f"f{place}"] = pa.DictionaryArray.from_arrays(pa.array(row.astype(np.int8)), names) if coded else row
+    return pa.table(columns)
+
+
+def life(reference, values, categories=(), *, monitor, between=None):
+    """Watch rows from the first to the last; give the plan and the state."""
+    from mlops_kit.measures.profile import encode_table, profile_table  # noqa: PLC0415 - as above
+    from mlops_kit.monitoring.evidence import Plan, advance, begin, whole_steps  # noqa: PLC0415 - as above
+
+    profile = profile_table(table(reference, categories))
+    plan = Plan.of(profile, monitor=monitor, alpha=ALPHA * np.pi**2 / 6, steps_between=between)
+    state = begin(plan)
+    done, rows = 0, values.shape[1]
+    for stop in [*range(10_000, rows, 10_000), rows]:
+        codes = encode_table(table(values[:, done:stop], categories), profile)
+        used = whole_steps(plan, state, stop - done)
+        state = advance(plan, state, {name: found[:used] for name, found in codes.items()})
+        done += used
+    return plan, state
+
+
+def false_alarm(task):
+    seed, features, kind = task
+    rng = np.random.default_rng([1, seed, features])
+    categories = set(range(features)) if kind == "categorical" else ()
+    reference, values = healthy(rng, REFERENCE, features, kind), healthy(rng, LIFE, features, kind)
+    _, state = life(reference, values, categories, monitor=f"{seed}")
+    return any((known.crossed >= 0).any() for known in state.blocks)
+
+
+def run_length(seed):
+    """Give the mean run length in windows of 500 rows, where 100 were promised."""
+    rng = np.random.default_rng([2, seed])
+    reference, values = healthy(rng, REFERENCE, 20, "continuous"), healthy(rng, 300_000, 20, "continuous")
+    _, state = life(reference, values, monitor=f"{seed}", between=PROMISED * 500 / 80)
+    return len(state.alarms), state.rows / 500
+
+
+def delay(task):
+    from mlops_kit.monitoring.drift import judge  # noqa: PLC0415 - as above
+
+    change, seed = task
+    reference, values, categories = stream_of(change, seed)
+    plan, state = life(reference, values, categories, monitor=f"{seed}")
+    found = [verdict for verdict in judge(plan, state) if verdict.drifted]
+    if not found:
+        return None, False
+    first = min(found, key=lambda verdict: verdict.found)
+    if first.found <= CHANGE:
+        return None, False
+    return first.found - CHANGE, first.column == "f0"
+
+
+def check_cost():
+    """Measure a full check of 100,000 x 60 against a stored profile, and the evidence of a value, in CPU seconds."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    from mlops_kit.fingerprints.arrow import to_arrow  # noqa: PLC0415 - as above
+    from mlops_kit.measures.expectations import check, infer  # noqa: PLC0415 - as above
+    from mlops_kit.measures.profile import encode_table, profile_table  # noqa: PLC0415 - as above
+    from mlops_kit.monitoring.drift import compare  # noqa: PLC0415 - as above
+    from mlops_kit.monitoring.evidence import Plan, advance, begin, whole_steps  # noqa: PLC0415 - as above
+    from mlops_kit.records.profile import TableProfile  # noqa: PLC0415 - as above
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(100_000, 60)), columns=[f"f{place}" for place in range(60)])
+    stored = profile_table(to_arrow(frame)).encode()
+    figures = {"drift": [], "drift and inferred expectations": [], "evidence, 20 features, ns a value": []}
+    for _ in range(5):
+        begun = time.process_time()
+        profile = TableProfile.decode(stored, where="a benchmark")
+        data = to_arrow(frame)
+        current = profile_table(data, like=profile)
+        compare(profile, current)
+        figures["drift"].append(time.process_time() - begun)
+        check(data, infer(profile), profile=current)
+        figures["drift and inferred expectations"].append(time.process_time() - begun)
+    few = to_arrow(frame.iloc[:, :20])
+    profile = profile_table(few)
+    plan = Plan.of(profile, monitor="cost")
+    used = whole_steps(plan, begin(plan), few.num_rows)
+    for _ in range(3):
+        begun = time.process_time()
+        codes = encode_table(few.slice(0, used), profile)
+        advance(plan, begin(plan), codes)
+        spent = time.process_time() - begun
+        figures["evidence, 20 features, ns a value"].append(spent / used / 20 * 1e9)
+    return {name: statistics.median(values) for name, values in figures.items()}
+
+
+# The others
+
+
+def peer(name, seed, change):
+    """Run one of the others on a life; give the healthy rows before its first alarm, the delay, and who was named."""
+    _, values, _ = stream_of(change, seed)
+    alarms = window_alarms(values, seed, change) if name == "KS per window" else river_alarms(name, values)
+    before = [row for row, _ in alarms if row < CHANGE]
+    after = [(row, place) for row, place in alarms if row >= CHANGE]
+    first = min(after, default=(None, None))
+    return bool(before), None if first[0] is None else first[0] - CHANGE + 1, first[1] == 0
+
+
+def river_alarms(name, values):
+    """Feed each feature to a detector of its own; a missing value is fed as 0, its presence is not watched."""
+    from river import drift  # noqa: PLC0415 - only in the environment of the others
+
+    checks = 20 * values.shape[1] / 32
+    made = {
+        "ADWIN": drift.ADWIN,
+        "ADWIN, equal budget": lambda: drift.ADWIN(delta=ALPHA / checks),
+        "KSWIN": lambda: drift.KSWIN(seed=0),
+        "PageHinkley": drift.PageHinkley,
+    }[name]
+    alarms = []
+    for place, row in enumerate(np.nan_to_num(values)):
+        detector = made()
+        for number, value in enumerate(row.tolist()):
+            detector.update(value)
+            if detector.drift_detected:
+                alarms.append((number, place))
+                if number >= CHANGE:
+                    break
+    return alarms
+
+
+def window_alarms(values, seed, change):
+    """Test each feature of each window of 1,000 rows against the reference."""
+    from scipy.stats import ks_2samp  # noqa: PLC0415 - with the others
+
+    reference, _, _ = stream_of(change, seed)
+    alarms = []
+    for end in range(1000, values.shape[1] + 1, 1000):
+        for place, (known, row) in enumerate(zip(reference, values[:, end - 1000 : end], strict=True)):
+            if ks_2samp(known[~np.isnan(known)], row[~np.isnan(row)]).pvalue < ALPHA / 20:
+                alarms.append((end - 1, place))
+    return alarms
+
+
+def peers_python():
+    """Give the interpreter of the environment of the others, made now if there is none."""
+    python = CACHE / "bin" / "python"
+    if not python.exists():
+        print(f"making an environment for the others in {CACHE} …", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", CACHE], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "river", "scipy", "numpy"], check=True)
+    return python
+
+
+def ask_peers(tasks, workers):
+    """Run tasks in the environment of the others."""
+    done = subprocess.run(
+        [peers_python(), __file__, "--answer", str(workers)],
+        input=json.dumps(tasks),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+# The report
+
+
+def interval(hits, number):
+    """Give the Clopper-Pearson interval of a share, at 95 %."""
+    from scipy.stats import beta  # noqa: PLC0415 - as above
+
+    low = beta.ppf(0.025, hits, number - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, number - hits) if hits < number else 1.0
+    return f"{hits:4} of {number:4} ({low:.3f} to {high:.3f})"
+
+
+def verdict(holds):
+    return "holds" if holds else "DOES NOT HOLD"
+
+
+def show_lives(pool, quick):
+    kinds = ("continuous", "rounded", "categorical", "missing")
+    plans = [(20, 24)] if quick else [(20, 400), (5, 100), (100, 100), (1000, 20)]
+    print(f"\nFalse alarms in lives of {LIFE:,} rows, limit {ALPHA}")
+    for features, number in plans:
+        tasks = [(seed, features, kinds[seed % len(kinds)]) for seed in range(number)]
+        hits = list(pool.map(false_alarm, tasks))
+        for kind in kinds:
+            mine = [hit for hit, task in zip(hits, tasks, strict=True) if task[2] == kind]
+            print(f"  {features:5} features  {kind:12} {interval(sum(mine), len(mine))}", flush=True)
+        held = verdict(sum(hits) <= ALPHA * number)
+        print(f"  {features:5} features  {'all':12} {interval(sum(hits), number)}  {held}", flush=True)
+
+
+def show_windows(pool, quick):
+    found = list(pool.map(run_length, range(2 if quick else 12)))
+    alarms, windows = (sum(part) for part in zip(*found, strict=True))
+    length = windows / max(1, alarms)
+    print(f"\nWindows between false alarms, {PROMISED} promised, {alarms} alarms in {windows:,.0f} windows")
+    print(f"  {length:.0f}  {verdict(length >= PROMISED)}", flush=True)
+
+
+def show_delays(pool, quick):
+    number = 8 if quick else 60
+    print("\nRows from a change to the alarm: median of ours, limit; how many were found, and named rightly")
+    for change, limit in LIMITS.items():
+        found = list(pool.map(delay, [(change, seed) for seed in range(number)]))
+        rows = [row if row is not None else float("inf") for row, _ in found]
+        named = sum(right for _, right in found)
+        median = statistics.median(rows)
+        held = verdict(median <= limit and named >= 0.95 * number)
+        counts = f"found {sum(np.isfinite(rows))} of {number}, named {named}"
+        print(f"  {change:18} {median:7.0f}   limit {limit:5}   {counts}   {held}", flush=True)
+
+
+def show_peers(workers, quick):
+    print(
+        "\nThe others, on the same rows: median delay of those that alarmed; lives with a false alarm before the change"
+    )
+    for name in PEERS:
+        number = (1 if quick else 3) if name == "KSWIN" else (2 if quick else 20)
+        tasks = [(name, seed, change) for change in LIMITS for seed in range(number)]
+        answers = ask_peers(tasks, workers)
+        for change in LIMITS:
+            mine = [answer for answer, task in zip(answers, tasks, strict=True) if task[2] == change]
+            rows = [delayed for _, delayed, _ in mine if delayed is not None]
+            median = f"{statistics.median(rows):7.0f}" if rows else "   none"
+            named = sum(right for _, _, right in mine)
+            early = interval(sum(alarmed for alarmed, _, _ in mine), number)
+            print(f"  {name:20} {change:18} {median}   named {named} of {number}   false alarms {early}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="cost,delays,windows,lives,peers")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--answer", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.answer:
+        with ProcessPoolExecutor(given.answer) as pool:
+            print(json.dumps(list(pool.map(peer, *zip(*json.load(sys.stdin), strict=True)))))
+        return
+    wanted = given.only.split(",")
+    if "cost" in wanted:
+        print("CPU of a check of 100,000 x 60 against a stored profile, limit 0.3 s; median of 5")
+        for name, value in check_cost().items():
+            print(f"  {name:36} {value:8.3f}", flush=True)
+    with ProcessPoolExecutor(given.workers) as pool:
+        for name, show in (("delays", show_delays), ("windows", show_windows), ("lives", show_lives)):
+            if name in wanted:
+                show(pool, given.quick)
+    if "peers" in wanted:
+        show_peers(given.workers, given.quick)
+
+
+if __name__ == "__main__":
+    main()
