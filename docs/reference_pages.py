@@ -42,6 +42,7 @@ RETURNED = (
     ("registry.signature", "Signature"),
     ("records.signature", "ColumnSpec"),
     ("records.signature", "SignatureProblem"),
+    ("registry.card", "ModelCard"),
     ("records.model", "Vote"),
     ("records.model", "Promotion"),
     ("records.versions", "Period"),

@@ -1,5 +1,7 @@
 """``mlops-kit models``, ``approve`` and ``reject``: decisions from the command line."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -68,3 +70,14 @@ def test_a_freeze_is_shown_and_refuses_promotions_until_it_is_lifted(models):
 def test_what_cannot_be_meant_is_a_usage_error_and_nothing_is_written(models, arguments, message):
     assert message in run("models", *arguments, code=2)
     assert len(models.history("fraud")) == 3
+
+
+def test_a_card_is_printed_or_written_in_the_form_that_is_asked_for(models, tmp_path):
+    assert run("card", "fraud:1").startswith("# Model card: fraud:1\n")
+    assert json.loads(run("card", "fraud:1", "--format", "json"))["version"] == 1
+    assert json.loads(run("card", "fraud:1", "--format", "bom"))["bomFormat"] == "CycloneDX"
+    out = tmp_path / "card.html"
+    assert str(out) in run("card", "fraud:1", "--format", "html", "--out", str(out))
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "VersionNotFound" in run("card", "fraud:9", code=1)
+    assert "Could not open file" in run("card", "fraud:1", "--out", str(tmp_path / "no" / "card.md"), code=1)

@@ -1,5 +1,6 @@
 """Whatever was recorded, it is shown: no view raises, grows without bound, or lets text act as markup."""
 
+import json
 import string
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlops_kit
+from mlops_kit.records.card import CardRecord
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.dataset import ColumnRecord, DatasetRecord, Manifest, Part
+from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import LineageRecord, ModelRecord, Vote
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
 from mlops_kit.records.signature import ColumnSpec, SignatureRecord
+from mlops_kit.views.bom import card_bom
+from mlops_kit.views.card import card_dict, card_html, card_markdown
 from mlops_kit.views.dataset import dataset_html, dataset_text
 from mlops_kit.views.diff import MISSING, Difference, diff_html, diff_text
 from mlops_kit.views.model import lineage_html, lineage_text, version_html, version_text
@@ -89,6 +94,21 @@ lineages = st.builds(
     st.fixed_dictionaries({}, optional={"python": texts, "platform": texts, "packages": st.dictionaries(texts, texts)}),
     several,
 )
+entries = st.builds(
+    Entry,
+    *(st.integers(1), st.just(""), moments, who, st.just(""), texts),
+    st.dictionaries(st.sampled_from(["alias", "reason", "version"]), texts | st.integers()),
+)
+reports = st.dictionaries(
+    st.sampled_from(["passed", "results", "at"]),
+    values | st.lists(st.dictionaries(st.sampled_from(["name", "passed", "value", "limit", "evidence"]), values)),
+)
+states = st.none() | st.dictionaries(st.sampled_from(["status", "alerts"]), values)
+cards = st.builds(
+    CardRecord,
+    *(models, lineages, several, st.lists(entries, max_size=3).map(tuple), st.lists(reports, max_size=2).map(tuple)),
+    *(states, moments),
+)
 manifests = st.builds(
     Manifest,
     *(texts, texts, st.integers(0)),
@@ -138,6 +158,17 @@ def test_any_signature_is_shown(read_html, record):
 def test_any_lineage_is_shown(read_html, record):
     assert_printable(lineage_text(record))
     read_html(lineage_html(record))
+
+
+@given(cards)
+def test_any_card_is_shown(record):
+    assert_printable(card_markdown(record).removesuffix("\n"))
+    assert "<" not in card_markdown(record)
+    page = card_html(record)
+    assert page.encode()
+    assert "<script" not in page
+    json.dumps(card_dict(record), allow_nan=False)
+    assert json.loads(card_bom(record, tool="1").encode())["bomFormat"] == "CycloneDX"
 
 
 @given(datasets)

@@ -1,8 +1,10 @@
-"""``mlops-kit models``, ``approve`` and ``reject``: what there is, and what people say of it."""
+"""``mlops-kit models``, ``approve``, ``reject`` and ``card``: what there is, and what people say of it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +12,14 @@ import click
 import mlops_kit as mk
 from mlops_kit.cli.options import is_version, needs_spec, of_store, print_lines
 from mlops_kit.records.entry import Entry
+from mlops_kit.registry.card import ModelCard
 
+_FORMS: dict[str, Callable[[ModelCard], str]] = {
+    "html": ModelCard.to_html,
+    "markdown": ModelCard.to_markdown,
+    "json": lambda card: json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n",
+    "bom": ModelCard.to_bom,
+}
 _REASON = click.option("--reason", default=None, help="Why; kept in the journal.")
 
 
@@ -82,6 +91,32 @@ def approve(spec: str, reason: str | None, store: str | None) -> None:
 def reject(spec: str, reason: str | None, store: str | None) -> None:
     """Reject a version, in your name; it withdraws your approval."""
     click.echo(repr(mk.ModelStore(store).reject(spec, reason=reason)))
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--as-of", default=None, metavar="TIME", help="As it stood then, such as 2026-05-01.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(_FORMS)),
+    default="markdown",
+    show_default=True,
+    help="What to write; bom is CycloneDX.",
+)
+@click.option("--out", type=click.Path(dir_okay=False), default=None, help="A file; without it, standard output.")
+@of_store
+def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | None) -> None:
+    """Write the model card of a version: what it is for, what it was made of, who approved of it."""
+    text = _FORMS[form](mk.ModelStore(store).card(spec, as_of=as_of))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.FileError(out, str(error)) from error
+    click.echo(f"The card of {spec} is in {out}.")
 
 
 def _list_versions(known: mk.ModelStore, name: str) -> None:

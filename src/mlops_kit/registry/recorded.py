@@ -12,6 +12,7 @@ from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
+from mlops_kit.registry.card import ModelCard, card_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import warn_if_changed
 from mlops_kit.registry.version import ModelVersion
@@ -291,6 +292,35 @@ class RecordedModels:
             It is no anchor.
         """
         return audit(self.store.backend, name, anchor)
+
+    def card(self, spec: str, *, as_of: AsOf | None = None, monitoring: Any = None) -> ModelCard:
+        """Make a model card: all that is known of a version, for people who decide on it.
+
+        Parameters
+        ----------
+        spec : str
+            ``"name:3"``, ``"name@champion"`` or ``"name@latest"``.
+        as_of : str, date or datetime, optional
+            As it stood at that moment; a bare date means the end of that day in UTC.
+        monitoring : MonitorReport or dict, optional
+            What a monitor of it says.
+
+        Returns
+        -------
+        ModelCard
+            ``to_html()``, ``to_markdown()``, ``to_dict()`` and ``to_bom()``. What is intended and what is not is in
+            the words of `ModelStore.describe`; the rest is what was recorded. Nothing is loaded, and no trust is
+            needed.
+
+        Raises
+        ------
+        NotFound
+            There is no such version.
+        """
+        lineage = self.lineage(spec, as_of=as_of)
+        name = lineage.model.name
+        history = self.history(name, as_of=as_of)
+        return card_of(lineage, self.aliases(name, as_of=as_of), history, self.store.objects, monitoring)
 
     def _ask(
         self, name: str, question: Callable[[State], Answer], as_of: AsOf | None, *, on_trust: bool = False

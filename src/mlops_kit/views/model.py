@@ -185,7 +185,9 @@ def _run(record: LineageRecord) -> Sheet:
             Row("commit", (commit_text(code),) if code.get("commit") else ()),
         )
     title = f"run {run.get('id')} {run.get('name')}: {run.get('status')}" if run else "run not known"
-    return Sheet(title, (*rows, Row("environment", _environment(environment)), Row("packages", _packages(environment))))
+    return Sheet(
+        title, (*rows, Row("environment", _environment(environment)), Row("packages", packages_text(environment)))
+    )
 
 
 def _made(record: ModelRecord) -> Sheet:
@@ -210,7 +212,14 @@ def _environment(environment: dict[str, Any]) -> tuple[str, ...]:
     return tuple(part for part in (python, platform) if part)
 
 
-def _packages(environment: dict[str, Any]) -> tuple[str, ...]:
+def packages_text(environment: dict[str, Any]) -> tuple[str, ...]:
+    """Name the packages of an environment that matter most for a model, and count the rest.
+
+    Examples
+    --------
+    >>> packages_text({"packages": {"numpy": "2.4", "six": "1.17"}})
+    ('numpy 2.4', '1 others')
+    """
     packages = environment.get("packages") or {}
     named = [f"{name} {packages[name]}" for name in _KEY_PACKAGES if name in packages]
     others = len(packages) - len(named)
