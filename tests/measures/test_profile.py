@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.grids import BINS, MISSING, find_bins, place_grid
 from mlops_kit.measures.profile import encode_column, merge, profile_table, spend
-from mlops_kit.records.profile import TableProfile, from_ordinal, ordinal
+from mlops_kit.records.profile import Grid, TableProfile, from_ordinal, ordinal
 
 
 def table(rows=5000, seed=0):
@@ -195,6 +195,11 @@ def test_no_column_is_too_odd_to_be_described(column):
     assert profile["x"].rows == len(column)
     assert TableProfile.decode(profile.encode(), where="a test") == profile
     assert merge(profile_table(data, like=profile), profile_table(data.slice(0, 0), like=profile)).rows == len(column)
+
+
+def test_zero_has_one_bin_whatever_its_sign():
+    codes = find_bins(np.array([0.0, -0.0]), Grid("log", 0.0, 1.0, (1, 65_537), -24))
+    assert codes.tolist() == [1, 1]
 
 
 def test_ordinals_are_ordered_as_floats_and_lead_back():

@@ -246,6 +246,8 @@ def test_a_promise_per_windows_is_kept_in_the_mean():
     plan = Plan.of(profile, monitor="m", steps_between=between)
     state = run(plan, encode_table(draw(rng, 60_000), profile), [60_000])
     assert len(state.alarms) <= 60_000 / (10 * 200)
+    crossed = {int(rows) for block in state.blocks for rows in block.crossed if rows >= 0}
+    assert crossed <= set(state.alarms)
     shifted = run(plan, encode_table(draw(rng, 2000, shift=1.0), profile), [2000])
     assert shifted.alarms
     assert shifted.alarms[0] <= 300

@@ -26,7 +26,6 @@ BINS = 300
 """How many bins a grid has at most."""
 
 _INSIDE = 127
-
 _TRIM = 0.001
 _PRECISION = 24
 _LARGEST = float(np.finfo(np.float64).max)
@@ -124,7 +123,7 @@ def _cells(values: Floats, grid: Grid) -> NDArray[np.int32]:
         places += 1
         cells: NDArray[np.int32] = np.clip(places, 0, CELLS + 1, out=places).astype(np.int32)
         return cells
-    bits = values.view(np.int64)
+    bits = (values + 0.0).view(np.int64)  # -0.0 becomes 0.0, as which it counts
     numbers = bits ^ ((bits >> 63) & np.int64(0x7FFF_FFFF_FFFF_FFFF))
     low, high = ordinal(grid.low), ordinal(grid.high)
     inside = np.clip(numbers, low, high)
