@@ -52,11 +52,16 @@ def _made(tmp_path_factory):
     models = mk.ModelStore(store)
     models.register("żółw", [1, 2, 3], metrics={"auc": 0.5}, description="slow", signature=(frame, frame["plan"]))
     models.promote("rich:1")
-    models.promote("rich:2", reason="better")
+    gate = mk.Gate(_looked_at, mk.conditions.model_size(mb=1), on={"customers": "customers@latest"}, target="x")
+    models.promote("rich:2", gate=gate, reason="better")
     models.rollback("rich", reason="worse")
     _govern(models)
     store.runs.renew_lease(next(store.runs.ids()))
     return store.backend.root
+
+
+def _looked_at(case):
+    return case.champion("champion") is not None, "looked at beside the champion"
 
 
 def _govern(models):

@@ -43,6 +43,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/bets.py",
     "monitoring/blocks.py",
     "monitoring/drift.py",
+    "registry/case.py",
     "monitoring/estimate.py",
     "monitoring/evidence.py",
     "monitoring/labels.py",

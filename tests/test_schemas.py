@@ -110,6 +110,7 @@ def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
             "run",
             "fingerprint",
             "description",
+            "evidence",
             "signature",
             "source",
             "anchors",

@@ -10,10 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlops_kit import errors
+    from mlops_kit import conditions, errors
     from mlops_kit.datasets.dataset import Dataset
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.measures import expectations
+    from mlops_kit.registry.gate import Gate
     from mlops_kit.registry.store import ModelStore
     from mlops_kit.store.signing import SigningKey
     from mlops_kit.store.store import Store
@@ -38,6 +39,7 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "Dataset": "mlops_kit.datasets.dataset",
+    "Gate": "mlops_kit.registry.gate",
     "ModelStore": "mlops_kit.registry.store",
     "Run": "mlops_kit.tracking.run",
     "SigningKey": "mlops_kit.store.signing",
@@ -61,17 +63,20 @@ _HOMES = {
 }
 
 _MODULES = {
+    "conditions": "mlops_kit.conditions",
     "errors": "mlops_kit.errors",
     "expectations": "mlops_kit.measures.expectations",
 }
 
 __all__ = [
     "Dataset",
+    "Gate",
     "ModelStore",
     "Run",
     "SigningKey",
     "Store",
     "Trust",
+    "conditions",
     "current_run",
     "errors",
     "expectations",

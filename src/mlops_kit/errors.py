@@ -18,6 +18,7 @@
     │   ├── OutputNotFound                 "output-not-found"
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
+    ├── GateFailed                         "gate-failed"
     ├── NothingToRollBack                  "nothing-to-roll-back"
     ├── Frozen                             "frozen"
     ├── StillLive                          "still-live"
@@ -45,7 +46,7 @@ releases and safe to branch on.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AliasNotFound",
@@ -54,6 +55,7 @@ __all__ = [
     "DatasetNotFound",
     "ExposedFile",
     "Frozen",
+    "GateFailed",
     "IntegrityError",
     "InvalidInput",
     "InvalidName",
@@ -206,6 +208,30 @@ class Conflict(MlopsKitError):
     """Somebody else decided first; the message names who and what."""
 
     kind = "conflict"
+
+
+class GateFailed(MlopsKitError):
+    """A gate refused a promotion.
+
+    Parameters
+    ----------
+    message : str
+        What failed, and where the evidence is.
+    report : GateReport
+        The whole evidence.
+    evidence : str or None
+        ``sha256:<hex>`` of the report in the store; None if the store could not be written.
+    """
+
+    kind = "gate-failed"
+
+    def __init__(self, message: str, report: Any = None, evidence: str | None = None) -> None:
+        super().__init__(message)
+        self.report = report
+        self.evidence = evidence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.report, self.evidence)
 
 
 class NothingToRollBack(MlopsKitError):

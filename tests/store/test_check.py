@@ -36,7 +36,9 @@ def everything(root):
     store.describe()
     models = mk.ModelStore(store)
     for name in models.names():
-        models.history(name)
+        for entry in models.history(name):
+            if "evidence" in entry.body:
+                models.evidence(entry.body["evidence"])
         for version in models.versions(name):
             models.load(version.spec)
             models.lineage(version.spec)

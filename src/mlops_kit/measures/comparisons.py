@@ -239,7 +239,8 @@ def _compare(
     seed: int,
 ) -> Comparison:
     chosen = metric(name)
-    _check(candidate, champion, margin, confidence)
+    check_levels(margin, confidence)
+    _check_rows(candidate, champion)
     told, before = chosen.value(candidate), chosen.value(champion)
     nothing = Comparison(
         *(chosen.name, told, before, told - before, None, margin, question, confidence, 1.0, False, candidate.n, "")
@@ -253,11 +254,26 @@ def _compare(
     return _by_shares(asked, *shares, nothing) if shares else _by_bootstrap(asked, candidate, champion, nothing)
 
 
-def _check(candidate: Predicted, champion: Predicted, margin: float, confidence: float) -> None:
+def check_levels(margin: float, confidence: float) -> None:
+    """Refuse a margin or a confidence that is none.
+
+    Parameters
+    ----------
+    margin, confidence : float
+        As for `superiority`.
+
+    Raises
+    ------
+    InvalidInput
+        The margin is below 0 or no number, or the confidence is below one half or not below 1.
+    """
     if not margin >= 0 or not math.isfinite(margin):
         raise InvalidInput(f"margin={margin!r} must be a number of at least 0, in the unit of the metric.")
     if not 0.5 <= confidence < 1:  # noqa: PLR2004 - less than one half would be confidence in the contrary
         raise InvalidInput(f"confidence={confidence!r} must be at least 0.5 and below 1.")
+
+
+def _check_rows(candidate: Predicted, champion: Predicted) -> None:
     same = candidate.task == champion.task and candidate.n == champion.n
     if same and candidate.task == BINARY:
         same = candidate.classes[1] == champion.classes[1]

@@ -85,6 +85,8 @@ class Metric:
         """Tell in words why there is no value on these rows; None if there is one."""
         if given.task not in self.tasks:
             return f"{self.name} is for {' and '.join(self.tasks)} tasks, and this is a {given.task} one"
+        if not given.n:
+            return given.flaw
         lacking = given.labels is None if self.needs == LABELS else given.scores is None
         if lacking or (self.needs == PROBABILITIES and not given.calibrated):
             return f"{self.name} needs {self.needs}, and the model gave none"

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.measures.formulas import confidences
 from mlops_kit.measures.metrics import Metric, measure, metric
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.records.measurement import Slice
@@ -116,6 +117,39 @@ def measure_slices(
     ]
     sign = 1.0 if metric(name).greater_is_better else -1.0
     return tuple(sorted(made, key=lambda part: (bool(np.isnan(part.measurement.value)), sign * part.measurement.value)))
+
+
+def calibration_bins(given: Predicted, bins: int = 10) -> list[dict[str, float]]:
+    """Tabulate what the calibration error averages: by range of probability, how often it was so.
+
+    Parameters
+    ----------
+    given : Predicted
+        Predictions with probabilities.
+    bins : int
+        Of equal width.
+
+    Returns
+    -------
+    list of dict
+        ``low``, ``high``, ``rows``, ``mean`` (the mean probability) and ``share`` (of rows where it was so) of each
+        bin that has rows.
+
+    Examples
+    --------
+    >>> for row in calibration_bins(Predicted.of([0, 1, 1], probabilities=[0.25, 0.25, 0.9]), bins=2):
+    ...     print(row)
+    {'low': 0.0, 'high': 0.5, 'rows': 2, 'mean': 0.25, 'share': 0.5}
+    {'low': 0.5, 'high': 1.0, 'rows': 1, 'mean': 0.9, 'share': 1.0}
+    """
+    told, so = confidences(given)
+    place = np.minimum((told * bins).astype(np.int64), bins - 1)
+    made = []
+    for number in np.unique(place).tolist():
+        rows = place == number
+        ends = {"low": number / bins, "high": (number + 1) / bins, "rows": int(rows.sum())}
+        made.append({**ends, "mean": float(told[rows].mean()), "share": float(so[rows].mean())})
+    return made
 
 
 def _ranges(numbers: NDArray[np.float64], bins: int) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -191,6 +191,8 @@ class Promotion:
         The number of the journal entry.
     kind : str
         ``"promote"`` or ``"rollback"``.
+    evidence : str or None
+        ``sha256:<hex>`` of what a gate found, for `ModelStore.evidence`.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Promotion:
     reason: str | None
     seq: int
     kind: str
+    evidence: str | None = None
 
     def __str__(self) -> str:
         before = "nothing" if self.previous is None else str(self.previous)

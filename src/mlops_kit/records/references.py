@@ -34,8 +34,11 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from _named(f"{item.get('name')}", item.get("object"))
         case "entry":
             body = record.get("body", {})
-            for member in ("object", "manifest", "environment"):
+            for member in ("object", "manifest", "environment", "evidence"):
                 yield from _named(member, body.get(member))
+            for name, value in (body.get("tags") or {}).items():
+                if name.startswith("refused@"):
+                    yield from _named("evidence of a refusal", value)
         case "manifest":
             yield from _named("profile", record.get("profile"))
             for part in record.get("parts", ()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, StoreError, VersionNotFound
 from mlops_kit.records import codec, versions
@@ -12,16 +12,20 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
 from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.records.signature import SignatureRecord
-from mlops_kit.registry import decisions
+from mlops_kit.registry import decisions, evidence
 from mlops_kit.registry.audit import body_of_anchors
 from mlops_kit.registry.governed import GovernedModels
 from mlops_kit.registry.inference import declared, inferred
+from mlops_kit.registry.report import GateReport
 from mlops_kit.registry.saving import Saved, keep_environment, save
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.chain import walk_all
 from mlops_kit.store.journal import Decision, State
+
+if TYPE_CHECKING:
+    from mlops_kit.registry.gate import Gate
 
 
 class ModelStore(GovernedModels):
@@ -176,6 +180,7 @@ class ModelStore(GovernedModels):
         spec: str,
         alias: str = "champion",
         *,
+        gate: Gate | None = None,
         reason: str | None = None,
         expect: int | None = None,
     ) -> Promotion:
@@ -187,6 +192,9 @@ class ModelStore(GovernedModels):
             The version.
         alias : str
             The alias; ``latest`` is computed and cannot be moved.
+        gate : Gate, optional
+            What the version must pass. Its report is kept as evidence: with the promotion if it passes, else with the
+            version, in the tag ``refused@`` and the alias.
         reason : str, optional
             Why; kept in the journal.
         expect : int, optional
@@ -199,8 +207,10 @@ class ModelStore(GovernedModels):
 
         Raises
         ------
+        GateFailed
+            The gate refused; the error carries the report, and the message what failed.
         Conflict
-            Another version than `expect` is live; the message says which, since when, and by whom.
+            Another version than `expect` is live, or than the one that the gate compared with; the message says which.
         Frozen
             Promotions of the model are frozen; the message says by whom and why.
         NotFound
@@ -218,6 +228,9 @@ class ModelStore(GovernedModels):
         name, version = self._catalog.parse(spec).name, int(found.body["version"])
 
         journal = self._catalog.open(name)
+        proof = None
+        if gate is not None:
+            proof = evidence.gathered(self.store, self.get(f"{name}:{version}"), alias, gate, self.tag)
 
         def decide(state: State) -> Decision:
             seqs = state.get("versions", ())
@@ -232,10 +245,36 @@ class ModelStore(GovernedModels):
             decisions.refuse_if_removed(state, version)
             decisions.refuse_if_frozen(state)
             body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
+            if proof is not None:
+                proof.refuse_if_overtaken(state)
+                body["evidence"] = proof.digest
             body["anchors"] = self.store.anchors(journal) or None
             return "promote", {member: value for member, value in body.items() if value is not None}
 
         return _promotion(name, journal.append(decide))
+
+    def evidence(self, digest: str) -> GateReport:
+        """Read what a gate found when a version was promoted, or refused.
+
+        Parameters
+        ----------
+        digest : str
+            As `Promotion.evidence`, `GateFailed.evidence`, the member ``evidence`` of a journal entry, or the tag
+            ``refused@champion`` give it.
+
+        Returns
+        -------
+        GateReport
+            The report, verified.
+
+        Raises
+        ------
+        ObjectNotFound
+            The store does not hold it.
+        IntegrityError
+            It is not what was written, or is no report.
+        """
+        return evidence.read_evidence(self.store, digest)
 
     def rollback(self, name: str, alias: str = "champion", *, reason: str | None = None) -> Promotion:
         """Point an alias back at the version that was live before.
@@ -326,7 +365,8 @@ def _promotion(name: str, entry: Entry | None) -> Promotion:
         raise AssertionError("a promotion always writes an entry")
     body = entry.body
     previous, reason = body.get("previous"), body.get("reason")
-    return Promotion(name, body["alias"], body["version"], previous, entry.at, entry.by, reason, entry.seq, entry.kind)
+    moved = name, body["alias"], body["version"], previous
+    return Promotion(*moved, entry.at, entry.by, reason, entry.seq, entry.kind, body.get("evidence"))
 
 
 def _movable(alias: str) -> str:

@@ -1,0 +1,328 @@
+"""The case that a gate judges: the models and the data, each predicted once, and what else conditions may ask.
+
+Imported only once a gate is evaluated, so pandas may be imported at the top.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_kit.datasets.dataset import Dataset
+from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
+from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.measures.predicted import BINARY, MULTICLASS, REGRESSION, Predicted
+from mlops_kit.records import codec
+from mlops_kit.records.gate import Contender, JudgedOn
+from mlops_kit.registry.estimators import facts_of
+from mlops_kit.registry.lineage import Lineage, lineage_of
+from mlops_kit.registry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from mlops_kit.store.store import Store
+
+_TASKS = {BINARY, MULTICLASS, REGRESSION}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdout:
+    """Data with its truth.
+
+    Parameters
+    ----------
+    judged : JudgedOn
+        What it is, for the record.
+    table : pandas.DataFrame
+        All columns but the target.
+    truth : pandas.Series or None
+        The target; None if the data has none.
+    weights : pandas.Series or None
+        How much each row counts.
+    """
+
+    judged: JudgedOn
+    table: pd.DataFrame
+    truth: pd.Series[Any] | None
+    weights: pd.Series[Any] | None
+
+    @property
+    def name(self) -> str:
+        """As the gate calls it."""
+        return self.judged.name
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """All columns, the target too, under their names as text."""
+        table = self.table.rename(columns=str)
+        return table if self.truth is None else table.assign(**{str(self.judged.target): self.truth.to_numpy()})
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A model of the case, and what is known of it.
+
+    Parameters
+    ----------
+    contender : Contender
+        What it is, for the record.
+    load : callable
+        Gives the model; it is called once, when predictions are asked for.
+    version : ModelVersion or None
+        Its version, if it is in a store.
+    """
+
+    contender: Contender
+    load: Callable[[], Any]
+    version: ModelVersion | None = None
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model itself."""
+        return self.load()
+
+    def takes(self, table: pd.DataFrame) -> Any:
+        """Give what the model's methods take: its own columns, or an array if it was fitted on one."""
+        signature = self.version.signature if self.version is not None else None
+        facts = facts_of(self.model)
+        named = {str(label): label for label in table.columns}
+        wanted = facts.names or (signature.features if signature is not None else ())
+        missing = [name for name in wanted if name not in named]
+        if missing:
+            raise InvalidInput(f"the data lacks the columns {', '.join(map(repr, missing))}")
+        chosen = table[[named[name] for name in wanted]] if wanted else table
+        return chosen.to_numpy() if facts.names is None and facts.width is not None else chosen
+
+
+@dataclass(eq=False)
+class Case:
+    """What conditions are told: the candidate, the champions, the data; and the predictions of each, made once.
+
+    Attributes
+    ----------
+    candidate : Judged
+        The model to decide on.
+    holdouts : dict of str to Holdout
+        The data by name.
+    store : Store
+        Where the models are.
+    champions : dict of str to Judged or None
+        By alias, as far as they were asked for; None where an alias points nowhere.
+    """
+
+    candidate: Judged
+    holdouts: dict[str, Holdout]
+    store: Store
+    find: Callable[[str], Judged | None]
+    positive: Any = None
+    champions: dict[str, Judged | None] = field(default_factory=dict)
+    _predicted: dict[tuple[int, str], Predicted | str] = field(default_factory=dict)
+
+    def champion(self, alias: str) -> Judged | None:
+        """Find the model that an alias points to; None if it points nowhere."""
+        if alias not in self.champions:
+            self.champions[alias] = self.find(alias)
+        return self.champions[alias]
+
+    def predicted(self, holdout: Holdout, by: Judged | None = None) -> Predicted | str:
+        """Give a model's predictions for some data; or the reason, in words, why there are none.
+
+        Parameters
+        ----------
+        holdout : Holdout
+            The data.
+        by : Judged, optional
+            The model; by default the candidate.
+
+        Returns
+        -------
+        Predicted or str
+            Made once and remembered, so that all conditions judge the same predictions.
+        """
+        judged = by or self.candidate
+        key = id(judged), holdout.name
+        if key not in self._predicted:
+            self._predicted[key] = _predicted(judged, holdout, self.positive)
+        return self._predicted[key]
+
+    def seed(self, holdout: Holdout, by: Judged | None = None) -> int:
+        """Make the seed of what is random in judging: it depends on the models and the data only."""
+        others = by.contender if by is not None else None
+        names = (self.candidate.contender.fingerprint, others and others.fingerprint, holdout.judged.fingerprint)
+        return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:6])
+
+    def latencies(self, holdout: Holdout, rows: int, repeats: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Time the candidate's predictions of a few rows at a time, in milliseconds."""
+        given = self.candidate.takes(holdout.table)
+        predict = _method(self.candidate.model)
+        starts = np.linspace(0, max(len(given) - rows, 0), repeats).astype(int)
+        parts = [given.iloc[at : at + rows] if hasattr(given, "iloc") else given[at : at + rows] for at in starts]
+        predict(parts[0])  # the first call may compile or import
+        times = []
+        for part in parts:
+            begun = time.perf_counter()
+            predict(part)
+            times.append((time.perf_counter() - begun) * 1000)
+        return np.array(times)
+
+    def lineage(self) -> Lineage | None:
+        """Tell what made the candidate; None of a model that is in no store."""
+        version = self.candidate.version
+        return None if version is None else lineage_of(self.store, version)
+
+    def dataset(self, spec: str) -> Dataset | None:
+        """Find a dataset of the store; None if it is not there."""
+        try:
+            return Dataset.load(spec, store=self.store)
+        except NotFound:
+            return None
+
+    def environment(self, judged: Judged) -> dict[str, Any]:
+        """Read the environment that a model was made in; empty if it is not known."""
+        digest = judged.version.environment if judged.version is not None else None
+        if digest is None:
+            return {}
+        members = codec.unseal(self.store.objects.get(digest, what="environment"), where="environment")
+        return {name: codec.unplain(value) for name, value in members.items()}
+
+
+def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> dict[str, Holdout]:
+    """Read the data that a gate is to judge on.
+
+    Parameters
+    ----------
+    on : mapping, Dataset, str, table or tuple
+        The data by name, or one that is called ``"holdout"``: a `Dataset`, its spec, a table, or ``(X, y)``.
+    target, weights : str, optional
+        The columns of the truth and of the weights of rows.
+    store : Store
+        Where specs are looked up.
+
+    Returns
+    -------
+    dict of str to Holdout
+        By name.
+
+    Raises
+    ------
+    InvalidInput
+        Something is no data, or lacks a column that is named.
+    DatasetNotFound
+        There is no such dataset.
+    """
+    given = on if isinstance(on, dict) and not _is_arrays(on) else {"holdout": on}
+    return {str(name): _holdout(str(name), data, target, weights, store) for name, data in given.items()}
+
+
+def _is_arrays(on: dict[Any, Any]) -> bool:
+    return bool(on) and all(np.ndim(value) == 1 and not isinstance(value, str) for value in on.values())
+
+
+def _holdout(name: str, data: Any, target: str | None, weights: str | None, store: Store) -> Holdout:
+    found = Dataset.load(data, store=store) if isinstance(data, str) else data
+    dataset = found if isinstance(found, Dataset) else None
+    if isinstance(found, tuple):
+        if len(found) != 2:  # noqa: PLR2004 - X and y
+            raise InvalidInput(f"The data {name!r} is a tuple of {len(found)}: give (X, y).")
+        table, truth = _frame(found[0], name), pd.Series(found[1]).reset_index(drop=True)
+        if len(truth) != len(table):
+            raise InvalidInput(f"The data {name!r} has {len(table)} rows and {len(truth)} values of truth.")
+        content: Any = table.assign(**{target or "target": truth.to_numpy()})
+        target = target or "target"
+    else:
+        table = dataset.to_pandas() if dataset is not None else _frame(found, name)
+        content, truth = table, None
+        if target is not None:
+            truth = _column(table, target, name)
+            table = table.drop(columns=truth.name)
+    counted = None
+    if weights is not None:
+        counted = _column(table, weights, name)
+        table = table.drop(columns=counted.name)
+    identity = dataset.fingerprint if dataset is not None else fingerprint(content)
+    judged = JudgedOn(name, identity, len(table), target, dataset.spec if dataset is not None else None)
+    return Holdout(judged, table, truth, counted)
+
+
+def _frame(data: Any, name: str) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "to_pandas"):
+        made: pd.DataFrame = data.to_pandas()
+        return made
+    try:
+        return pd.DataFrame(data)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The data {name!r} is no table: {error}.") from error
+
+
+def _column(table: pd.DataFrame, wanted: str, name: str) -> pd.Series[Any]:
+    label = next((label for label in table.columns if str(label) == wanted), None)
+    if label is None:
+        listed = ", ".join(str(label) for label in table.columns[:20])
+        raise InvalidInput(f"The data {name!r} has no column {wanted!r}. Columns: {listed}.")
+    return table[label]
+
+
+def _predicted(judged: Judged, holdout: Holdout, positive: Any) -> Predicted | str:
+    if holdout.truth is None:
+        return f"the data {holdout.name!r} has no target: name it with target="
+    try:
+        return _asked(judged, holdout, positive)
+    except MlopsKitError as error:
+        return f"{judged.contender} cannot be judged on {holdout.name!r}: {error}"
+    except Exception as error:  # noqa: BLE001 - a model may raise anything; what cannot predict does not pass
+        return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {str(error)[:300]}"
+
+
+def _asked(judged: Judged, holdout: Holdout, positive: Any) -> Predicted:
+    model = judged.model
+    signature = judged.version.signature if judged.version is not None else None
+    facts = facts_of(model)
+    kind, classes = facts.kind, facts.classes
+    if kind is None and signature is not None:
+        kind, classes = signature.kind, classes or signature.classes
+    task = kind if kind in _TASKS else None
+    rest: dict[str, Any] = {"task": task, "weights": holdout.weights}
+    if not len(holdout.table):
+        return Predicted.of([], [], task=task or BINARY, classes=classes if task != REGRESSION else None)
+    given = judged.takes(holdout.table)
+    if task == REGRESSION:
+        return Predicted.of(holdout.truth, _method(model)(given), **rest)
+    rest |= {"classes": classes, "positive": positive}
+    if kind == "score":
+        return Predicted.of(holdout.truth, scores=-model.decision_function(given), positive=positive, task=BINARY)
+    labels = _method(model)(given)
+    if callable(getattr(model, "predict_proba", None)) and classes is not None:
+        return Predicted.of(holdout.truth, labels, probabilities=model.predict_proba(given), **rest)
+    if callable(getattr(model, "decision_function", None)) and classes is not None:
+        scores = model.decision_function(given)
+        if scores.ndim == 1 or scores.shape[1] == len(classes):  # not the one-against-one votes of some
+            return Predicted.of(holdout.truth, labels, scores=scores, **rest)
+    return Predicted.of(holdout.truth, labels, **rest)
+
+
+def _method(model: Any) -> Callable[[Any], Any]:
+    predict = getattr(model, "predict", model)
+    if not callable(predict):
+        raise InvalidInput(f"a {type(model).__name__} has no predict, and cannot be called")
+    made: Callable[[Any], Any] = predict
+    return made
+
+
+def row_keys(table: pd.DataFrame, columns: Iterable[str]) -> pd.Series[Any]:
+    """Give each row a 64-bit key of its values, equal for equal values whatever the width of numbers."""
+    chosen = table[list(columns)]
+    plain = {
+        label: column.astype("float64")
+        if pd.api.types.is_numeric_dtype(column) and not column.isna().any()
+        else column.astype(object).map(str)
+        for label, column in chosen.items()
+    }
+    return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False)

@@ -1,0 +1,249 @@
+"""Conditions of a gate about metrics: thresholds, comparisons with a champion, calibration, parts of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.registry import judgements
+from mlops_kit.registry.condition import Condition
+
+if TYPE_CHECKING:
+    from mlops_kit.measures.metrics import Metric
+
+
+def at_least(
+    metric: str | Metric, value: float, *, confidence: float | None = None, on: str | None = None
+) -> Condition:
+    """Ask that a metric reaches a value.
+
+    Parameters
+    ----------
+    metric : str or Metric
+        Such as ``"accuracy"``, ``"auc"`` or ``"r2"``; see `mlops_kit.measures.metrics`.
+    value : float
+        The least it may be.
+    confidence : float, optional
+        Ask it of the lower end of the interval of this (two-sided) confidence, not of the value itself.
+    on : str, optional
+        The data; by default all that the gate has.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`.
+
+    Examples
+    --------
+    >>> at_least("accuracy", 0.9, confidence=0.95)
+    Condition(accuracy >= 0.9 with 95 % confidence)
+    """
+    return _of_metric(judgements.threshold(metric, value, at_least=True, confidence=confidence), on)
+
+
+def at_most(metric: str | Metric, value: float, *, confidence: float | None = None, on: str | None = None) -> Condition:
+    """Ask that a metric stays below a value.
+
+    Parameters
+    ----------
+    metric : str or Metric
+        Such as ``"log_loss"``, ``"mae"`` or ``"calibration_error"``.
+    value : float
+        The most it may be.
+    confidence : float, optional
+        Ask it of the upper end of the interval of this (two-sided) confidence, not of the value itself.
+    on : str, optional
+        The data; by default all that the gate has.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`.
+
+    Examples
+    --------
+    >>> at_most("mae", 2.5)
+    Condition(mae <= 2.5)
+    """
+    return _of_metric(judgements.threshold(metric, value, at_least=False, confidence=confidence), on)
+
+
+def better_than(
+    alias: str,
+    metric: str | Metric,
+    *,
+    margin: float = 0.0,
+    confidence: float = 0.95,
+    absent: str = "pass",
+    on: str | None = None,
+) -> Condition:
+    """Ask that the candidate is better than the model an alias points to, by a paired test on the same rows.
+
+    Parameters
+    ----------
+    alias : str
+        The alias, such as ``"champion"``.
+    metric : str or Metric
+        By what.
+    margin : float
+        By how much it must be better, in the unit of the metric.
+    confidence : float
+        One-sided: a model that is not better passes in at most ``1 - confidence`` of all samples.
+    absent : str
+        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere.
+    on : str, optional
+        The data; by default all that the gate has.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`. Accuracy, recall and specificity are tested by exact McNemar (with a margin, by
+        Tango's score), all other metrics by a paired bootstrap.
+
+    Examples
+    --------
+    >>> better_than("champion", "auc")
+    Condition(roc_auc better than champion with 95 % confidence)
+    """
+    compared = judgements.comparison(alias, metric, margin, confidence, better=True)
+    return _against(compared, alias, _absent(absent), on)
+
+
+def not_worse_than(
+    alias: str,
+    metric: str | Metric,
+    *,
+    margin: float,
+    confidence: float = 0.95,
+    absent: str = "pass",
+    on: str | None = None,
+) -> Condition:
+    """Ask that the candidate is not worse than the model an alias points to by a margin or more.
+
+    Parameters
+    ----------
+    alias : str
+        The alias, such as ``"champion"``.
+    metric : str or Metric
+        By what.
+    margin : float
+        The loss that would not matter, in the unit of the metric.
+    confidence : float
+        One-sided: a model that is worse by the margin passes in at most ``1 - confidence`` of all samples.
+    absent : str
+        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere.
+    on : str, optional
+        The data; by default all that the gate has.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`.
+
+    Examples
+    --------
+    >>> not_worse_than("champion", "recall", margin=0.02)
+    Condition(recall not worse than champion by 0.02 with 95 % confidence)
+    """
+    compared = judgements.comparison(alias, metric, margin, confidence, better=False)
+    return _against(compared, alias, _absent(absent), on)
+
+
+def on_slices(column: str, condition: Condition, *, bins: int = 5, min_rows: int = 30) -> Condition:
+    """Ask a condition of each part of the rows: by the values of a column, or ranges of its numbers.
+
+    Parameters
+    ----------
+    column : str
+        A column of the data; the model need not take it.
+    condition : Condition
+        One about a metric: `at_least`, `at_most`, `calibration`, `better_than` or `not_worse_than`.
+    bins : int
+        How many ranges of about equal size more than ten different numbers make.
+    min_rows : int
+        Parts with fewer rows are listed and not judged. If none has as many, the condition does not hold.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`. It holds if it holds in each part; for that, no correction for many tests is due.
+
+    Raises
+    ------
+    InvalidInput
+        The condition is not about a metric.
+
+    Examples
+    --------
+    >>> on_slices("region", at_least("recall", 0.7))
+    Condition(recall >= 0.7 in each part by region)
+    """
+    if condition.rows is None:
+        raise InvalidInput(f"{condition!r} is not about a metric, and cannot be asked of parts of the rows.")
+    sliced = judgements.sliced(column, condition.rows, bins, min_rows)
+    made = _of_metric(sliced, condition.on)
+    return replace(made, alias=condition.alias)
+
+
+def calibration(max_error: float = 0.05, *, on: str | None = None) -> Condition:
+    """Ask that probabilities mean what they say: the expected calibration error over ten bins stays below a value.
+
+    Parameters
+    ----------
+    max_error : float
+        The most that mean probability and share may differ, on average. Chance alone makes about 0.05 of 300 rows.
+    on : str, optional
+        The data; by default all that the gate has.
+
+    Returns
+    -------
+    Condition
+        For a `mlops_kit.Gate`; its evidence holds the table of bins.
+
+    Examples
+    --------
+    >>> calibration()
+    Condition(calibration_error <= 0.05)
+    """
+    return _of_metric(judgements.calibration(max_error), on)
+
+
+def business_value(values: dict[tuple[Any, Any], float], *, name: str = "business_value") -> Metric:
+    """Make a metric of what decisions bring; see `mlops_kit.measures.metrics.business_value`.
+
+    Parameters
+    ----------
+    values : dict
+        What a row brings, by its true and its predicted class; a cost is below 0, and what is not named is 0.
+    name : str
+        What to call it.
+
+    Returns
+    -------
+    Metric
+        For `at_least`, `better_than` and the others.
+
+    Examples
+    --------
+    >>> at_least(business_value({("fraud", "fraud"): 90, ("ok", "fraud"): -10}, name="savings"), 2)
+    Condition(savings >= 2)
+    """
+    from mlops_kit.measures import metrics  # noqa: PLC0415 - loads numpy
+
+    return metrics.business_value(values, name=name)
+
+
+def _of_metric(rows: judgements.Rows, on: str | None) -> Condition:
+    return Condition(rows.name, judgements.on_rows(rows, on), on, rows=rows)
+
+
+def _against(rows: judgements.Rows, alias: str, absent: bool, on: str | None) -> Condition:  # noqa: FBT001 - checked
+    made = replace(rows, alias=alias, absent=absent)
+    return Condition(made.name, judgements.on_rows(made, on), on, alias, rows=made)
+
+
+def _absent(given: str) -> bool:
+    if given not in {"pass", "fail"}:
+        raise InvalidInput(f"absent={given!r} is neither 'pass' nor 'fail'.")
+    return given == "pass"

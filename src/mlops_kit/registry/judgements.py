@@ -1,0 +1,238 @@
+"""How conditions about metrics judge rows: thresholds, paired comparisons, calibration, slices.
+
+What reads arrays is imported inside the functions, so that making a condition of another kind loads none of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.records.gate import ConditionResult
+from mlops_kit.records.measurement import Comparison, Measurement
+
+if TYPE_CHECKING:
+    from mlops_kit.measures.metrics import Metric
+    from mlops_kit.measures.predicted import Predicted
+    from mlops_kit.registry.case import Case, Holdout
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be judged.
+
+    Parameters
+    ----------
+    candidate : Predicted
+        The candidate's predictions.
+    champion : Predicted or None
+        Those of the model it is compared with, for the same rows.
+    table : pandas.DataFrame
+        All columns of the rows but the target.
+    seed : int
+        Of what is random.
+    """
+
+    candidate: Predicted
+    champion: Predicted | None
+    table: Any
+    seed: int
+
+
+JudgeRows: TypeAlias = Callable[[Question], ConditionResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How some rows are judged.
+
+    Parameters
+    ----------
+    name : str
+        What must hold.
+    judge : callable
+        Takes a `Question` and gives the result.
+    alias : str or None
+        The alias of the model that is compared with.
+    absent : bool
+        What holds while the alias points nowhere.
+    """
+
+    name: str
+    judge: JudgeRows
+    alias: str | None = None
+    absent: bool = True
+
+
+def on_rows(rows: Rows, on: str | None) -> Callable[[Case], list[ConditionResult]]:
+    """Judge the rows of each of the data, or of those of one name."""
+
+    def judge(case: Case) -> list[ConditionResult]:
+        return [_on(rows, case, holdout) for name, holdout in case.holdouts.items() if on in {None, name}]
+
+    return judge
+
+
+def _on(rows: Rows, case: Case, holdout: Holdout) -> ConditionResult:
+    name = f"{rows.name} on {holdout.name}"
+    told = case.predicted(holdout)
+    if isinstance(told, str):
+        return ConditionResult(name, passed=False, message=told)
+    if rows.alias is None:
+        return replace(rows.judge(Question(told, None, holdout.table, case.seed(holdout))), name=name)
+    champion = case.champion(rows.alias)
+    if champion is None:
+        message = f"no model is {rows.alias} yet: there is nothing to compare with"
+        return ConditionResult(name, rows.absent, message=message)
+    before = case.predicted(holdout, champion)
+    if isinstance(before, str):
+        return ConditionResult(name, passed=False, message=before)
+    return replace(rows.judge(Question(told, before, holdout.table, case.seed(holdout, champion))), name=name)
+
+
+def threshold(metric: str | Metric, value: float, *, at_least: bool, confidence: float | None) -> Rows:
+    """Hold a metric, or an end of its interval, against a value."""
+    from mlops_kit.measures import metrics  # noqa: PLC0415 - loads numpy
+
+    chosen, limit = metrics.metric(metric), _number(value)
+    if confidence is not None and not 0 < confidence < 1:
+        raise InvalidInput(f"confidence={confidence!r} must be between 0 and 1.")
+    sure = "" if confidence is None else f" with {100 * confidence:.4g} % confidence"
+    name = f"{chosen.name} {'>=' if at_least else '<='} {limit:g}{sure}"
+
+    def judge(question: Question) -> ConditionResult:
+        measured = metrics.measure(chosen, question.candidate, confidence=confidence or 0.95, seed=question.seed)
+        end = measured.value if confidence is None else (measured.low if at_least else measured.high)
+        if measured.undefined is not None or end is None:
+            why = measured.undefined or "too few rows for an interval"
+            return ConditionResult(name, False, None, limit, f"undefined: {why}", _told(measured))
+        passed = end >= limit if at_least else end <= limit
+        return ConditionResult(name, bool(passed), measured.value, limit, _measured(measured), _told(measured))
+
+    return Rows(name, judge)
+
+
+def comparison(alias: str, metric: str | Metric, margin: float, confidence: float, *, better: bool) -> Rows:
+    """Compare two models on the same rows."""
+    from mlops_kit.measures import comparisons, metrics  # noqa: PLC0415 - loads numpy
+
+    chosen, by = metrics.metric(metric), f" by {margin:g}" if margin else ""
+    comparisons.check_levels(margin, confidence)
+    name = f"{chosen.name} {'' if better else 'not '}{'better' if better else 'worse'} than {alias}{by}"
+    name += f" with {100 * confidence:.4g} % confidence"
+    ask = comparisons.superiority if better else comparisons.non_inferiority
+
+    def judge(question: Question) -> ConditionResult:
+        if question.champion is None:
+            raise AssertionError("a comparison is asked for where there is a champion")
+        try:
+            made = ask(
+                chosen, question.candidate, question.champion, margin=margin, confidence=confidence, seed=question.seed
+            )
+        except InvalidInput as error:
+            return ConditionResult(name, passed=False, message=str(error))
+        limit = _limit(chosen, margin, better=better)
+        if made.undefined is not None:
+            return ConditionResult(name, False, None, limit, f"undefined: {made.undefined}", _told(made))
+        return ConditionResult(name, made.holds, made.difference, limit, _compared(made), _told(made))
+
+    return Rows(name, judge, alias)
+
+
+def calibration(max_error: float) -> Rows:
+    """Hold the calibration error against a value, with the bins as evidence."""
+    from mlops_kit.measures.slices import calibration_bins  # noqa: PLC0415 - loads numpy
+
+    plain = threshold("calibration_error", max_error, at_least=False, confidence=None)
+
+    def judge(question: Question) -> ConditionResult:
+        result = plain.judge(question)
+        bins = [] if result.value is None else calibration_bins(question.candidate)
+        return replace(result, evidence={**result.evidence, "bins": bins})
+
+    return Rows(plain.name, judge)
+
+
+def sliced(column: str, rows: Rows, bins: int, min_rows: int) -> Rows:
+    """Judge each part of the rows; all must pass."""
+    from mlops_kit.measures.slices import parts  # noqa: PLC0415 - loads numpy
+
+    name = f"{rows.name} in each part by {column}"
+
+    def judge(question: Question) -> ConditionResult:
+        label = next((label for label in question.table.columns if str(label) == column), None)
+        if label is None:
+            return ConditionResult(name, passed=False, message=f"the data has no column {column!r}")
+        found, small = [], []
+        for part, mask in parts(question.table[label], bins=bins):
+            if mask.sum() < min_rows:
+                small.append({"part": part, "rows": int(mask.sum())})
+                continue
+            before = None if question.champion is None else question.champion.take(mask)
+            asked = replace(
+                question, candidate=question.candidate.take(mask), champion=before, table=question.table[mask]
+            )
+            found.append((part, int(mask.sum()), rows.judge(asked)))
+        return _of_parts(name, found, small, min_rows)
+
+    return Rows(name, judge, rows.alias, rows.absent)
+
+
+def _of_parts(
+    name: str, found: Sequence[tuple[str, int, ConditionResult]], small: list[dict[str, Any]], min_rows: int
+) -> ConditionResult:
+    told = [
+        {"part": part, "rows": rows, "passed": result.passed, "value": result.value, **result.evidence}
+        for part, rows, result in found
+    ]
+    evidence = {"parts": told, "too_small": small}
+    if not found:
+        return ConditionResult(name, passed=False, message=f"no part has {min_rows} rows", evidence=evidence)
+    bad = [(part, rows, result) for part, rows, result in found if not result.passed]
+    few = f"; {len(small)} with fewer than {min_rows} rows not judged" if small else ""
+    if not bad:
+        limit = found[0][2].limit
+        return ConditionResult(name, True, None, limit, f"holds in all {len(found)} parts{few}", evidence)
+    listed = "; ".join(f"{part} ({rows} rows): {result.message}" for part, rows, result in bad[:_SHOWN])
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    message = f"fails in {len(bad)} of {len(found)} parts: {listed}{more}{few}"
+    return ConditionResult(name, False, bad[0][2].value, bad[0][2].limit, message, evidence)
+
+
+def _limit(metric: Metric, margin: float, *, better: bool) -> float:
+    """Give the difference, candidate less champion, that the bound must be beyond."""
+    sign = 1 if metric.greater_is_better == better else -1
+    return sign * margin if margin else 0.0
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{value!r} is no number to hold a metric against.") from error
+    if math.isnan(number):
+        raise InvalidInput("NaN is no number to hold a metric against.")
+    return number
+
+
+def _measured(measured: Measurement) -> str:
+    interval = ""
+    if measured.low is not None and measured.high is not None:
+        interval = f" [{measured.low:.4g}, {measured.high:.4g}]"
+    return f"{measured.value:.5g}{interval}, {measured.n:,} rows"
+
+
+def _compared(made: Comparison) -> str:
+    counted = "" if made.wins is None else f", {made.wins} rows won and {made.losses} lost"
+    bound = "" if made.bound is None else f" (bound {made.bound:+.4g})"
+    values = f"{made.candidate:.5g} against {made.champion:.5g}: {made.difference:+.4g}{bound}"
+    return f"{values}, p = {made.p_value:.3g}{counted}, {made.n:,} rows, {made.method}"
+
+
+def _told(made: Measurement | Comparison) -> dict[str, Any]:
+    return {name: value for name, value in asdict(made).items() if value is not None}
