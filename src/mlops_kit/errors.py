@@ -88,6 +88,9 @@ __all__ = [
 ]
 
 
+_LONGEST = 3000
+
+
 class MlopsKitError(Exception):
     """Base of every error raised by mlops_kit.
 
@@ -114,6 +117,8 @@ class MlopsKitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str) -> None:
+        if len(message) > _LONGEST:  # an argument that is quoted may be of any length
+            message = f"{message[: _LONGEST * 2 // 3]} … {message[-_LONGEST // 3 :]}"
         super().__init__(message)
 
     def __str__(self) -> str:

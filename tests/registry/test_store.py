@@ -362,3 +362,33 @@ def test_a_promotion_that_expects_is_refused_where_two_writers_could_overwrite_e
     with pytest.raises(mk.errors.StoreError, match="put-if-absent"):
         models.promote("m:1", expect=0)
     assert models.promote("m:1").version == 1
+
+
+def test_what_is_changed_in_an_answer_stays_the_callers():
+    models = mk.ModelStore()
+    models.register("m", [1], metrics={"auc": 0.5})
+    models.promote("m:1", reason="because")
+    models.history("m")[1].body["metrics"]["auc"] = 1.0
+    models.history("m")[2].body["reason"] = "another"
+    models.history("m")[2].by["actor"] = "another"
+    version = models.get("m:1")
+    version.metrics["auc"] = 1.0
+    version.by["actor"] = "another"
+    assert models.get("m:1").metrics == {"auc": 0.5}
+    assert models.get("m:1").by["actor"] != "another"
+    told = models.history("m")[2]
+    assert (told.body["reason"], told.by["actor"]) == ("because", models.get("m:1").by["actor"])
+
+
+def test_what_a_run_returned_is_registered_with_its_link_and_its_metrics():
+    @mk.track
+    def train():
+        mk.log_metric("auc", 0.75)
+        return [1, 2, 3]
+
+    train()
+    run = train.last_run
+    version = mk.ModelStore().register("m", run.load(), run=run)
+    assert (version.run_id, version.metrics) == (run.id, {"auc": 0.75})
+    assert mk.ModelStore().lineage("m:1").run["name"] == "train"
+    assert mk.ModelStore().register("m", run.load(), run=run.id).metrics == {}

@@ -10,6 +10,7 @@ import pytest
 
 from mlops_kit.errors import (
     AliasNotFound,
+    IntegrityError,
     InvalidInput,
     InvalidName,
     InvalidSpec,
@@ -266,3 +267,15 @@ def test_a_store_of_a_newer_format_is_not_read_as_empty(local):
         local.resolve("fraud:1")
     with pytest.raises(NewerFormat):
         add(local)
+
+
+def test_a_journal_whose_first_entries_were_swapped_is_told_and_not_a_crash(local):
+    add(local)
+    journal = Path(local.store.url, "journals", "models", "fraud")
+    first, second = (journal / f"{number:012d}.json" for number in (1, 2))
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    for ask in (local.names, lambda: catalog(Store(local.store.url)).resolve("fraud:1")):
+        with pytest.raises(IntegrityError, match="it was moved there"):
+            ask()

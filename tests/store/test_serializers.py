@@ -1,8 +1,10 @@
 """Objects as bytes and back, and what is said about the part that does not go."""
 
+import pickle
 import sys
 import threading
 
+import cloudpickle
 import pytest
 
 from mlops_kit.errors import InvalidInput, NotSerializable
@@ -79,6 +81,43 @@ def test_an_object_that_contains_itself_and_a_culprit_is_looked_through_once():
     box.me = box
     with pytest.raises(NotSerializable, match=r"model\.lock"):
         pickled.dump(box, what="model")
+
+
+def chain(length, end):
+    first = last = Box()
+    for _ in range(length):
+        last.next = last = Box()
+    last.next = end
+    return first
+
+
+@pytest.mark.parametrize("length", [50, 20_000])
+def test_the_part_of_a_long_chain_of_objects_is_found_without_pickling_each(length, monkeypatch):
+    pickles = []
+
+    class Counted(cloudpickle.Pickler):
+        def __init__(self, *args, **kwargs):
+            pickles.append(1)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(cloudpickle, "Pickler", Counted)
+    with pytest.raises(NotSerializable, match=r"model\.next\.next") as caught:
+        pickled.dump(chain(length, threading.Lock()), what="model")
+    assert len(pickles) <= 2
+    assert len(str(caught.value)) < 2000
+    assert ("_thread.lock" in str(caught.value)) == (length == 50)  # else pickle itself gives up before
+
+
+def test_the_last_of_many_parts_is_found_before_the_others_are_blamed():
+    box = Box(numbers=list(range(100_000)), parts=[Box(a=1), Box(lock=threading.Lock())], more=Hostile())
+    with pytest.raises(NotSerializable, match=r"model\.parts\[1\]\.lock is of type _thread\.lock"):
+        pickled.dump(box, what="model")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\x80\x05.", b"not a pickle", pickle.dumps([1])[:-3]])
+def test_bytes_that_are_no_pickle_are_told_and_not_a_crash(data):
+    with pytest.raises(NotSerializable, match="cannot be restored"):
+        pickled.load(data, what="model")
 
 
 def test_code_that_is_not_here_is_named(tmp_path, monkeypatch):

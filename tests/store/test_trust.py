@@ -44,6 +44,34 @@ def test_what_others_may_write_is_refused(models, place, bit):
 
 
 @posix
+@pytest.mark.parametrize("file", ["000000000002.json", "000000000003.json", "head.json"])
+def test_a_model_that_a_record_names_which_others_may_write_is_refused(models, file):
+    models.promote("m:1")
+    path = models.store.backend.root / "journals" / "models" / "m" / file
+    assert models.load("m@champion") == {"a": 1}
+    path.chmod(0o666)
+    for each in (models, mk.ModelStore(mk.Store(models.store.url))):
+        with pytest.raises(UntrustedArtifact):
+            each.load("m@champion")
+
+
+def test_a_hint_that_is_missing_is_nobodys(models):
+    (models.store.backend.root / "journals" / "models" / "m" / "head.json").unlink()
+    assert mk.ModelStore(mk.Store(models.store.url)).load("m:1") == {"a": 1}
+
+
+@posix
+def test_an_output_that_a_record_names_which_others_may_write_is_refused(models):
+    with mk.start_run(store=models.store) as run:
+        run.log_model([object], "it")
+    objects.written.clear()
+    assert mk.get_run(run.id, store=models.store).load("it") == [object]
+    models.store.backend.root.joinpath(keys.run_key(run.id, "end")).chmod(0o666)
+    with pytest.raises(UntrustedArtifact):
+        mk.get_run(run.id, store=models.store).load("it")
+
+
+@posix
 @as_root
 @pytest.mark.parametrize("place", ["root", "objects", "folder", "file"])
 def test_what_belongs_to_somebody_else_is_refused(models, place):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, OutputNotFound, RunNotFound
+from mlops_kit.store import keys
 
 LIMIT = 3
 
@@ -94,3 +97,20 @@ def test_children_of_a_run_whose_start_was_lost_do_not_hide_the_others(tmp_path)
     assert len(mk.get_run(run.id).children) == 1
     with pytest.raises(RunNotFound):
         mk.get_run(lost)
+
+
+def test_a_clock_that_steps_back_hides_no_children(monkeypatch):
+    with mk.start_run() as run:
+        monkeypatch.setattr(keys.time, "time", lambda: run.started.timestamp() - 100_000)
+        with mk.start_run("inner") as inner:
+            pass
+    assert [child.id for child in mk.get_run(run.id).children] == [inner.id]
+
+
+def test_children_on_a_machine_whose_clock_is_behind_are_found():
+    with mk.start_run() as run:
+        start = run.store.runs.start(run.id)
+        second = f"{int(run.id[:8], 16) - 300:08x}"
+        behind = dataclasses.replace(start, id=f"{second}-000000000000", parent=run.id)
+        run.store.runs.write_start(behind)
+    assert [child.id for child in mk.get_run(run.id).children] == [behind.id]

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 __version__: str
+
+class Pickler:
+    def __init__(self, file: IO[bytes], protocol: int | None = None) -> None: ...
+    def dump(self, obj: object) -> None: ...
 
 def dumps(
     obj: object, protocol: int | None = None, buffer_callback: Callable[[Any], object] | None = None

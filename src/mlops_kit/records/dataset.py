@@ -139,4 +139,4 @@ class DatasetRecord:
     def of(cls, name: str, entry: Entry, manifest: Manifest) -> DatasetRecord:
         """Put together a ``snapshot`` entry and the manifest it names."""
         body = entry.body
-        return cls(name, body["version"], manifest, entry.at, entry.by, body.get("source"), body.get("run"))
+        return cls(name, body["version"], manifest, entry.at, dict(entry.by), body.get("source"), body.get("run"))

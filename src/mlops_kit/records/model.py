@@ -159,9 +159,9 @@ def _registered(name: str, entry: Entry) -> dict[str, Any]:
         "size": body["size"],
         "type": body["type"],
         "created": entry.at,
-        "by": entry.by,
+        "by": dict(entry.by),
         "run_id": body.get("run"),
-        "metrics": body.get("metrics", {}),
+        "metrics": dict(body.get("metrics", {})),
         "environment": body.get("environment"),
         "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -9,14 +10,13 @@ from mlops_kit.errors import ModelNotFound
 from mlops_kit.records.audit import Anchor, AuditReport
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
-from mlops_kit.records.names import check_name, folder
+from mlops_kit.records.names import check_name
 from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.card import ModelCard, card_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import warn_if_changed
 from mlops_kit.registry.version import ModelVersion
-from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.journal import State
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -72,7 +72,7 @@ class RecordedModels:
             format=version.format,
             what=what,
             allow_code=allow_code,
-            named_in=keys.journal_prefix("models", folder(version.name)).rstrip("/"),
+            named_in=journal.named_in(entry.seq),
             doubt=lambda: doubt_of(journal, entry.seq, version.digest, url=self.store.url),
         )
         warn_if_changed(model, data, version.fingerprint, what=what)
@@ -242,7 +242,8 @@ class RecordedModels:
             Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``.
         """
         journal = self._catalog.journal(name)
-        return journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
+        entries = journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
+        return copy.deepcopy(entries)  # what is changed in them stays the caller's
 
     def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
         """Tell exactly which data, code and environment made a version.

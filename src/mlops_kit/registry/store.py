@@ -79,7 +79,7 @@ class ModelStore(GovernedModels):
         run : str or Run, optional
             The run that made it, or its id; by default the run that is active.
         metrics : dict, optional
-            What it reached; by default the metrics of the active run.
+            What it reached; by default the metrics of the run, if that is a `Run` or the one that is active.
         format : str
             How to save it: ``"cloudpickle"`` takes any object, and loading it needs trust in the store;
             ``"skops"`` (an extra) takes estimators that are nothing but data, and loading those needs none.
@@ -159,9 +159,14 @@ class ModelStore(GovernedModels):
         active = active_run.get()
         if active is not None and run is None and active.store_url == self.store.url:
             run = active
+        told = getattr(run, "metrics", None)
         run = getattr(run, "id", run)
+        if told is None and active is not None and run == active.id:
+            told = active.metrics
         if metrics is None:
-            metrics = dict(active.metrics) if active is not None and run == active.id else {}
+            metrics = told if told is not None else {}
+        if not isinstance(metrics, Mapping):
+            raise InvalidInput(f"metrics={metrics!r} are not numbers by name: pass a dict such as {{'auc': 0.9}}.")
         body = {
             **saved.members(),
             "environment": keep_environment(self.store.objects),

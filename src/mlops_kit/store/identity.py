@@ -28,14 +28,19 @@ def author() -> dict[str, str]:
     """
     configured = os.environ.get("MLOPS_KIT_USER")
     if configured:
-        return {"actor": configured, "source": "config"}
+        return {"actor": _text(configured), "source": "config"}
     email = _git_email(here())
     if email:
         return {"actor": email, "source": "git"}
     for variable in _CI_ACTORS:
         if os.environ.get(variable):
-            return {"actor": os.environ[variable], "source": "ci"}
-    return {"actor": f"{login()}@{host()}", "source": "user"}
+            return {"actor": _text(os.environ[variable]), "source": "ci"}
+    return {"actor": _text(f"{login()}@{host()}"), "source": "user"}
+
+
+def _text(given: str) -> str:
+    """Make what the system gave fit for a record: its bytes may be of any encoding."""
+    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @functools.cache

@@ -243,6 +243,14 @@ class Journal:
         """Which journal it is, as signatures and anchors name it."""
         return f"{self._kind}/{self._folder}"
 
+    def named_in(self, seq: int) -> tuple[str, ...]:
+        """Give the keys of all that an answer of this process rests on which names an entry.
+
+        The entries between are held fast by the digests that the newest carries.
+        """
+        last = seq if self._head is None else max(seq, self._head.seq)
+        return self._key(seq), self._key(last), keys.head_key(self._kind, self._folder)
+
     @property
     def standing(self) -> tuple[datetime, int, str] | None:
         """When, with which number and which digest the newest entry that this process has read was written."""

@@ -55,15 +55,20 @@ def head_key(kind: str, folder: str) -> str:
     return f"journals/{kind}/{folder}/head.json"
 
 
+_latest = 0
+
+
 def new_run_id() -> str:
-    """Make a run id: the second it was made in, then 48 random bits.
+    """Make a run id: the second it was made in, never before one made earlier here, then 48 random bits.
 
     Examples
     --------
     >>> bool(RUN_ID.fullmatch(new_run_id()))
     True
     """
-    return f"{int(time.time()) & 0xFFFFFFFF:08x}-{os.urandom(6).hex()}"
+    global _latest  # noqa: PLW0603 - a run that began inside another has no earlier id, even if the clock steps back
+    _latest = max(_latest, int(time.time()))
+    return f"{_latest & 0xFFFFFFFF:08x}-{os.urandom(6).hex()}"
 
 
 def run_day(run_id: str) -> str:

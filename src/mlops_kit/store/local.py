@@ -335,5 +335,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_own(path: Path) -> bool:
-    found = path.lstat()
+    """Tell whether nobody else can have written something; what is not there nobody has."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return True
     return found.st_uid == os.geteuid() and not found.st_mode & _WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode)

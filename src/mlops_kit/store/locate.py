@@ -78,7 +78,7 @@ def backend_for(url: str | os.PathLike[str]) -> Backend:
     >>> backend_for("memory://doc").url
     'memory://doc'
     """
-    text = os.fspath(url)
+    text = address_of(url)
     if not text.strip() or "\0" in text:
         raise InvalidInput(f"{text!r} is not the address of a store: give a folder or a URL.")
     scheme, separator, rest = text.partition("://")
@@ -94,6 +94,24 @@ def backend_for(url: str | os.PathLike[str]) -> Backend:
     from mlops_kit.store.connect import remote  # noqa: PLC0415 - most stores are folders
 
     return remote(text)
+
+
+def address_of(url: object) -> str:
+    """Read an address as users pass it.
+
+    Raises
+    ------
+    InvalidInput
+        It is neither text nor a path.
+
+    Examples
+    --------
+    >>> address_of(Path("here"))
+    'here'
+    """
+    if isinstance(url, str | bytes | os.PathLike):
+        return os.fsdecode(url)
+    raise InvalidInput(f"{url!r} is not the address of a store: give a folder, a URL or a Store.")
 
 
 def _absolute(path: str) -> Path:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mlops_kit.errors import InvalidInput, NotSerializable
+from mlops_kit.store.culprit import culprit
 from mlops_kit.store.skops_files import SkopsSerializer
-
-_MAX_VISITED = 10_000
 
 
 class Serializer(Protocol):
@@ -48,7 +46,7 @@ class CloudpickleSerializer:
         try:
             return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
         except Exception as error:
-            path, cause = _culprit(value)
+            path, cause = culprit(value)
             raise NotSerializable(
                 f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
                 f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
@@ -82,6 +80,11 @@ class CloudpickleSerializer:
                 f"The {what} cannot be restored: {error}. The class or function it names has moved or changed "
                 "since it was saved; the run that made it keeps the sources (`run.code`)."
             ) from error
+        except Exception as error:
+            raise NotSerializable(
+                f"The {what} cannot be restored: its bytes are not those of a pickle that this Python can read, or an "
+                f"object in it refuses to be restored ({type(error).__name__}: {error})."
+            ) from error
 
 
 _formats: dict[str, Serializer] = {"cloudpickle": CloudpickleSerializer(), "skops": SkopsSerializer()}
@@ -110,55 +113,10 @@ def serializer(name: str) -> Serializer:
     >>> serializer("cloudpickle").code_in(b"", what="model")
     'is a pickle, which may run any code when it is loaded'
     """
-    found = _formats.get(name)
+    found = next((form for known, form in _formats.items() if known == name), None)
     if found is None:
         raise InvalidInput(f"There is no format {name!r}. Formats: {', '.join(sorted(_formats))}.")
     return found
-
-
-def _culprit(value: Any) -> tuple[str, Any]:
-    """Find the innermost part of an object that does not pickle, and the path to it."""
-    path, seen = "", {id(value)}
-    while True:
-        for step, child in _children(value):
-            if id(child) in seen or len(seen) > _MAX_VISITED:
-                continue
-            seen.add(id(child))
-            if not _pickles(child):
-                path, value = path + step, child
-                break
-        else:
-            return path, value
-
-
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        yield from ((f"[{key!r}]", child) for key, child in value.items())
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from ((f"[{position}]", child) for position, child in enumerate(value))
-    elif callable(value) and getattr(value, "__closure__", None):
-        names = value.__code__.co_freevars
-        yield from (
-            (f".<closure {name}>", cell.cell_contents) for name, cell in zip(names, value.__closure__, strict=True)
-        )
-    else:
-        slots = {name: getattr(value, name, None) for base in type(value).__mro__ for name in _slots(base)}
-        yield from ((f".{name}", child) for name, child in {**slots, **getattr(value, "__dict__", {})}.items())
-
-
-def _slots(kind: type) -> tuple[str, ...]:
-    names = kind.__dict__.get("__slots__", ())
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _pickles(value: Any) -> bool:
-    import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
-
-    try:
-        cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001 - whatever a __reduce__ raises, the answer is no
-        return False
-    return True
 
 
 def _type_name(value: Any) -> str:

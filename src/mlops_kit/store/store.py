@@ -10,17 +10,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from mlops_kit.errors import InvalidInput, StoreError
+from mlops_kit.errors import IntegrityError, InvalidInput, StoreError
 from mlops_kit.records import codec
 from mlops_kit.records.check import DoctorReport, FsckReport, GcReport, SyncReport
 from mlops_kit.records.durations import Duration, seconds_of
+from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import folder
 from mlops_kit.records.pending import Pending
 from mlops_kit.store import check, doctor, gc, identity, keys
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.journal import Fold, Journal
 from mlops_kit.store.local import LocalBackend
-from mlops_kit.store.locate import backend_for, locate
+from mlops_kit.store.locate import address_of, backend_for, locate
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.repair import mend
 from mlops_kit.store.runs import Runs
@@ -223,7 +224,13 @@ class Store:
             key = keys.entry_key(kind, where, 1)
             data = self.backend.get(key)
             if data is not None:
-                names.append(str(codec.unplain(codec.unseal(data, where=key, kind="entry")["body"])["name"]))
+                first = Entry.decode(data, where=key)
+                if first.kind != "create" or first.seq != 1:
+                    raise IntegrityError(
+                        f"The entry at {key} in {self.url} does not begin a journal: it was moved there. "
+                        "Compare with a copy of the store."
+                    )
+                names.append(str(first.body["name"]))
         return sorted(names)
 
     def fsck(self, repair: bool = False) -> FsckReport:  # noqa: FBT001, FBT002 - the name that it is called by
@@ -405,7 +412,7 @@ def open_store(store: StoreLike = None) -> Store:
     """
     if isinstance(store, Store):
         return store
-    address = os.fspath(locate() if store is None else store)
+    address = address_of(locate() if store is None else store)
     known = _opened.get(address)  # never a relative path: what it means changes with the current folder
     if known is None:
         made = Store(address)

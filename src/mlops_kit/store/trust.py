@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from mlops_kit.errors import UntrustedArtifact
@@ -31,7 +31,7 @@ def require_trust(
     what: str,
     why: str,
     allow_code: str | None = None,
-    named_in: str | None = None,
+    named_in: Collection[str] = (),
     doubt: Callable[[], str | None] = lambda: "",
 ) -> None:
     """Pass if an object may run code in this process.
@@ -48,8 +48,8 @@ def require_trust(
         What of it would run code, for the message.
     allow_code : str, optional
         The digest that the caller has decided to trust.
-    named_in : str, optional
-        The folder of the records that name the object: who may write there can have any object loaded.
+    named_in : collection of str
+        Keys of the records that name the object: who may write them can have any object loaded.
     doubt : callable, optional
         Says why no listed signer vouches for the object, in a sentence or not at all; None if one does.
 
@@ -61,7 +61,7 @@ def require_trust(
     if digest in objects.written or allow_code == digest or trusted_by_name(backend.url):
         return
     key = keys.object_key(digest)
-    if backend.is_private(key) and (named_in is None or backend.is_private(named_in)):
+    if all(map(backend.is_private, (key, *named_in))):
         return
     if trusted.trusted_of(backend.url).code:
         return
@@ -84,7 +84,7 @@ def load_trusted(
     format: str,  # noqa: A002 - the field's word
     what: str,
     allow_code: str | None = None,
-    named_in: str | None = None,
+    named_in: Collection[str] = (),
     doubt: Callable[[], str | None] = lambda: "",
 ) -> Any:
     """Read an object from bytes that were verified, if nothing of it runs here without trust.

@@ -100,6 +100,8 @@ def list_runs(
     """
     if status is not None and status not in STATUSES:
         raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {status!r}.")
+    if experiment is not None and not isinstance(experiment, str):
+        raise InvalidInput(f"experiment={experiment!r} is not the name of an experiment.")
     if limit is not None and (type(limit) is not int or limit < 0):
         raise InvalidInput(f"limit={limit!r} is not a number of runs.")
     opened = open_store(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from mlops_kit.datasets import storage
@@ -60,7 +61,9 @@ def record_output(store: Store, name: str, value: Any) -> OutputRef:
     return OutputRef(name, kind, saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
 
 
-def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | None = None) -> Any:
+def load_output(
+    store: Store, ref: OutputRef, *, what: str, allow_code: str | None = None, named_in: Collection[str] = ()
+) -> Any:
     """Give back what `record_output` kept.
 
     Parameters
@@ -73,6 +76,8 @@ def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | No
         What it is to the user, for messages.
     allow_code : str, optional
         The digest of an object that may run code here.
+    named_in : collection of str
+        Keys of the records that name it.
 
     Returns
     -------
@@ -93,7 +98,15 @@ def load_output(store: Store, ref: OutputRef, *, what: str, allow_code: str | No
     data = store.objects.get(ref.object, what=what)
     if ref.format == "dataset":
         return _frame(store, Manifest.decode(data, where=what), what)
-    value = load_trusted(store.backend, data, digest=ref.object, format=ref.format, what=what, allow_code=allow_code)
+    value = load_trusted(
+        store.backend,
+        data,
+        digest=ref.object,
+        format=ref.format,
+        what=what,
+        allow_code=allow_code,
+        named_in=named_in,
+    )
     warn_if_changed(value, data, ref.fingerprint, what=what)
     return value
 

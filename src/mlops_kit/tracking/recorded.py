@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, Self
 
 from mlops_kit.datasets.dataset import Dataset
-from mlops_kit.errors import MlopsKitError, OutputNotFound
+from mlops_kit.errors import InvalidInput, MlopsKitError, OutputNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store, open_store
@@ -20,6 +21,8 @@ from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.views.run import RunFacts, run_html, run_text
 
 _PARTS = "return."
+_CLOCKS_DIFFER = 600
+"""So many seconds before its parent a run may seem to begin, by the clock of another machine."""
 
 
 class RecordedRun:
@@ -132,6 +135,7 @@ class RecordedRun:
         """
         written = grouped(self._written)
         held: History = self._live.metrics.held if self._live else self._ending.history
+        _check_name("metric", key)
         points = written.get(key, []) + held.get(key, [])
         if not points:
             raise OutputNotFound(_absent("metric", key, self._id, [*written, *held]))
@@ -212,8 +216,9 @@ class RecordedRun:
     def children(self) -> list[Self]:
         """The runs that began inside this one, oldest first."""
         found = []
+        earliest = int(self._id[:8], 16) - _CLOCKS_DIFFER
         for run_id in self._store.runs.ids():
-            if run_id[:8] < self._id[:8]:
+            if int(run_id[:8], 16) < earliest:
                 break
             if self._store.runs.start(run_id).parent == self._id:
                 found.append(type(self)(self._store, run_id))
@@ -245,10 +250,12 @@ class RecordedRun:
         UntrustedArtifact
             Reading it would run code from bytes that somebody else could have written.
         """
+        _check_name("output", output)
         outputs, files = self.outputs, self.artifacts
         if output in outputs:
             what = f"output {output!r} of the run {self._id}"
-            return load_output(self._store, outputs[output], what=what, allow_code=allow_code)
+            said = () if self._live else (keys.run_key(self._id, "end"),)
+            return load_output(self._store, outputs[output], what=what, allow_code=allow_code, named_in=said)
         if output in files:
             return self._store.objects.get(files[output].object, what=f"artifact {output!r} of the run {self._id}")
         parts = [name for name in outputs if output == "return" and name.startswith(_PARTS)]
@@ -275,6 +282,7 @@ class RecordedRun:
         OutputNotFound
             No data went in under this name, or only its fingerprint was recorded.
         """
+        _check_name("input", input)
         ref = self.inputs.get(input)
         if ref is None:
             raise OutputNotFound(_absent("input", input, self._id, list(self.inputs)))
@@ -300,6 +308,8 @@ class RecordedRun:
         """
         if isinstance(other, str):
             other = type(self)(self._store, self._store.runs.find(other))
+        if not isinstance(other, RecordedRun):
+            raise InvalidInput(f"{other!r} is no run to compare with: pass a Run or the id of one.")
         return diff(self, other)
 
     @property
@@ -390,6 +400,11 @@ class RecordedRun:
 
 def _reopened(kind: type[RecordedRun], url: str, run_id: str) -> RecordedRun:
     return kind(open_store(url), run_id)
+
+
+def _check_name(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise InvalidInput(f"{name!r} cannot name an {what}: a name is text.".replace("an metric", "a metric"))
 
 
 def _absent(what: str, name: str, run_id: str, exist: list[str]) -> str:

@@ -23,6 +23,7 @@ from mlops_kit.tracking import artifacts
 from mlops_kit.tracking.call import as_number, is_data, recordable
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
 from mlops_kit.tracking.metrics import MetricLog, write_segment
+from mlops_kit.tracking.named import named_values
 from mlops_kit.tracking.recorded import RecordedRun
 from mlops_kit.tracking.recorder import Recorder
 
@@ -69,10 +70,15 @@ class Run(RecordedRun):
 
         Parameters
         ----------
-        params : mapping
-            Values by name, each as in `log_param`.
+        params : mapping, namespace or dataclass
+            Values by name, each as in `log_param`; what ``argparse`` gives is fine.
+
+        Raises
+        ------
+        InvalidInput
+            It has no names.
         """
-        for key, value in dict(params).items():
+        for key, value in named_values("params", params).items():
             self.log_param(key, value)
 
     def log_metric(self, key: str, value: float, *, step: int | None = None) -> None:
@@ -110,7 +116,9 @@ class Run(RecordedRun):
             A value is not a number; none of them is recorded.
         """
         now = time.time()
-        self._log_points([self._point(key, value, step, now) for key, value in dict(metrics).items()])
+        self._log_points(
+            [self._point(key, value, step, now) for key, value in named_values("metrics", metrics).items()]
+        )
 
     def set_tag(self, key: str, value: object) -> None:
         """Tag the run.
@@ -133,7 +141,7 @@ class Run(RecordedRun):
         tags : mapping
             Values by tag, each as in `set_tag`.
         """
-        for key, value in dict(tags).items():
+        for key, value in named_values("tags", tags).items():
             self.set_tag(key, value)
 
     def log_artifact(self, path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
@@ -182,8 +190,9 @@ class Run(RecordedRun):
             What to call it.
         """
         recorder = self._writable("models")
+        name = _key("model", name)
         with recorder.guarded(f"The model {name!r}"):
-            saved = save(self._store, model, what=_key("model", name))
+            saved = save(self._store, model, what=name)
             ref = OutputRef(name, "model", saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
             self._add_output(recorder, ref)
 
@@ -202,8 +211,9 @@ class Run(RecordedRun):
             raise InvalidInput(
                 f"A {type(data).__name__} is not a table, an array or a Dataset. Read it into one first."
             )
+        name = _key("dataset", name)
         with recorder.guarded(f"The data {name!r}"):
-            dataset = dataset_name("", _key("dataset", name))
+            dataset = dataset_name("", name)
             limit = SNAPSHOT_BYTES
             ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.refused)
             recorder.keep("inputs", ref)

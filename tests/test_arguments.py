@@ -1,0 +1,107 @@
+"""Arguments that cannot mean anything are refused by a typed error of bounded length, never by a crash."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+
+import mlops_kit as mk
+from mlops_kit.errors import MlopsKitError
+
+BIG = "x" * 5_000_000
+CALLS = {
+    "Store(5)": lambda: mk.Store(5),
+    "ModelStore([1])": lambda: mk.ModelStore([1]),
+    "list_runs(store=5)": lambda: mk.list_runs(store=5),
+    "list_runs(experiment=[1])": lambda: mk.list_runs(experiment=[1]),
+    "list_runs(status=[1])": lambda: mk.list_runs(status=[1]),
+    "list_runs(limit=BIG)": lambda: mk.list_runs(limit=BIG),
+    "get_run(BIG)": lambda: mk.get_run(BIG),
+    "start_run(tags=BIG)": lambda: mk.start_run(tags=BIG),
+    "start_run(control characters)": lambda: mk.start_run("a\n" + BIG),
+    "register(metrics=5)": lambda: mk.ModelStore().register("m", [1], metrics=5),
+    "register(metrics=BIG)": lambda: mk.ModelStore().register("m", [1], metrics={"a": BIG}),
+    "register(format=[1])": lambda: mk.ModelStore().register("m", [1], format=[1]),
+    "register(format=BIG)": lambda: mk.ModelStore().register("m", [1], format=BIG),
+    "register(run=BIG)": lambda: mk.ModelStore().register("m", [1], run=BIG),
+    "load(as_of=BIG)": lambda: mk.ModelStore().load("m:1", as_of=BIG),
+    "Dataset.load(5)": lambda: mk.Dataset.load(5),
+    "gc(grace=BIG)": lambda: mk.Store().gc(grace=BIG),
+}
+LOGGED = {
+    "log_params(5)": lambda run: run.log_params(5),
+    "log_params([1])": lambda run: run.log_params([1]),
+    "log_params(BIG)": lambda run: run.log_params(BIG),
+    "log_metrics(5)": lambda run: run.log_metrics(5),
+    "log_metrics(a class)": lambda run: run.log_metrics(argparse.Namespace),
+    "set_tags(5)": lambda run: run.set_tags(5),
+    "log_metric(BIG key)": lambda run: run.log_metric(BIG, "no number"),
+    "log_param([BIG] as key)": lambda run: run.log_param([BIG], 1),
+    "log_artifact(BIG)": lambda run: run.log_artifact(BIG),
+    "log_model(name=5)": lambda run: run.log_model([1], 5),
+    "log_dataset(name=5)": lambda run: run.log_dataset([1], 5),
+    "finish(BIG)": lambda run: run.finish(BIG),
+    "load([1])": lambda run: run.load([1]),
+    "load(BIG)": lambda run: run.load(BIG),
+    "dataset([1])": lambda run: run.dataset([1]),
+    "metric_history([1])": lambda run: run.metric_history([1]),
+    "diff(5)": lambda run: run.diff(5),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_argument_that_means_nothing_is_refused_in_few_words(call):
+    with pytest.raises(MlopsKitError) as caught:
+        CALLS[call]()
+    assert len(str(caught.value)) < 4000
+
+
+@pytest.mark.parametrize("call", LOGGED)
+def test_what_cannot_be_logged_or_asked_is_refused_in_few_words(call):
+    with mk.start_run() as run:
+        with pytest.raises(MlopsKitError) as caught:
+            LOGGED[call](run)
+        assert len(str(caught.value)) < 4000
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end():
+    error = MlopsKitError("What happened: " + BIG + " Do this.")
+    assert str(error).startswith("What happened: x")
+    assert str(error).endswith("x Do this.")
+    assert "…" in str(error)
+
+
+@dataclasses.dataclass
+class Options:
+    depth: int = 3
+    name: str = "x"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"depth": 3, "name": "x"},
+        argparse.Namespace(depth=3, name="x"),
+        types.SimpleNamespace(depth=3, name="x"),
+        Options(),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_parameters_come_by_name_from_what_holds_them(given):
+    with mk.start_run() as run:
+        run.log_params(given)
+    assert run.params == {"depth": 3, "name": "x"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the environment is text there")
+def test_a_user_whose_name_is_in_another_encoding_can_write():
+    script = "import mlops_kit as mk; print(ascii(mk.ModelStore().register('m', [1]).by['actor']))"
+    variables = {**os.environb, b"MLOPS_KIT_USER": b"J\xfcrgen"}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("'J\\ufffdrgen'\n", "")
