@@ -17,16 +17,15 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from mlops_kit.errors import IntegrityError, MlopsKitError
-from mlops_kit.records import codec
-from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.head import Head
 from mlops_kit.store.signers import Guard, Rule
 
 State: TypeAlias = dict[str, Any]
@@ -37,18 +36,6 @@ Answer = TypeVar("Answer")
 _REMEMBERED_ENTRIES = 4096
 _BELIEVED_SECONDS = 60.0
 """So long after an entry was seen, an answer may rest on it without another look."""
-
-
-@dataclass(slots=True)
-class _Head:
-    """How far the journal has been read, and what it says there."""
-
-    seq: int = 0
-    tip: str = FIRST_PREV
-    at: datetime | None = None
-    state: State = field(default_factory=dict)
-    seen: float | None = field(default_factory=time.monotonic)
-    """When the entry `seq` was last seen to be the one that `tip` names; None for a hint."""
 
 
 class Journal:
@@ -86,7 +73,7 @@ class Journal:
         self._author = author
         self._guard = guard
         self._rule: Rule | None = None
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._lock = threading.RLock()
         _journals.add(self)
@@ -177,7 +164,7 @@ class Journal:
                     self._write_hint(head)
                     return self.entry(entry.seq)
 
-    def _made(self, head: _Head, author: dict[str, str], nonce: str, decision: tuple[str, dict[str, Any]]) -> Entry:
+    def _made(self, head: Head, author: dict[str, str], nonce: str, decision: tuple[str, dict[str, Any]]) -> Entry:
         """Write down a decision, signed if this user signs."""
         now = datetime.now(UTC)
         at = now if head.at is None or now > head.at else head.at
@@ -293,7 +280,7 @@ class Journal:
             The hint was right, and an entry before the one it names is missing.
         """
         with self._lock:
-            promised, self._head = self._head or _Head(), None
+            promised, self._head = self._head or Head(), None
             self._head = self._afresh(promised)
 
     def renew_lock(self) -> None:
@@ -315,26 +302,18 @@ class Journal:
             self._rule, self._head = rule, None
             self._entries.clear()
 
-    def _hinted(self) -> _Head:
+    def _hinted(self) -> Head:
         """Start from head.json if it is sound and nothing more is demanded, else from nothing."""
         if self._rule is not None:
-            return _Head()
-        key = keys.head_key(self._kind, self._folder)
-        data = self._backend.get(key)
-        if data is None:
-            return _Head()
-        try:
-            hint = codec.unseal(data, where=key, kind="head")
-            return _Head(int(hint["seq"]), str(hint["tip"]), None, dict(hint["fold"]), seen=None)
-        except (MlopsKitError, KeyError, TypeError, ValueError):
-            return _Head()
+            return Head()
+        return Head.hinted(self._backend.get(keys.head_key(self._kind, self._folder)))
 
-    def _held(self, head: _Head, believed: float) -> _Head:
+    def _held(self, head: Head, believed: float) -> Head:
         """Hold a head against the entry it rests on, unless that was done less than so many seconds ago.
 
         Returns
         -------
-        _Head
+        Head
             The same object if all is well, else what the journal says when it is read from its beginning.
         """
         now = time.monotonic()
@@ -348,7 +327,7 @@ class Journal:
         head.seen = now
         return head
 
-    def _afresh(self, head: _Head) -> _Head:
+    def _afresh(self, head: Head) -> Head:
         """Read from entry 1: what was believed is not so.
 
         Raises
@@ -357,19 +336,19 @@ class Journal:
             An entry is missing before the one that was believed to be the last.
         """
         self._entries.clear()
-        found = self._caught_up(_Head())
+        found = self._caught_up(Head())
         if found.seq < head.seq and self._load(head.seq) is not None:
             self.entry(found.seq + 1)
         return found
 
-    def _caught_up(self, head: _Head) -> _Head:
+    def _caught_up(self, head: Head) -> Head:
         """Read on from a head until no next entry exists."""
         found = self._load(head.seq + 1)
         if found is None:
             self._conclude(head.seq)
             return head
         believed = head
-        head = _Head(head.seq, head.tip, head.at, copy.deepcopy(head.state))
+        head = Head(head.seq, head.tip, head.at, copy.deepcopy(head.state))
         while found is not None:
             entry, data = found
             if entry.prev != head.tip:
@@ -392,11 +371,11 @@ class Journal:
         if self._rule is not None:
             self._rule.conclude(last)
 
-    def _advanced(self, head: _Head, entry: Entry, data: bytes) -> _Head:
+    def _advanced(self, head: Head, entry: Entry, data: bytes) -> Head:
         state = copy.deepcopy(head.state)
         self._remember(entry)
         self._fold(state, entry)
-        return _Head(entry.seq, tip(data), entry.at, state)
+        return Head(entry.seq, tip(data), entry.at, state)
 
     def _load(self, seq: int) -> tuple[Entry, bytes] | None:
         key = self._key(seq)
@@ -421,11 +400,10 @@ class Journal:
     def _is_mine(self, seq: int, nonce: str) -> bool:
         return self.entry(seq).nonce == nonce
 
-    def _write_hint(self, head: _Head) -> None:
+    def _write_hint(self, head: Head) -> None:
         """Leave the fold for the next reader; without it everything works, with more reads."""
-        hint = codec.seal("head", {"seq": head.seq, "tip": head.tip, "fold": head.state})
         try:
-            self._backend.put(keys.head_key(self._kind, self._folder), hint, durable=False)
+            self._backend.put(keys.head_key(self._kind, self._folder), head.hint(), durable=False)
         except MlopsKitError:
             return
 
