@@ -196,9 +196,11 @@ def test_a_damaged_store_is_told_in_one_message(store):
 
 
 def test_an_empty_store_is_no_error_and_stays_empty(tmp_path):
-    assert ask("models") == "There are no models here yet.\n"
-    assert ask("data") == "There are no datasets here yet.\n"
-    assert ask("runs")
+    here = tmp_path / ".mlops"
+    assert ask("models") == f"There are no models in {here} yet.\n"
+    assert ask("data") == f"There are no datasets in {here} yet.\n"
+    assert ask("runs") == f"There are no runs in {here} yet.\n"
+    assert ask("runs", "--status", "failed") == f"There are no runs like that in {here} yet.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -216,11 +218,11 @@ def test_checking_where_nothing_is_kept_is_not_ok(tmp_path):
 
 
 def test_the_store_is_the_option_else_the_environment_else_the_project(store, tmp_path, monkeypatch):
-    assert ask("models") == "There are no models here yet.\n"
+    assert ask("models") == f"There are no models in {tmp_path / '.mlops'} yet.\n"
     monkeypatch.setenv("MLOPS_KIT_STORE", store.url)
     assert ask("models") == "mean\n"
     mk.Store(tmp_path / "other").ensure()
-    assert ask("models", "--store", tmp_path / "other") == "There are no models here yet.\n"
+    assert ask("models", "--store", tmp_path / "other") == f"There are no models in {tmp_path / 'other'} yet.\n"
     monkeypatch.delenv("MLOPS_KIT_STORE")
     project = tmp_path / "project"
     project.mkdir()

@@ -57,6 +57,24 @@ def test_hostile_names_are_refused_with_the_reason_and_the_rule(name):
         check_name(name, what="model")
 
 
+def test_an_object_in_place_of_its_spec_is_told_in_one_line_which_text_to_write():
+    class Version:
+        spec = "fraud:3"
+
+        def __repr__(self):
+            return "many\nlines"
+
+    with pytest.raises(InvalidSpec, match=r"not a Version: write 'fraud:3', or pass its \.spec\.$"):
+        parse_spec(Version(), what="model")
+
+
+def test_an_object_that_names_nothing_is_not_repeated_whole():
+    with pytest.raises(InvalidSpec, match=r"^An object of type list does not name a model: write 'name:3'"):
+        parse_spec(list(range(1000)), what="model")
+    with pytest.raises(InvalidSpec, match=r"^3 does not name a model"):
+        parse_spec(3, what="model")
+
+
 def test_a_very_long_name_is_not_repeated_whole():
     with pytest.raises(InvalidName) as caught:
         check_name("x" * 100_000, what="model")

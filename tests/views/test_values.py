@@ -131,3 +131,16 @@ def test_a_value_whose_repr_raises_is_named_by_its_type():
 
 def test_one_is_not_many():
     assert (plural(0, "row"), plural(1, "row"), plural(2, "row")) == ("0 rows", "1 row", "2 rows")
+
+
+def test_an_estimator_is_shown_by_its_class_and_settings_however_the_record_orders_them():
+    settings = {"alpha": 1.0, "solver": "auto"}
+    recorded = {"fingerprint": "fp1:" + "0" * 64, "params": settings, "type": "sklearn.linear_model._ridge.Ridge"}
+    assert shown(recorded) == "Ridge(alpha=1.0, solver='auto')"
+    assert shown({"type": "m.Big", "params": {f"p{i}": i for i in range(12)}}).endswith("p9=9, … and 2 more)")
+    assert shown({"type": "m.Odd", "params": "unseen"}) == "Odd('unseen')"
+
+
+def test_a_dict_that_only_resembles_an_estimator_is_shown_as_a_dict():
+    assert shown({"type": "x", "params": {}, "other": 1}) == "{'type': 'x', 'params': {}, 'other': 1}"
+    assert shown({"type": "x"}) == "{'type': 'x'}"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import is_version, needs_spec, of_store, print_lines
+from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
 
@@ -51,7 +51,7 @@ def models(
         raise click.UsageError("--reason is for a decision: say which.")
     if spec is None:
         needs_spec(**dict.fromkeys((*acts, *questions), True))
-        print_lines(known.names(), "There are no models here yet.")
+        print_lines(known.names(), nothing_yet("models", store))
     elif acts:
         click.echo(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
     elif timeline is not None:

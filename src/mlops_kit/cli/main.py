@@ -11,7 +11,7 @@ import click
 import mlops_kit as mk
 from mlops_kit.cli.demo import run_demo
 from mlops_kit.cli.governance import approve, card, models, reject
-from mlops_kit.cli.options import is_version, needs_spec, of_place, of_store, print_lines
+from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines
 from mlops_kit.cli.trust import audit, trust
 from mlops_kit.errors import MlopsKitError
 
@@ -49,7 +49,9 @@ def demo(folder: str) -> None:
 @of_store
 def runs(experiment: str | None, status: str | None, limit: int, store: str | None) -> None:
     """List the runs, newest first."""
-    click.echo(repr(mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)))
+    found = mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)
+    asked = " like that" if experiment is not None or status is not None else ""
+    click.echo(repr(found) if found else nothing_yet(f"runs{asked}", store))
 
 
 @main.command()
@@ -77,7 +79,7 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
     """List the datasets; or the versions of one; or show one version (NAME:3, NAME@latest, fp1:…)."""
     if spec is None:
         needs_spec(as_of=as_of)
-        print_lines(mk.Dataset.names(store=store), "There are no datasets here yet.")
+        print_lines(mk.Dataset.names(store=store), nothing_yet("datasets", store))
     elif as_of is not None or is_version(spec):
         click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
     else:

@@ -43,6 +43,11 @@ def needs_spec(**options: object) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} is a question about one version: give its SPEC too.")
 
 
+def nothing_yet(what: str, store: str | None) -> str:
+    """Say that there is nothing of a kind, and where that is: the store depends on the current folder."""
+    return f"There are no {what} in {mk.Store(store).url} yet."
+
+
 def print_lines(lines: list[str], otherwise: str) -> None:
     """Print lines, or something else if there are none."""
     click.echo("\n".join(lines) if lines else otherwise)

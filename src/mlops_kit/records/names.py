@@ -135,7 +135,7 @@ def parse_spec(spec: object, *, what: str) -> Spec:
         It is neither, or the version is not a positive integer.
     """
     if not isinstance(spec, str):
-        raise InvalidSpec(f"{spec!r} does not name a {what}: write 'name:3' or 'name@{LATEST}'.")
+        raise InvalidSpec(_not_text(spec, what))
     if "@" in spec:
         name, _, alias = spec.partition("@")
         return Spec(check_name(name, what=what), None, check_name(alias, what="alias"))
@@ -148,6 +148,15 @@ def parse_spec(spec: object, *, what: str) -> Spec:
             f"as in '{name}:3'; an alias follows an '@', as in '{name}@{LATEST}'."
         )
     return Spec(check_name(name, what=what), int(number[:18]), None)
+
+
+def _not_text(spec: object, what: str) -> str:
+    kind, known = type(spec).__name__, getattr(spec, "spec", None)
+    if isinstance(known, str):
+        return f"This takes the text that names a {what}, not a {kind}: write {known!r}, or pass its .spec."
+    shown = repr(spec)
+    shown = shown if len(shown) <= _SHOWN else f"An object of type {kind}"
+    return f"{shown} does not name a {what}: write 'name:3' or 'name@{LATEST}'."
 
 
 def _refused(name: object, what: str, reason: str) -> InvalidName:

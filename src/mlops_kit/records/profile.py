@@ -12,6 +12,9 @@ from mlops_kit.records import codec
 
 CELLS = 65_536
 """How many cells a grid has, beside the two outer ones."""
+_REPR_COLUMNS = 20
+_REPR_LEVELS = 5
+_REPR_LEVEL = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,20 @@ class ColumnProfile:
     counts: tuple[int, ...] = ()
     spent: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        """Say what a reader asks first; `counts` and `grid` are for programs."""
+        said = [f"{self.type}", f"{self.null_share:.2%} missing"]
+        if self.low is not None:
+            unit = " µs since 1970" if self.kind == "moment" else ""
+            said.append(f"from {self.low!r} to {self.high!r}{unit}")
+        if self.mean is not None and self.sd is not None:
+            said.append(f"mean {self.mean!r}, sd {self.sd!r}")
+        if self.levels:
+            levels = [level if len(level) <= _REPR_LEVEL else level[: _REPR_LEVEL - 1] + "…" for level in self.levels]
+            more = [f"… and {len(levels) - _REPR_LEVELS} more"] if len(levels) > _REPR_LEVELS else []
+            said.append("levels " + ", ".join([*map(repr, levels[:_REPR_LEVELS]), *more]))
+        return f"ColumnProfile({self.name!r}: {', '.join(said)})"
+
     @property
     def null_share(self) -> float:
         """The share of the values that are missing; 0 if there are none."""
@@ -171,6 +188,13 @@ class TableProfile:
 
     rows: int
     columns: tuple[ColumnProfile, ...]
+
+    def __repr__(self) -> str:
+        """Say how large the table is and what its first columns are like, a line each."""
+        lines = [f"TableProfile({self.rows:,} rows, {len(self.columns):,} columns)"]
+        lines += [f"  {column!r}" for column in self.columns[:_REPR_COLUMNS]]
+        more = len(self.columns) - _REPR_COLUMNS
+        return "\n".join(lines + ([f"  … and {more:,} more in .columns"] if more > 0 else []))
 
     def __getitem__(self, name: str) -> ColumnProfile:
         """Give the profile of a column."""

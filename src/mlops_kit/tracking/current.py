@@ -318,7 +318,8 @@ def _required(call: str) -> Run:
     if run is None:
         raise NoActiveRun(
             f"{call}() was called outside of a run. Call it in a function under @track or in a "
-            "`with mlops_kit.start_run():` block."
+            "`with mlops_kit.start_run():` block; of a run begun without `with`, call the method: "
+            f"run.{call}()."
         )
     return run
 

@@ -13,6 +13,7 @@ from mlops_kit.records.codec import Repr
 _JOINERS = "\u200c\u200d"
 _LONGEST = 1000
 _ITEMS = 10
+_MODEL = frozenset({"type", "params"})
 _DEPTH = 4
 _BITS = 400
 _WHOLE = 1e15
@@ -309,10 +310,22 @@ def _shown(value: object, depth: int) -> str:
         return f"<{type(value).__qualname__}>"
 
 
+def _model(kind: object, settings: object, depth: int) -> str:
+    """Write an estimator that was passed as a parameter as its own repr would begin: what it is, then how it is set."""
+    name = str(kind)[:_LONGEST].rpartition(".")[2]
+    if not isinstance(settings, dict):
+        return f"{name}({_shown(settings, depth + 1)})"
+    items = [f"{key}={_shown(item, depth + 1)}" for key, item in islice(settings.items(), _ITEMS)]
+    more = [f"… and {len(settings) - _ITEMS:,} more"] if len(settings) > _ITEMS else []
+    return f"{name}({', '.join(items + more)})"
+
+
 def _container(value: Collection[Any], depth: int) -> str:
     opening, closing = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
     if depth >= _DEPTH and value:
         return f"{opening}…{closing}"
+    if isinstance(value, dict) and _MODEL <= value.keys() <= _MODEL | {"fingerprint"}:
+        return _model(value["type"], value["params"], depth)
     if isinstance(value, dict):
         found = (f"{_shown(key, depth + 1)}: {_shown(item, depth + 1)}" for key, item in value.items())
     else:
