@@ -120,7 +120,20 @@ def test_a_folder_that_does_not_exist_is_tried_out_and_does_not_exist_afterwards
 @pytest.mark.skipif(os.name == "nt", reason="no mode bits")
 def test_a_folder_that_others_may_write_to_is_told(tmp_path):
     tmp_path.chmod(0o777)
-    assert any("Others may be able to write here" in line for line in mk.Store(tmp_path).doctor().promises)
+    told = mk.Store(tmp_path).doctor().promises[1]
+    assert told.startswith("Others may be able to write here")
+    assert f"`mlops-kit trust {tmp_path}`" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no mode bits")
+def test_a_folder_that_is_trusted_already_is_not_told_to_be_trusted(tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    mk.Trust(str(tmp_path)).allow_code()
+    assert "you trust everybody" in mk.Store(tmp_path).doctor().promises[1]
+    mk.Trust(str(tmp_path)).remove()
+    assert "you trust everybody" not in mk.Store(tmp_path).doctor().promises[1]
+    monkeypatch.setenv("MLOPS_KIT_TRUST", str(tmp_path))
+    assert "you trust everybody" in mk.Store(tmp_path).doctor().promises[1]
 
 
 def test_a_damaged_record_of_the_store_is_a_problem(rich_store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shlex
 import statistics
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import Any, TypeAlias
 
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.check import DoctorReport, Finding
+from mlops_kit.store import trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.local import LocalBackend
+from mlops_kit.store.trust import trusted_by_name
 
 _WRITERS = 4
 _RACES = 5
@@ -21,6 +24,9 @@ _TIMED = 5
 _SKEW_SECONDS = 60.0
 _OLD, _NEW = b"old" * 20_000, b"new" * 15_000
 _SINGLE_WRITER = "single-writer"
+_PRIVATE = "Models load from here without further ado: nobody else may write here."
+_TRUSTED = "Models load from here: you trust everybody who may write here."
+_SHARED = "Others may be able to write here: if you trust them all, `mlops-kit trust {url}` lets models load."
 
 _Probe: TypeAlias = Callable[[Backend, str], Finding]
 
@@ -50,10 +56,12 @@ def examine(backend: Backend, describe: Callable[[], dict[str, Any] | None]) -> 
     if alone:
         text = "one writer at a time: this place has no put-if-absent, and the store says so"
         findings = [Finding(found.probe, True, text) if found.probe == _RACE else found for found in findings]
-    return DoctorReport(backend.url, tuple(findings), promises(findings, alone=alone, private=private))
+    whose = _PRIVATE if private else _TRUSTED if _is_trusted(backend.url) else _SHARED
+    loading = whose.format(url=shlex.quote(backend.url))
+    return DoctorReport(backend.url, tuple(findings), promises(findings, alone=alone, loading=loading))
 
 
-def promises(findings: list[Finding], *, alone: bool, private: bool) -> tuple[str, ...]:
+def promises(findings: list[Finding], *, alone: bool, loading: str) -> tuple[str, ...]:
     """Say what follows from the findings.
 
     Parameters
@@ -62,8 +70,8 @@ def promises(findings: list[Finding], *, alone: bool, private: bool) -> tuple[st
         What the probes found.
     alone : bool
         The store is for one writer at a time.
-    private : bool
-        Nobody but this user can have written here.
+    loading : str
+        What lets models load from here.
 
     Returns
     -------
@@ -72,19 +80,18 @@ def promises(findings: list[Finding], *, alone: bool, private: bool) -> tuple[st
 
     Examples
     --------
-    >>> promises([Finding("overwrite", False, "")], alone=False, private=True)
+    >>> promises([Finding("overwrite", False, "")], alone=False, loading="Models load.")
     ('Do not keep a store here: overwrite failed.',)
     """
     failed = [found.probe for found in findings if not found.ok]
     if failed:
         return (f"Do not keep a store here: {', '.join(failed)} failed.",)
     many = "One writer at a time may use this store." if alone else "Many writers at once may use this store."
-    trust = (
-        "Models load from here without further ado: nobody else may write here."
-        if private
-        else "Others may be able to write here: models load once MLOPS_KIT_TRUST names this store."
-    )
-    return many, trust
+    return many, loading
+
+
+def _is_trusted(url: str) -> bool:
+    return trusted_by_name(url) or trusted.trusted_of(url).code
 
 
 def _stored(describe: Callable[[], dict[str, Any] | None]) -> tuple[dict[str, Any] | None, Finding]:
