@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def begin(
     return began(Run(store, recorder.start.id, recorder))
 
 
+_folder = functools.lru_cache(maxsize=64)(os.path.dirname)
 _newest: list[Run] = []
 
 
@@ -168,7 +170,7 @@ def _surroundings(
     code = None if function is None else code_fingerprint(function)
     modules = code.modules if code is not None else capture.user_module(frame)
     files = capture.source_files(modules)
-    git = GitState(os.path.dirname(next(iter(files.values()), "")) or identity.here(), tuple(files.values()))
+    git = GitState(_folder(next(iter(files.values()), "")) or identity.here(), tuple(files.values()))
     recorder.git = None if git.ready else git
     for name, model in call.models.items():
         call.params[name]["fingerprint"] = fingerprint_or_none(model)

@@ -49,7 +49,6 @@ class Run(RecordedRun):
     def __init__(self, store: Store, run_id: str, recorder: Recorder | None = None) -> None:
         super().__init__(store, run_id, recorder)
         self._remote: MetricLog | None = None
-        self._keys: set[str] = set()
         self._tokens: list[Token[ActiveRun | None]] = []
 
     def log_param(self, key: str, value: Any) -> None:
@@ -309,11 +308,7 @@ class Run(RecordedRun):
             raise InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}.")
         if step is not None and type(step) is not int:
             step = _whole(key, step)
-        return key if type(key) is str and key in self._keys else self._new_key(key), number, step, at
-
-    def _new_key(self, key: str) -> str:
-        self._keys.add(_key("metric", key))
-        return key
+        return key if type(key) is str and key in _metric_keys else _new_metric_key(key), number, step, at
 
     def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
         recorder.keep("outputs", ref)
@@ -343,6 +338,18 @@ def deactivate(token: Token[ActiveRun | None]) -> None:
         active_run.reset(token)
     except ValueError:
         return
+
+
+_metric_keys: set[str] = set()
+"""Names that have been found to be good, at most so many that they cost nothing."""
+_MAX_KEYS = 4096
+
+
+def _new_metric_key(key: str) -> str:
+    if len(_metric_keys) >= _MAX_KEYS:
+        _metric_keys.clear()
+    _metric_keys.add(_key("metric", key))
+    return key
 
 
 def _number(value: Any) -> float | None:
