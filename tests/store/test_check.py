@@ -45,6 +45,7 @@ def everything(root):
     for name in Dataset.names(store=store):
         for dataset in Dataset.versions(name, store=store):
             dataset.to_pandas()
+            assert dataset.profile
     for run_id in list(store.runs.ids()):
         run = mk.get_run(run_id, store=store)
         parts = (run.status, run.params, run.metrics, run.inputs, run.code, run.environment, run.rng, run.error)
