@@ -99,7 +99,9 @@ def test_diff_shows_in_what_two_runs_differ(store, runs):
 def test_data_lists_names_then_versions_then_one(store):
     assert ask("data", store=store) == "customers\ntrain.data\n"
     versions = ask("data", "train.data", store=store)
-    assert versions.index("Dataset train.data:1") < versions.index("Dataset train.data:2")
+    head, first, second = versions.splitlines()
+    assert head.split() == ["version", "kept", "by", "rows", "columns", "fingerprint", "source"]
+    assert (first.split()[0], second.split()[0]) == ("train.data:1", "train.data:2")
     first = mk.Dataset.load("train.data:1", store=store)
     for spec in ("train.data:1", first.fingerprint):
         assert "Dataset" in ask("data", spec, store=store)
@@ -112,8 +114,10 @@ def test_data_lists_names_then_versions_then_one(store):
 def test_models_lists_names_then_versions_and_aliases_then_one(store):
     assert ask("models", store=store) == "mean\n"
     listed = ask("models", "mean", store=store)
-    assert listed.index("ModelVersion mean:1") < listed.index("ModelVersion mean:2")
-    assert listed.endswith("mean@champion → 1\n")
+    head, first, second = listed.splitlines()
+    assert (head.split()[0], head.split()[-2:]) == ("version", ["type", "alias"])
+    assert (first.split()[0], first.split()[-1], second.split()[0]) == ("mean:1", "champion", "mean:2")
+    assert "champion" not in second
     assert "ModelVersion mean:1" in ask("models", "mean@champion", store=store)
     assert "ModelVersion mean:2" in ask("models", "mean@latest", store=store)
     lineage = ask("models", "mean@champion", "--lineage", store=store)
@@ -132,6 +136,16 @@ def test_a_question_about_one_version_is_not_answered_with_a_list(store):
     for words in (["models", "mean", "--lineage"], ["models", "mean", "--as-of", "2026-01-01"]):
         assert "write 'mean:3' or 'mean@latest'" in ask(*words, store=store, code=1)
     assert "write 'customers:3'" in ask("data", "customers", "--as-of", "2026-01-01", store=store, code=1)
+
+
+def test_show_tells_the_history_of_a_model_by_its_name(store):
+    ask("promote", "mean:2", "--reason", "newer", store=store)
+    head, *lines = ask("show", "mean", store=store).splitlines()
+    assert head.split() == ["#", "when", "by", "what", "subject", "why"]
+    assert [line.split()[0] for line in lines] == ["1", "2", "3", "4", "5"]
+    assert lines[-1].endswith("promote   champion → 2  newer")
+    assert "InvalidInput: 'maen' is not a run id" in ask("show", "maen", store=store, code=1)
+    assert "RunNotFound: " in ask("show", "abcd", store=store, code=1)
 
 
 def test_promote_and_rollback_move_an_alias_and_keep_the_reason(store):

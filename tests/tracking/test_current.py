@@ -14,6 +14,7 @@ import mlops_kit as mk
 from mlops_kit.errors import InvalidInput, InvalidName, RunClosed, RunNotFound
 from mlops_kit.records.run import RunEnd
 from mlops_kit.tracking import recorder
+from mlops_kit.tracking.recorded import recorder_of
 
 KILLED = """
 import os, mlops_kit as mk
@@ -152,7 +153,7 @@ def test_a_run_that_was_interrupted_by_hand_keeps_all_it_had():
             run.log_metric("loss", 1.0)
             run.log_artifact(b"x", "x")
             run.log_model([1], "list")
-            run.note("something was lost")
+            recorder_of(run).problem("something was lost")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="something was lost"):

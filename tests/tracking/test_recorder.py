@@ -8,6 +8,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import RecordingWarning, StoreError
+from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.recorder import described, warn
 
 
@@ -27,8 +28,8 @@ def failing(monkeypatch):
 def test_a_problem_is_warned_of_once_and_without_secrets():
     with mk.start_run() as run, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run.note("cannot reach https://ann:hunter2@host")
-        run.note("cannot reach https://ann:hunter2@host")
+        recorder_of(run).problem("cannot reach https://ann:hunter2@host")
+        recorder_of(run).problem("cannot reach https://ann:hunter2@host")
     assert len(caught) == 1
     assert caught[0].category is RecordingWarning
     assert "hunter2" not in str(caught[0].message)

@@ -13,6 +13,7 @@ import mlops_kit as mk
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
+from mlops_kit.views.versions import models_text
 
 _FORMS: dict[str, Callable[[ModelCard], str]] = {
     "html": ModelCard.to_html,
@@ -120,9 +121,8 @@ def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | 
 
 
 def _list_versions(known: mk.ModelStore, name: str) -> None:
-    print_lines([repr(version) for version in known.versions(name)], f"All versions of {name} are archived or deleted.")
-    for alias, version in known.aliases(name).items():
-        click.echo(f"{name}@{alias} → {version}")
+    versions = known.versions(name)
+    click.echo(models_text(versions, known.aliases(name)) if versions else f"All versions of {name} are gone.")
     frozen = known.frozen(name)
     if frozen is not None:
         click.echo(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")

@@ -13,7 +13,8 @@ from mlops_kit.cli.demo import run_demo
 from mlops_kit.cli.governance import approve, card, models, reject
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines
 from mlops_kit.cli.trust import audit, trust
-from mlops_kit.errors import MlopsKitError
+from mlops_kit.errors import InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
+from mlops_kit.views.versions import datasets_text, history_text
 
 
 class _Group(click.Group):
@@ -55,11 +56,18 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
 
 
 @main.command()
-@click.argument("run")
+@click.argument("subject")
 @of_store
-def show(run: str, store: str | None) -> None:
-    """Show one RUN, by its id or a part of it."""
-    click.echo(repr(mk.get_run(run, store=store)))
+def show(subject: str, store: str | None) -> None:
+    """Show one run, by its id or a part of it; or the history of a model, by its name."""
+    try:
+        click.echo(repr(mk.get_run(subject, store=store)))
+    except (RunNotFound, InvalidInput) as error:
+        try:
+            entries = mk.ModelStore(store).history(subject)
+        except (ModelNotFound, InvalidInput):
+            raise error from None
+        click.echo(history_text(entries))
 
 
 @main.command()
@@ -83,7 +91,7 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
     elif as_of is not None or is_version(spec):
         click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
     else:
-        print_lines([repr(version) for version in mk.Dataset.versions(spec, store=store)], "")
+        click.echo(datasets_text(mk.Dataset.versions(spec, store=store)))
 
 
 @main.command()

@@ -18,6 +18,7 @@ from mlops_kit.tracking import summary
 from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, Form, bind
 from mlops_kit.tracking.inputs import snapshot_limit
+from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.results import record_result
 from mlops_kit.tracking.run import Run, deactivate
 
@@ -184,9 +185,10 @@ class Recording:
         store, problem = _store(options)
         call, unbound = _call(fn, args, kwargs)
         self._run = begin(store, options.plan, fn, call)
+        self._recorder = recorder_of(self._run)
         for message in (problem, unbound):
-            if message:
-                self._run.note(message)
+            if message and self._recorder is not None:
+                self._recorder.problem(message)
         wrapper.last_run = self._run
 
     def __enter__(self) -> Self:
@@ -195,9 +197,8 @@ class Recording:
 
     def returned(self, result: R) -> R:
         """Record what the function returned, and give it back."""
-        recorder = self._run.recorder
-        if recorder is not None:
-            recorder.stop()
+        if self._recorder is not None:
+            self._recorder.stop()
         record_result(self._run, result, register=self._options.register)
         return result
 
@@ -205,7 +206,8 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deactivate(self._token)
-        self._run.close(error)
+        if self._recorder is not None:
+            self._recorder.leave(error)
         if active_run.get() is None:
             summary.show(self._run, register=self._options.register)
 

@@ -45,11 +45,6 @@ class RecordedRun:
         return self._store
 
     @property
-    def recorder(self) -> Recorder | None:
-        """What writes the run, while it runs in this process."""
-        return self._live
-
-    @property
     def passed(self) -> tuple[Passed, ...]:
         """The data that the tracked function was called with, while it runs in this process."""
         return self._live.passed if self._live else ()
@@ -396,6 +391,11 @@ class RecordedRun:
 
     def _repr_html_(self) -> str:
         return run_html(self._facts())
+
+
+def recorder_of(run: RecordedRun) -> Recorder | None:
+    """Give what writes a run, while it runs in this process."""
+    return run._live  # noqa: SLF001 - how a run is written is no business of its users, and is that of its neighbours
 
 
 def _reopened(kind: type[RecordedRun], url: str, run_id: str) -> RecordedRun:

@@ -147,6 +147,11 @@ class Recorder:
             if isinstance(self.store, SpoolingStore):
                 self.store.settle()
 
+    def leave(self, error: BaseException | None) -> None:
+        """Record the end as an exception left it, or as nothing did; the exception goes before a strict recording's."""
+        self.strict = self.strict and error is None
+        self.close(status_after(error), error)
+
     def end(self, status: str, error: BaseException | None) -> RunEnd:
         """Put together the end record."""
         history = self.metrics.close()
@@ -260,6 +265,15 @@ class Guard:
             return False
         self._recorder.problem(f"{self._what} could not be recorded: {_told(error)}")
         return True
+
+
+def status_after(error: BaseException | None) -> str:
+    """Say how a run ended that an exception left, or nothing did."""
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "finished"
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
+        return "interrupted"
+    return "failed"
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mlops_kit.registry.saving import Saved
 from mlops_kit.registry.store import ModelStore
 from mlops_kit.tracking.call import as_number, is_model, metrics_in, parts_of, type_name
 from mlops_kit.tracking.outputs import record_output
+from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.run import Run
 
 
@@ -27,7 +28,7 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
     register : str, optional
         The model of which the model in it becomes the next version.
     """
-    recorder = run.recorder
+    recorder = recorder_of(run)
     if recorder is None or (result is None and register is None):
         return
     parts: list[tuple[str, Any]] = []
@@ -48,7 +49,7 @@ def record_result(run: Run, result: Any, *, register: str | None) -> None:
 
 
 def _kept(run: Run, name: str, value: Any) -> OutputRef:
-    recorder = run.recorder
+    recorder = recorder_of(run)
     try:
         return record_output(run.store, name, value)
     except NotSerializable as error:
@@ -83,7 +84,7 @@ def _the_model(parts: list[tuple[str, Any]], register: str) -> str:
 
 
 def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> None:
-    recorder = run.recorder
+    recorder = recorder_of(run)
     if recorder is None or ref is None or ref.kind == "none":
         return  # what kept it from being saved has been noted
     models = ModelStore(run.store)

@@ -231,30 +231,6 @@ class Run(RecordedRun):
             raise RunClosed(f"The run {self._id} is not running in this process.")
         self._live.close(status)
 
-    def close(self, error: BaseException | None) -> None:
-        """End the run as an exception left it; a run that has ended stays as it is.
-
-        Parameters
-        ----------
-        error : exception or None
-            None if all went well.
-        """
-        live = self._live
-        if live is not None:
-            live.strict = live.strict and error is None  # the block's own exception goes first
-            live.close(status_after(error), error)
-
-    def note(self, problem: str) -> None:
-        """Note something that could not be recorded, and warn of it.
-
-        Parameters
-        ----------
-        problem : str
-            What, and why; it ends up in `problems`.
-        """
-        if self._live is not None:
-            self._live.problem(problem)
-
     def attach(self) -> AbstractContextManager[Run]:
         """Make this the current run of a block, in a thread or process that did not start it.
 
@@ -276,7 +252,8 @@ class Run(RecordedRun):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deactivate(self._tokens.pop())
-        self.close(error)
+        if self._live is not None:
+            self._live.leave(error)
 
     def _writable(self, what: str) -> Recorder:
         live = self._live
@@ -312,15 +289,6 @@ class Run(RecordedRun):
 
     def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
         recorder.keep("outputs", ref)
-
-
-def status_after(error: BaseException | None) -> str:
-    """Say how a run ended that an exception left, or nothing did."""
-    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-        return "finished"
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
-        return "interrupted"
-    return "failed"
 
 
 @contextmanager
