@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import typing
 import weakref
 
@@ -770,3 +771,36 @@ def test_user_modules_are_told_from_the_rest(project, tmp_path):
         assert "vendored" not in sys.modules
     finally:
         sys.path.remove(str(installed))
+
+
+def test_globals_that_all_know_each_other_do_not_hold_up_the_call(project):
+    train = project(
+        train="""
+        nodes = [{} for _ in range(20)]
+        for node in nodes:
+            node.update(enumerate(nodes))
+        shared = [1]
+        for _ in range(60):
+            shared = [shared, shared]
+        def fit():
+            return nodes, shared
+    """
+    )
+    began = time.perf_counter()
+    found = code_fingerprint(train.fit)
+    assert time.perf_counter() - began < 30
+    assert set(found.opaque) == {"train:nodes", "train:shared"}
+
+
+def test_a_global_whose_parts_know_the_whole_counts_with_its_content(project):
+    source = """
+        tree = {"name": "root", "kids": []}
+        for number in range(200):
+            tree["kids"].append({"parent": tree, "number": number})
+        def fit():
+            return tree
+    """
+    first, again = (code_fingerprint(project(train=source).fit) for _ in range(2))
+    other = code_fingerprint(project(train=source.replace('"root"', '"other"')).fit)
+    assert first.opaque == ()
+    assert first.value == again.value != other.value

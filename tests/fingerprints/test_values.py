@@ -20,6 +20,7 @@ import uuid
 import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from time import perf_counter
 from typing import NamedTuple
 
 import cloudpickle
@@ -443,3 +444,21 @@ def test_estimators_agree_across_processes():
     """
     assert in_a_new_process(code, seed=1) == in_a_new_process(code, seed=2)
     assert fp(TfidfVectorizer().fit(["a cat"])) != fp(TfidfVectorizer().fit(["a dog"]))
+
+
+def test_a_net_too_dense_to_unroll_is_refused_in_seconds():
+    nodes = [{} for _ in range(12)]
+    for node in nodes:
+        node.update(enumerate(nodes))
+    began = perf_counter()
+    with pytest.raises(InvalidInput, match="too dense"):
+        fp(nodes)
+    assert perf_counter() - began < 30
+
+
+def test_nodes_that_know_their_parent_and_stand_in_an_index_are_no_dense_net():
+    root = {"kids": []}
+    for number in range(20_000):
+        root["kids"].append({"parent": root, "number": number})
+    root["index"] = dict(enumerate(root["kids"]))
+    assert fp(root) == fp(pickle.loads(pickle.dumps(root)))

@@ -33,6 +33,8 @@ from mlops_kit.fingerprints.introspection import (
 from mlops_kit.fingerprints.origin import distribution_of, is_standard, is_user_module, module_name
 
 _DEPTH = 100
+_MOST_AGAIN = 1_000
+"""So often containers of containers that were met before are written again; what shares far more is not looked at."""
 _OWN = __name__.partition(".")[0]
 _C_FUNCTIONS = (
     types.BuiltinFunctionType,
@@ -44,6 +46,7 @@ _C_FUNCTIONS = (
     types.MemberDescriptorType,
 )
 _FIXED = {kind: encode for kind, encode in ATOMS.items() if kind is not bytearray}
+_SHARING = frozenset({list, tuple, dict, set, frozenset})
 _CACHED = type(functools.cache(len))
 _MEMBER = ("_name_", "_value_")
 
@@ -70,6 +73,9 @@ class ReferenceWriter:
         self.refs: list[object] = []
         self._fixed = True
         self._depth = 0
+        self._path: dict[int, int] = {}
+        self._met: set[int] = set()
+        self._again = 0
 
     def slot(self, value: object, place: str) -> bytes:
         """Encode a value read from one place, and remember to look at it again if it can change in place."""
@@ -90,8 +96,36 @@ class ReferenceWriter:
         plain = _FIXED.get(type(value))
         if plain is not None:
             return plain(value)
-        if self._depth >= _DEPTH:
+        return self._within(value, place) if self._depth else self._whole(value, place)
+
+    def _whole(self, value: Any, place: str) -> bytes:
+        """Write a value with all that is in it, or nothing of one that would take for ever.
+
+        What is shared is written wherever it is met, so that equal values have equal bytes. Values that share what
+        shares in turn, such as dicts that all know each other, would double with every level.
+        """
+        self._met, self._again = set(), 0
+        before, fixed = len(self.refs), self._fixed
+        encoded = self._within(value, place)
+        if not self._is_spent():
+            return encoded
+        del self.refs[before:]
+        self._fixed = fixed
+        return self.unseen(value, place)
+
+    def _is_spent(self) -> bool:
+        return self._again > _MOST_AGAIN + 4 * len(self._met)
+
+    def _within(self, value: Any, place: str) -> bytes:
+        key = id(value)
+        if key in self._path:
+            return framed(b"@", qualname_of(type(value)).encode(), str(self._depth - self._path[key]).encode())
+        if type(value) in _SHARING:
+            self._again += key in self._met and _nests(value)
+            self._met.add(key)
+        if self._depth >= _DEPTH or self._is_spent():
             return self.unseen(value, place)
+        self._path[key] = self._depth
         self._depth += 1
         try:
             return self._compound(value, place)
@@ -99,6 +133,7 @@ class ReferenceWriter:
             return self.unseen(value, place)
         finally:
             self._depth -= 1
+            del self._path[key]
 
     def _compound(self, value: Any, place: str) -> bytes:  # noqa: C901, PLR0911, PLR0912 - a table of the kinds of value
         kind = type(value)
@@ -266,3 +301,9 @@ class ReferenceWriter:
         while self.parts.setdefault(unique, digest) != digest:
             count += 1
             unique = f"{label}#{count}"
+
+
+def _nests(container: Any) -> bool:
+    """Tell whether a container holds others, so that writing it again writes them again too."""
+    items = container.values() if type(container) is dict else container
+    return any(type(item) in _SHARING for item in items)

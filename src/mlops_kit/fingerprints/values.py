@@ -17,7 +17,7 @@ from mlops_kit.fingerprints.objects import OpaqueError, Writing, writer
 
 _DOMAIN = b"mlk-fp1-value"
 _DEPTH_LIMIT = 100_000
-_REOPENING_LIMIT = 1_000_000
+_REOPENING_LIMIT = 10_000
 _SHOWN_STEPS = 20
 
 
@@ -74,6 +74,7 @@ class _Encoder:
         self._levels: dict[int, int] = {}
         # an id means an object only while the object lives, so the objects are kept with their encodings
         self._written: dict[int, tuple[object, bytes]] = {}
+        self._unfinished: set[int] = set()  # closed without being remembered
         self._reopenings = 0
 
     def encode(self, root: object) -> bytes:
@@ -128,8 +129,9 @@ class _Encoder:
             self._written[id(done.obj)] = (done.obj, encoding)
             return
         self._stack[-1].reach = min(self._stack[-1].reach, done.reach)
-        self._reopenings += 1
-        if self._reopenings > _REOPENING_LIMIT:
+        self._reopenings += id(done.obj) in self._unfinished
+        self._unfinished.add(id(done.obj))
+        if self._reopenings > _REOPENING_LIMIT + 4 * len(self._unfinished):  # a net grows far beyond its knots
             raise InvalidInput(
                 f"No fingerprint of {self._path()}: its parts refer to each other in a net too dense to unroll. "
                 "Give the class a `__getstate__` that leaves out the references back."
