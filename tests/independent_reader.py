@@ -206,19 +206,36 @@ def times(count: int, one: tuple[int, int]) -> tuple[int, int]:
 
 def table_fingerprint(table: Any) -> str:
     columns = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        cells, kind = column.to_pylist() if not _ticks(column.type) else _tick_list(column), type_name(column.type)
-        leaves = [leaf(kind, cells[start : start + BLOCK]) for start in range(0, len(cells), BLOCK)]
+    for field, column in zip(table.schema, table.columns, strict=True):
+        name, kind, storage = field.name, field_type_name(field), type_name(column.type)
+        cells = column.to_pylist() if not _ticks(column.type) else _tick_list(column)
+        leaves = [leaf(storage, cells[start : start + BLOCK]) for start in range(0, len(cells), BLOCK)]
         columns.append([name, kind, hashlib.sha256(b"".join(leaves)).hexdigest()])
     return f"fp1:{hashlib.sha256(b'mlk-fp1' + canonical([table.num_rows, BLOCK, columns])).hexdigest()}"
 
 
+def field_type_name(field: Any) -> str:
+    metadata = field.metadata or {}
+    if b"ARROW:extension:name" not in metadata:
+        return type_name(field.type)
+    parameters = metadata.get(b"ARROW:extension:metadata", b"")
+    said = f"[{hashlib.sha256(parameters).hexdigest()}]" if parameters else ""
+    return f"ext:{escaped(metadata[b'ARROW:extension:name'].decode())}{said}:{type_name(field.type)}"
+
+
+def escaped(name: str, special: str = "\\,:<>[]") -> str:
+    return "".join(f"\\{char}" if char in special else char for char in name)
+
+
 def type_name(kind: Any) -> str:
     text = str(kind)
+    if text.startswith("struct<"):
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        return f"struct<{','.join(f'{escaped(field.name)}:{field_type_name(field)}' for field in fields)}>"
     if text in {"string", "large_string", "string_view"}:
         return "utf8"
     if text.startswith("timestamp"):
-        return f"timestamp[{kind.tz or ''}]"
+        return f"timestamp[{escaped(kind.tz or '', chr(92) + ']')}]"
     known = {"bool": "bool", "null": "null", "float": "float32", "double": "float64", "halffloat": "float16"}
     return known.get(text, text)
 

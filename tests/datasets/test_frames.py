@@ -544,3 +544,25 @@ def test_columns_of_objects_come_back_with_every_value_of_the_same_type(frame):
     result = through(frame)
     for name in frame.columns:
         assert_same_objects(result[name], frame[name])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: pa.list_(pa.field(name, pa.int64())),
+        lambda name: pa.large_list(pa.field(name, pa.struct([("a", pa.list_(pa.field(name, pa.int64())))]))),
+        lambda name: pa.list_(pa.field(name, pa.int64()), 1),
+        lambda name: pa.map_(pa.field(f"k{name}", pa.string(), nullable=False), pa.field(f"v{name}", pa.int64())),
+        lambda name: pa.list_view(pa.field(name, pa.int64())),
+    ],
+)
+def test_what_a_writer_calls_the_child_of_a_list_makes_no_other_version(make):
+    kinds = [make("item"), make("element"), pa.list_(pa.field("item", pa.int32()))]
+    tables = [pa.table({"x": pa.array([None], kind)}) for kind in kinds]
+    frames = [
+        pd.DataFrame({"x": pd.Series(table["x"].combine_chunks(), dtype=pd.ArrowDtype(table["x"].type))})
+        for table in tables
+    ]
+    for first, second, other in (tables, frames):
+        identities = [identity(packed.header, packed.table) for packed in map(pack, (first, second, other))]
+        assert identities[0] == identities[1] != identities[2]

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import subprocess
 import sys
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,7 @@ REFUSED = [
     (objects(dt.datetime.now(dt.UTC), dt.datetime.now()), "'bad'.*row 1.*time zone None"),  # noqa: DTZ005 - the case
     (objects(dt.datetime(2024, 1, 1, fold=1)), "'bad'.*row 0.*fold"),  # noqa: DTZ001 - the case
     (objects(dt.time(1, tzinfo=dt.UTC)), "'bad'.*row 0.*time zone"),
+    (objects(dt.datetime(2024, 3, 31, 2, 30, tzinfo=ZoneInfo("Europe/Warsaw"))), "'bad'.*row 0.*time zone skips"),
     (objects([1], [0.5]), "'bad'.*holds a list that Arrow would change inside.*same structure"),
     (objects([1], ["a"]), "'bad'.*row 1 holds a list that does not fit"),
     (objects([(1, 2)]), "'bad'.*row 0 holds a list that Arrow would change"),

@@ -242,6 +242,62 @@ def test_an_extension_type_is_known_whether_registered_or_not():
     assert value(registered) != value(registered.storage)
 
 
+def extension(parameters):
+    field = pa.field("x", pa.int32(), metadata={"ARROW:extension:name": "unit", "ARROW:extension:metadata": parameters})
+    return pa.table([pa.array([1], pa.int32())], pa.schema([field]))
+
+
+def test_the_parameters_of_an_extension_type_count_whether_registered_or_not():
+    """Day 3 and month 3 are one number, and so are the two rows of [0, 1) and (0, 1]."""
+    days, months = (pd.DataFrame({"x": pd.PeriodIndex.from_ordinals([3], freq=unit)}) for unit in "DM")
+    assert fingerprint(days) != fingerprint(months)
+    left, right = (
+        pd.DataFrame({"x": pd.arrays.IntervalArray.from_breaks([0, 1], closed=c)}) for c in ("left", "right")
+    )
+    assert fingerprint(left) != fingerprint(right)
+    assert value(extension("m")) != value(extension("km"))
+    tall = pa.array([[1, 2, 3, 4, 5, 6]], pa.list_(pa.int32(), 6))
+    shapes = [pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.int32(), s), tall) for s in ([2, 3], [3, 2])]
+    assert value(shapes[0]) != value(shapes[1])
+    unregistered = {"ARROW:extension:name": "arrow.fixed_shape_tensor", "ARROW:extension:metadata": '{"shape":[2,3]}'}
+    assert type_name(pa.field("x", tall.type, metadata=unregistered)) == type_name(pa.field("x", shapes[0].type))
+
+
+def test_names_that_look_like_types_are_told_apart():
+    """A table without rows is its types alone."""
+    pair = pa.struct([("a", pa.int64()), ("b", pa.int64())])
+    odd = [pa.struct([(name, pa.int64())]) for name in ("a:int64,b", "a:int64\\,b", "a\\:int64,b", "a>", "a<b:null>")]
+    zones = [pa.struct([("a", pa.timestamp("us", "U")), ("b", pa.timestamp("us", "V"))])]
+    zones.append(pa.struct([("a", pa.timestamp("us", "U],b:timestamp[V"))]))
+    kinds = [pair, *odd, *zones, pa.struct([("", pa.null())]), pa.struct([])]
+    assert len({value(pa.array([], kind)) for kind in kinds}) == len(kinds)
+    assert type_name(pa.field("x", pa.timestamp("us", "+01:00"))) == "timestamp[+01:00]"
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical(), pl.Enum(["b", "a"])])
+def test_nested_categories_of_polars_are_their_values(kind):
+    plain = pl.DataFrame(
+        {
+            "c": ["a", None],
+            "l": [["a", "b"], None],
+            "f": pl.Series([["a", "b"], ["b", None]], dtype=pl.Array(pl.String, 2)),
+            "s": [{"u": "a"}, {"u": None}],
+        }
+    )
+    twin = plain.cast({"c": kind, "l": pl.List(kind), "f": pl.Array(kind, 2), "s": pl.Struct({"u": kind})})
+    assert fingerprint(twin) == fingerprint(plain)
+    assert fingerprint(twin.slice(1)) == fingerprint(plain.slice(1))
+
+
+def test_dictionaries_of_anything_are_their_values():
+    codes = pa.array([0, 1, None, 0])
+    values = [pa.array([[1], None]), pa.array([{"a": 1}, {"a": 2}]), pa.array(["a", "b"]).dictionary_encode()]
+    values.append(pa.array(["a", None], pa.string_view()))
+    for each in values:
+        plain = [each[code.as_py()].as_py() if code.is_valid else None for code in codes]
+        assert value(pa.DictionaryArray.from_arrays(codes, each)) == value(pa.array(plain))
+
+
 def test_metadata_is_no_content():
     frame = pd.DataFrame({"x": [1, 2]})
     table = pa.Table.from_pandas(frame)

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.tseries.frequencies import to_offset
 
+from mlops_kit.datasets.children import without_child_names
 from mlops_kit.datasets.parquet import schema_from_json, schema_to_json, values_from_json, values_to_json
 from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.object_columns import object_kind
@@ -66,7 +67,7 @@ def describe(values: pd.Series, name: str) -> dict[str, Json]:  # noqa: PLR0911 
         case pd.StringDtype():
             return {"kind": "string", "storage": dtype.storage, "missing": "NA" if dtype.na_value is pd.NA else "nan"}
         case pd.ArrowDtype():
-            return {"kind": "arrow", "dtype": str(dtype)}
+            return {"kind": "arrow", "dtype": str(pd.ArrowDtype(without_child_names(dtype.pyarrow_dtype)))}
         case pd.PeriodDtype():
             return {"kind": "period", "dtype": str(dtype)}
         case pd.IntervalDtype():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlops_kit.datasets.children import without_child_names
 from mlops_kit.datasets.parquet import (
     from_storable,
     read_parquet,
@@ -272,6 +273,7 @@ def identity(header: Header, table: pa.Table) -> str:
     False
     """
     said = {key: value for key, value in header.items() if key != "schema"}
+    said["types"] = [[field.name, str(without_child_names(field.type)), field.nullable] for field in _schema(header)]
     said["metadata"] = _metadata(_schema(header))
     unseen = {name: table[name] for name in header["extra"]}
     for name in table.column_names:

@@ -7,6 +7,7 @@ from Arrow's own buffers wherever those already hold the bytes of the format.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_kit.errors import UnsupportedData
+from mlops_kit.fingerprints.extensions import parameters_of
 from mlops_kit.fingerprints.hashing import canonical_floats, hashed
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _NULLS, _REMAINDERS = 1, 2
 _DAY_MS = 86_400_000
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NARROW_DECIMAL = 38
+_IN_NAMES, _IN_ZONES = re.compile(r"[\\,:<>\[\]]"), re.compile(r"[\\\]]")
 
 
 def type_name(field: pa.Field[Any]) -> str:
@@ -85,9 +88,10 @@ def leaf_digest(*pieces: pa.Array[Any], column: str = "") -> bytes:
 
 def _type_name(kind: Any, metadata: Any, column: str) -> str:
     if isinstance(kind, pa.BaseExtensionType):
-        return f"ext:{kind.extension_name}:{_type_name(kind.storage_type, None, column)}"
+        return _name_extension(kind.extension_name, parameters_of(kind), _type_name(kind.storage_type, None, column))
     if metadata and b"ARROW:extension:name" in metadata:
-        return f"ext:{metadata[b'ARROW:extension:name'].decode()}:{_type_name(kind, None, column)}"
+        parameters = metadata.get(b"ARROW:extension:metadata", b"")
+        return _name_extension(metadata[b"ARROW:extension:name"].decode(), parameters, _type_name(kind, None, column))
     for test, name in _NAMES:
         if test(kind):
             return name if isinstance(name, str) else name(kind, lambda part: _part_name(part, column))
@@ -95,6 +99,17 @@ def _type_name(kind: Any, metadata: Any, column: str) -> str:
         f"Column {column!r} has the Arrow type {kind}, which fingerprints do not know. "
         "Cast it first, for example to a string, a struct or a number."
     )
+
+
+def _name_extension(name: str, parameters: bytes, storage: str) -> str:
+    """Name an extension type, with its parameters if it has any: the same numbers are other days, or other months."""
+    said = f"[{hashlib.sha256(parameters).hexdigest()}]" if parameters else ""
+    return f"ext:{_escaped(name)}{said}:{storage}"
+
+
+def _escaped(name: str, *, in_zone: bool = False) -> str:
+    """Mark the characters of a name that would read as a part of the type around it."""
+    return (_IN_ZONES if in_zone else _IN_NAMES).sub(r"\\\g<0>", name)
 
 
 def _part_name(part: Any, column: str) -> str:
@@ -106,7 +121,7 @@ def _part_name(part: Any, column: str) -> str:
 
 def _name_struct(kind: Any, name: Callable[[Any], str]) -> str:
     fields = [kind.field(i) for i in range(kind.num_fields)]
-    return f"struct<{','.join(f'{field.name}:{name(field)}' for field in fields)}>"
+    return f"struct<{','.join(f'{_escaped(field.name)}:{name(field)}' for field in fields)}>"
 
 
 def _is_text(kind: Any) -> bool:
@@ -138,7 +153,7 @@ _NAMES: tuple[tuple[Callable[[Any], bool], str | Callable[[Any, Callable[[Any], 
     (pa.types.is_fixed_size_binary, "binary"),
     (pa.types.is_date, "date32"),
     (pa.types.is_time, "time64"),
-    (pa.types.is_timestamp, lambda kind, _: f"timestamp[{kind.tz or ''}]"),
+    (pa.types.is_timestamp, lambda kind, _: f"timestamp[{_escaped(kind.tz or '', in_zone=True)}]"),
     (pa.types.is_duration, "duration"),
     (pa.types.is_decimal, lambda kind, _: f"decimal({kind.precision},{kind.scale})"),
     (pa.types.is_null, "null"),
@@ -178,7 +193,7 @@ def _decoder(kind: Any) -> Callable[[Any], Any] | None:
     if isinstance(kind, pa.BaseExtensionType):
         return _storage
     for test, decode in (
-        (pa.types.is_dictionary, methodcaller("dictionary_decode")),
+        (pa.types.is_dictionary, _decoded),
         (pa.types.is_run_end_encoded, _run_ends_decoded),
         (pa.types.is_map, _entries),
         (pa.types.is_string_view, methodcaller("cast", pa.large_string())),
@@ -192,6 +207,17 @@ def _decoder(kind: Any) -> Callable[[Any], Any] | None:
 
 def _storage(piece: Any) -> Any:
     return piece.storage
+
+
+def _decoded(piece: Any) -> Any:
+    """Look up the values of a dictionary; Arrow cannot, if they are views, such as polars makes of categoricals."""
+    values = piece.dictionary
+    plain = (
+        _decoder(values.type) if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type) else None
+    )
+    if plain is None:
+        return piece.dictionary_decode()
+    return pa.DictionaryArray.from_arrays(piece.indices, plain(values)).dictionary_decode()
 
 
 def _run_ends_decoded(piece: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 from zoneinfo import ZoneInfo
@@ -159,6 +159,11 @@ def _moments(values: np.ndarray, missing: np.ndarray, name: str) -> Column:
         if values[row].tzinfo != zone or not isinstance(zone, (type(None), timezone, ZoneInfo)):
             what = f"with the time zone {values[row].tzinfo!r}, where a column has one named zone or none"
             raise _refusal(name, row, values[row], what, "Use pandas.to_datetime(…, utc=True).")
+        if zone is not None and values[row].astimezone(UTC).astimezone(zone).replace(tzinfo=None) != values[
+            row
+        ].replace(tzinfo=None):
+            what = "that its time zone skips, when the clocks are put forward"
+            raise _refusal(name, row, values[row], what, "Correct it, or use UTC.")
         if values[row].fold:
             raise _refusal(
                 name, row, values[row], "with fold=1, which Arrow does not have", "Use .replace(fold=0) or UTC."
