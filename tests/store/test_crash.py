@@ -393,6 +393,7 @@ def test_a_folder_of_somebody_else_is_a_typed_error_and_never_costs_a_result(tmp
         try:
             os.setgid(NOBODY)
             os.setuid(NOBODY)
+            os.environ["MLOPS_KIT_CONFIG"] = str(tmp_path / "settings")  # those of the superuser are not for others
             told = repr([kind if isinstance(kind, bool) else kind.__name__ for kind in attempts(root, train)])
         except BaseException as failure:
             told = repr(failure)
