@@ -129,6 +129,15 @@ def test_ranks_are_uniform_also_where_all_values_are_tied():
     assert kstest(uniforms(np.array([1], np.uint64), np.arange(50_000, dtype=np.uint64)), "uniform").pvalue > 0.01
 
 
+def test_missing_values_leave_the_ranks_uniform_also_at_the_ends():
+    counts = np.tile([0, 50], (1, 400, 1))
+    codes = np.where(np.arange(100) % 2, 65_535, 1).astype(np.uint16)
+    draws = draw_ranks(np.tile(codes, (1, 400, 1)), counts, counts, np.array([5], np.uint64), 0)[0, :, :50]
+    within = draws * 50 - np.arange(50)
+    assert kstest(within.ravel(), "uniform").pvalue > 0.01
+    assert draws.max() < 1 - 1e-7
+
+
 def test_seeds_differ_by_each_part():
     assert len({stream_key(m, e, s) for m in ("a", "b") for e in (1, 2) for s in ("x", "y")}) == 8
 

@@ -90,7 +90,8 @@ def draw_ranks(codes: NDArray[np.uint16], counts: Ints, pooled: Ints, keys: Word
     place += (np.arange(streams * steps) * bins).reshape(streams, steps, 1)
     counters = _counters(np.arange(first_step, first_step + steps)[:, None], np.arange(width)[None, :], 0)
     scaled = uniforms(keys[:, None, None], counters[None])
-    sizes = pooled.reshape(-1)[place]
+    # What is missing has a draw too, which after sorting breaks the ties of a value: it must be as good as any.
+    sizes = np.where(given, pooled.reshape(-1)[place], 1)
     scaled *= sizes
     whole = np.minimum(scaled.astype(np.int64), sizes - 1)
     scaled -= whole
