@@ -215,3 +215,18 @@ def test_a_handle_of_a_running_run_refuses_what_only_its_process_can_take():
         handle = pickle.loads(pickle.dumps(run))
         with pytest.raises(RunClosed, match="running in another process"):
             handle.log_param("a", 1)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\x00b", " ", 3], ids=["half a pair", "control", "blank", "a number"])
+def test_a_run_is_refused_a_name_that_no_record_could_hold(name):
+    with pytest.raises(InvalidInput, match="cannot name a run"):
+        mk.start_run(name, store="memory://names")
+
+
+@pytest.mark.parametrize("status", [[1], "gone", None])
+def test_a_run_ends_in_one_of_three_ways(status):
+    run = mk.start_run(store="memory://ends")
+    with pytest.raises(InvalidInput, match="A run ends 'finished', 'failed' or 'interrupted'"):
+        run.finish(status)
+    assert run.status == "running"
+    run.finish()

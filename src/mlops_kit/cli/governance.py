@@ -122,7 +122,8 @@ def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | 
 
 def _list_versions(known: mk.ModelStore, name: str) -> None:
     versions = known.versions(name)
-    click.echo(models_text(versions, known.aliases(name)) if versions else f"All versions of {name} are gone.")
+    gone = f"All versions of {name} are archived or deleted."
+    click.echo(models_text(versions, known.aliases(name)) if versions else gone)
     frozen = known.frozen(name)
     if frozen is not None:
         click.echo(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")

@@ -203,11 +203,17 @@ def planned(
     name: object, experiment: str | None, tags: Mapping[str, object] | None, limit: int | None, *, strict: bool
 ) -> Plan:
     """Refuse names and tags that cannot be recorded before anything runs."""
-    if not isinstance(name, str) or not name.strip() or any(ord(char) < ord(" ") for char in name):
-        raise InvalidInput(f"{name!r} cannot name a run: a name is text without control characters.")
+    if not isinstance(name, str) or not name.strip() or any(_is_unwritable(char) for char in name):
+        raise InvalidInput(
+            f"{name!r:.100} cannot name a run: a name is text without control characters and halves of surrogate pairs."
+        )
     if experiment is not None:
         experiment = check_name(experiment, what="experiment")
     if tags is not None and not isinstance(tags, Mapping):
         raise InvalidInput(f"tags={tags!r} is not a mapping of names to text.")
     texts = {str(key): str(masked(str(key), str(value))) for key, value in dict(tags or {}).items()}
     return Plan(name, experiment, texts, limit, strict)
+
+
+def _is_unwritable(char: str) -> bool:
+    return char < " " or "\ud800" <= char <= "\udfff"

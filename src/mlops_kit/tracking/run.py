@@ -225,8 +225,8 @@ class Run(RecordedRun):
         status : str
             ``"finished"``, ``"failed"`` or ``"interrupted"``.
         """
-        if status not in {"finished", "failed", "interrupted"}:
-            raise InvalidInput(f"A run ends 'finished', 'failed' or 'interrupted', not {status!r}.")
+        if status not in ("finished", "failed", "interrupted"):
+            raise InvalidInput(f"A run ends 'finished', 'failed' or 'interrupted', not {status!r:.100}.")
         if self._live is None:
             raise RunClosed(f"The run {self._id} is not running in this process.")
         self._live.close(status)
