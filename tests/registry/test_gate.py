@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -22,8 +23,11 @@ from mlops_kit.errors import (
     GateFailed,
     IntegrityError,
     InvalidInput,
+    StoreError,
+    UntrustedArtifact,
     VersionNotFound,
 )
+from mlops_kit.store import objects
 
 
 def table(seed=0, n=300):
@@ -353,6 +357,25 @@ def test_an_archived_version_is_not_judged(trained):
     ):
         with pytest.raises(VersionNotFound, match="risk:1 was archived or deleted"):
             act()
+
+
+def test_a_refusal_that_cannot_be_written_down_is_still_a_refusal(trained, monkeypatch):
+    def full(*_arguments, **_options):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(type(trained.store.objects), "put", full)
+    with pytest.raises(GateFailed, match="The evidence could not be kept") as refused:
+        trained.promote("risk:1", gate=gate(c.at_least("auc", 0.99)))
+    assert refused.value.evidence is None
+    assert not refused.value.report.passed
+
+
+def test_a_model_that_may_not_be_loaded_is_an_error_and_no_verdict(local, strangers):
+    local.register("risk", DummyClassifier().fit([[0]], [0]))
+    objects.written.clear()
+    Path(local.store.url).chmod(0o777)
+    with pytest.raises(UntrustedArtifact):
+        gate(c.at_least("auc", 0.5), target="label").evaluate("risk:1", store=local.store)
 
 
 def test_what_is_no_gate_is_refused(trained):

@@ -47,9 +47,9 @@ class ConditionResult:
         """Write it as a member of a record."""
         return {
             "name": self.name,
-            "passed": self.passed,
-            "value": codec.plain(self.value),
-            "limit": codec.plain(self.limit),
+            "passed": bool(self.passed),
+            "value": None if self.value is None else codec.plain(float(self.value)),
+            "limit": None if self.limit is None else codec.plain(float(self.limit)),
             "message": codec.plain(self.message),
             "evidence": codec.plain(self.evidence),
         }

@@ -216,12 +216,8 @@ def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> 
     DatasetNotFound
         There is no such dataset.
     """
-    given = on if isinstance(on, dict) and not _is_arrays(on) else {"holdout": on}
+    given = on if isinstance(on, dict) else {"holdout": on}
     return {str(name): _holdout(str(name), data, target, weights, store) for name, data in given.items()}
-
-
-def _is_arrays(on: dict[Any, Any]) -> bool:
-    return bool(on) and all(np.ndim(value) == 1 and not isinstance(value, str) for value in on.values())
 
 
 def _holdout(name: str, data: Any, target: str | None, weights: str | None, store: Store) -> Holdout:
@@ -273,16 +269,16 @@ def _column(table: pd.DataFrame, wanted: str, name: str) -> pd.Series[Any]:
 def _predicted(judged: Judged, holdout: Holdout, positive: Any) -> Predicted | str:
     if holdout.truth is None:
         return f"the data {holdout.name!r} has no target: name it with target="
+    model = judged.model  # a model that cannot be loaded is no verdict, but an error
     try:
-        return _asked(judged, holdout, positive)
+        return _asked(judged, model, holdout, positive)
     except MlopsKitError as error:
         return f"{judged.contender} cannot be judged on {holdout.name!r}: {error}"
     except Exception as error:  # noqa: BLE001 - a model may raise anything; what cannot predict does not pass
         return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {str(error)[:300]}"
 
 
-def _asked(judged: Judged, holdout: Holdout, positive: Any) -> Predicted:
-    model = judged.model
+def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predicted:
     signature = judged.version.signature if judged.version is not None else None
     facts = facts_of(model)
     kind, classes = facts.kind, facts.classes

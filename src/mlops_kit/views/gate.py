@@ -37,7 +37,8 @@ def gate_text(record: GateRecord) -> str:
       FAIL  auc >= 0.9 on holdout  0.8, 100 rows
     """
     rows = [(_verdict(result), clip(result.name, _LINE), clip(result.message, _LINE)) for result in record.results]
-    lines = [f"GateReport: {_headline(record)}", *_about(record), *(aligned(rows) if rows else [])]
+    about = (clip(line, _LINE) for line in _about(record))
+    lines = [f"GateReport: {clip(_headline(record), _LINE)}", *about, *(aligned(rows) if rows else [])]
     return "\n  ".join(lines)
 
 
