@@ -45,6 +45,7 @@ def latency(name: str, limit: float, rows: int, repeats: int) -> Callable[[Case,
         if len(holdout.table) < rows:
             message = f"{len(holdout.table)} rows, and {rows} are to be predicted at a time"
             return ConditionResult(name, passed=False, limit=limit, message=message)
+        _ = case.candidate.model  # a model that cannot be loaded is no verdict, but an error
         try:
             times = case.latencies(holdout, rows, repeats)
         except Exception as error:  # noqa: BLE001 - a model may raise anything; what cannot predict does not pass
