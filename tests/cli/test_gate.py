@@ -110,3 +110,8 @@ def test_the_report_alone_goes_to_standard_output_if_it_is_asked_for_there(model
     done = CliRunner().invoke(main, ["gate", "risk:2", *BETTER, "--markdown", "-"])
     assert done.stdout.startswith("### ✅ Gate")
     assert "GateReport" in done.stderr
+
+
+def test_two_data_of_one_name_are_refused_and_not_one_of_them_dropped(models):
+    shown = run("risk:2", "--data", "holdout:1", "--data", "holdout@latest", "--at-least", "auc=0.5", code=2)
+    assert "Two of --data have the same name" in shown

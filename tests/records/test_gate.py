@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.records import codec
 from mlops_kit.records.gate import ConditionResult, Contender, GateRecord, JudgedOn
 
 RECORD = GateRecord(
@@ -15,6 +16,8 @@ RECORD = GateRecord(
         ConditionResult("odd", passed=False, value=float("nan"), limit=float("inf")),
     ),
 )
+
+FAILED = ConditionResult("odd", passed=False).members()
 
 
 def test_a_report_comes_back_as_it_was():
@@ -33,3 +36,22 @@ def test_numbers_of_numpy_are_numbers():
 def test_a_changed_report_is_refused():
     with pytest.raises(IntegrityError):
         GateRecord.decode(RECORD.encode().replace(b'"passed":false', b'"passed":true '), where="here")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"passed": True},
+        {"results": [], "passed": True},
+        {"results": [{"name": "n"}]},
+        {"results": 5},
+        {"candidate": None},
+        {"data": [1]},
+        {"results": [{**FAILED, "passed": "no"}], "passed": True},
+    ],
+)
+def test_a_report_whose_verdict_is_not_that_of_its_results_is_refused(changes):
+    record = GateRecord(Contender("fraud:2", None, None, "pkg.Forest"), (), (), (ConditionResult.decode(FAILED),))
+    assert not GateRecord.decode(record.encode(), where="test").passed
+    with pytest.raises(IntegrityError):
+        GateRecord.decode(codec.seal("gate-report", {**record.members(), **changes}), where="test")

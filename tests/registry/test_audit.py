@@ -401,3 +401,24 @@ def test_the_command_tells_misuse_from_tampering(models):
     assert "Usage" in ask("--anchor", "6:" + "0" * 64, "--store", url, code=2)
     assert "there is no store" in ask("--store", os.path.join(url, "nowhere"), code=2)
     assert "ModelNotFound" in ask("nobody", "--store", url, code=1)
+
+
+def test_evidence_that_does_not_bear_a_promotion_out_is_named(models):
+    passed = mk.Gate(mk.conditions.model_size(mb=1)).evaluate("fraud:1", store=models.store)
+    refused = mk.Gate(mk.conditions.model_size(mb=1e-9)).evaluate("fraud:2", store=models.store)
+    lying = codec.seal("gate-report", {**refused.members(), "passed": True})
+    put = models.store.objects.put
+    for evidence, told in (
+        (put(passed.encode()), "is about fraud:1, not version 2"),
+        (put(refused.encode()), "is a refusal"),
+        (put(lying), "its results say otherwise"),
+        (put(b"{}"), ""),
+    ):
+        rechained(models, {5: {"evidence": evidence}})
+        report = audit(models)
+        assert kinds(report) == {"false-evidence"}
+        assert told in report.problems[0].message
+    rechained(models, {5: {"evidence": "sha256:" + "0" * 64}})
+    assert kinds(audit(models)) == {"missing-object"}
+    rechained(models, {4: {"evidence": put(passed.encode())}, 5: {"evidence": None}})
+    assert audit(models).ok

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -27,6 +28,7 @@ from mlops_kit.errors import (
     UntrustedArtifact,
     VersionNotFound,
 )
+from mlops_kit.records.gate import ConditionResult
 from mlops_kit.store import objects
 
 
@@ -398,3 +400,125 @@ def test_a_report_shows_itself_in_every_form(trained):
     assert report.to_dict()["passed"] is False
     assert report.to_dict()["results"][0]["evidence"]["metric"] == "roc_auc"
     assert repr(gate(BETTER)) == "Gate(roc_auc better than champion with 95 % confidence)"
+
+
+# Found by attack
+
+
+class Rule:
+    """A model that is a function."""
+
+    def __init__(self, function):
+        self.predict = function
+
+
+def by_sign(rows):
+    return (rows["x"] > 0).astype(int).to_numpy()
+
+
+def test_a_model_that_changes_its_input_changes_nothing_for_others(models):
+    def sabotage(rows):
+        told = by_sign(rows)
+        rows.loc[:, "x"] = -rows["x"]
+        rows["more"] = 1
+        return told
+
+    features = HOLDOUT[["x", "z"]].copy()
+    on = (features, HOLDOUT["label"])
+    report = gate(c.better_than("champion", "accuracy"), on=on).evaluate(
+        Rule(sabotage), champion=Rule(by_sign), store=models.store
+    )
+    assert not report.passed
+    assert report.results[0].value == 0
+    pd.testing.assert_frame_equal(features, HOLDOUT[["x", "z"]])
+
+
+def test_an_array_that_a_model_changes_is_its_own(models):
+    class Scaling(LogisticRegression):
+        def predict(self, X):
+            X *= -1
+            return super().predict(-X)
+
+    train = table(0)
+    fitted = Scaling().fit(train[["x", "z"]].to_numpy(), train["label"])
+    on = (HOLDOUT[["x", "z"]], HOLDOUT["label"])
+    report = gate(c.at_least("auc", 0.9), c.at_least("accuracy", 0.8), on=on).evaluate(fitted, store=models.store)
+    assert report.passed
+
+
+def test_no_model_is_shown_the_truth_in_the_index(models):
+    on = HOLDOUT.set_index("label", drop=False)
+    cheat = Rule(lambda rows: rows.index.to_numpy())
+    assert not gate(c.at_least("accuracy", 0.9), on=on, target="label").evaluate(cheat, store=models.store).passed
+
+
+@pytest.mark.parametrize("data", [pd.DataFrame, np.asarray])
+def test_the_truth_may_be_a_table_of_one_column(models, data):
+    on = (HOLDOUT[["x"]], data(HOLDOUT[["label"]]))
+    assert gate(c.at_least("accuracy", 0.8), on=on).evaluate(Rule(by_sign), store=models.store).passed
+
+
+@pytest.mark.parametrize(
+    ("on", "reason"),
+    [
+        (pd.concat([HOLDOUT, HOLDOUT[["label"]]], axis=1), "has 2 columns 'label'"),
+        ((HOLDOUT[["x"]], HOLDOUT[["x", "z"]]), "must be one column"),
+        ({1: HOLDOUT, "1": HOLDOUT}, "same name as text"),
+    ],
+)
+def test_data_that_can_be_read_in_two_ways_is_refused(models, on, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        gate(c.at_least("accuracy", 0.5), on=on, target="label").evaluate(Rule(by_sign), store=models.store)
+
+
+def test_weights_count_for_scores_of_outliers_too(models):
+    fitted = IsolationForest(n_estimators=5, random_state=0).fit(HOLDOUT[["x", "z"]])
+    on = HOLDOUT.assign(w=(HOLDOUT["x"] > 0) + 1.0)
+    found = [
+        gate(c.at_least("auc", 0.0), on=on, target="label", weights=weights).evaluate(fitted, store=models.store)
+        for weights in (None, "w")
+    ]
+    assert found[0].results[0].value != found[1].results[0].value
+
+
+def test_a_model_or_a_function_that_ends_the_program_does_not_pass(models):
+    def leave(_rows):
+        raise SystemExit(0)
+
+    def own(_case):
+        raise SystemExit(0)
+
+    report = gate(c.at_least("accuracy", 0.0), c.predict_latency(p99_ms=1e9), own, target="label").evaluate(
+        Rule(leave), store=models.store
+    )
+    assert [result.passed for result in report.results] == [False, False, False]
+
+
+@pytest.mark.parametrize("verdict", ["no", None, 1, 0.0])
+def test_a_verdict_that_is_neither_true_nor_false_does_not_pass(models, verdict):
+    report = mk.Gate(lambda case: ConditionResult("mine", verdict, 1.0)).evaluate(Rule(by_sign), store=models.store)
+    assert [result.passed for result in report.results] == [False]
+
+
+def test_a_condition_that_judges_nothing_does_not_pass(models):
+    silent = mk.conditions.at_least("accuracy", 0.5)
+    asked = gate(silent, target="label")
+    asked.on = {}
+    report = asked.evaluate(Rule(by_sign), store=models.store)
+    assert not report.passed
+    assert "nothing was judged" in report.results[0].message
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_complex_predictions_are_no_numbers(models):
+    on = (HOLDOUT[["x"]], HOLDOUT["x"])
+    report = gate(c.at_most("mae", 1e9), on=on).evaluate(Rule(lambda rows: rows["x"] * 1j), store=models.store)
+    assert "complex" in report.results[0].message
+
+
+def test_a_column_without_comparable_values_makes_no_slices(models):
+    on = HOLDOUT.assign(lists=[[1]] * len(HOLDOUT))
+    with pytest.raises(InvalidInput, match="cannot be split"):
+        gate(c.on_slices("lists", c.at_least("accuracy", 0.5)), on=on, target="label").evaluate(
+            Rule(by_sign), store=models.store
+        )

@@ -98,7 +98,10 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
         raise click.UsageError("There is nothing to ask: give --metric, --at-least or another condition.")
     if options["reason"] is not None and not options["promote"]:
         raise click.UsageError("--reason is for --promote.")
-    on = dict(map(_named, options["data"])) or None
+    named = list(map(_named, options["data"]))
+    on = dict(named) or None
+    if on is not None and len(on) < len(named):
+        raise click.UsageError("Two of --data have the same name: give each its own, as in --data spring=sales:1.")
     asked = mk.Gate(*conditions, on=on, target=options["target"], positive=_plain(options["positive"]))
     report, promoted = _judge(asked, spec, against, store, options)
     click.echo(repr(report), err=options["markdown"] == "-")

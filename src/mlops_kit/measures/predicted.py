@@ -182,6 +182,8 @@ def _task(truth: pd.Series[Any], classes: Sequence[Any] | None, columns: Any) ->
 
 
 def _numbers(values: pd.Series[Any], what: str) -> Floats:
+    if pd.api.types.is_complex_dtype(values):
+        raise InvalidInput(f"The {what} of a regression must be real numbers, and these are complex.")
     try:
         return values.to_numpy(dtype="float64", na_value=np.nan)
     except (TypeError, ValueError) as error:

@@ -56,7 +56,10 @@ def parts(values: Any, *, bins: int = 5) -> list[tuple[str, NDArray[np.bool_]]]:
     if numeric and present.nunique() > _FEW_VALUES:
         made = _ranges(column.to_numpy(dtype="float64", na_value=np.nan), bins)
     else:
-        codes, uniques = pd.factorize(column)
+        try:
+            codes, uniques = pd.factorize(column)
+        except TypeError as error:
+            raise InvalidInput(f"The column cannot be split into parts by its values: {error}.") from error
         if len(uniques) > _MOST_VALUES:
             raise InvalidInput(
                 f"The column has {len(uniques):,} different values: slices need at most {_MOST_VALUES:,}."

@@ -16,7 +16,7 @@ class Problem:
     kind : str
         ``"damaged"``, ``"missing"``, ``"broken-chain"``, ``"newer-format"``, ``"stale-hint"`` or ``"unknown-file"``;
         of an audit also ``"moved"``, ``"forged-hint"``, ``"truncated"``, ``"rewritten"``, ``"missing-object"``,
-        ``"changed-object"`` and the kinds of signature errors, such as ``"signer-revoked"``.
+        ``"changed-object"``, ``"false-evidence"`` and the kinds of signature errors, such as ``"signer-revoked"``.
     key : str
         The file.
     message : str

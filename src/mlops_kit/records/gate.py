@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
 
 
@@ -145,8 +146,8 @@ class GateRecord:
 
     @property
     def passed(self) -> bool:
-        """Whether every condition holds."""
-        return all(result.passed for result in self.results)
+        """Whether every condition holds, and there is at least one."""
+        return bool(self.results) and all(result.passed for result in self.results)
 
     @property
     def failed(self) -> tuple[ConditionResult, ...]:
@@ -171,6 +172,16 @@ class GateRecord:
     def decode(cls, data: bytes, *, where: str) -> Self:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="gate-report")
+        try:
+            made = cls._read(members)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise IntegrityError(f"The {where} has other members than a report ({error!r}).") from error
+        if made.passed is not members["passed"] or any(type(result.passed) is not bool for result in made.results):
+            raise IntegrityError(f"The {where} gives the verdict {members['passed']!r}, and its results say otherwise.")
+        return made
+
+    @classmethod
+    def _read(cls, members: dict[str, Any]) -> Self:
         return cls(
             candidate=_contender(members["candidate"]),
             champions=tuple(map(_contender, members["champions"])),

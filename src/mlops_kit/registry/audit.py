@@ -7,9 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_kit.errors import InvalidInput, ModelNotFound, SignatureError, SignatureMissing, SignerUnknown
+from mlops_kit.errors import (
+    IntegrityError,
+    InvalidInput,
+    ModelNotFound,
+    SignatureError,
+    SignatureMissing,
+    SignerUnknown,
+)
 from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
 from mlops_kit.records.check import Problem
+from mlops_kit.records.gate import GateRecord
 from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.trust import StoreTrust
 from mlops_kit.store import keys, trusted
@@ -73,7 +81,7 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
     for chain in sorted(wanted, key=lambda chain: chain.name):
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
-        problems += _lost_objects(chain, backend)
+        problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend)]
         journals.append(_audited(chain, pins, signed, problems))
     return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
 
@@ -142,6 +150,36 @@ def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:
             yield Problem("missing-object", keys.object_key(str(digest)), f"{what} is not there")
         elif digest_of(data) != digest:
             yield Problem("changed-object", keys.object_key(digest), f"{what} has other bytes: {digest_of(data)}")
+
+
+def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
+    """Tell which promotions name evidence that is not there, refuses, or is about another model."""
+    made = [entry.body for entry in chain.entries if entry.kind == "register"]
+    registered = {body.get("version"): body.get("object") for body in made}
+    for entry in chain.entries:
+        digest = entry.body.get("evidence") if entry.kind == "promote" else None
+        if digest is None:
+            continue
+        sound = keys.DIGEST.fullmatch(str(digest)) is not None
+        data = backend.get(keys.object_key(digest)) if sound else None
+        key = keys.object_key(str(digest)) if sound else keys.entry_key(chain.kind, chain.folder, entry.seq)
+        what = f"the evidence of the promotion that entry {entry.seq} of {chain.name} names"
+        if data is None:
+            yield Problem("missing-object", key, f"{what} is not there")
+            continue
+        if digest_of(data) != digest:
+            yield Problem("changed-object", key, f"{what} has other bytes: {digest_of(data)}")
+            continue
+        try:
+            report = GateRecord.decode(data, where=what)
+        except IntegrityError as error:
+            yield Problem("false-evidence", key, str(error))
+            continue
+        version = entry.body.get("version")
+        if report.candidate.digest != registered.get(version):
+            yield Problem("false-evidence", key, f"{what} is about {report.candidate}, not version {version}")
+        elif not report.passed:
+            yield Problem("false-evidence", key, f"{what} is a refusal")
 
 
 def _audited(chain: Chain, pins: list[Pin], signed: int, problems: list[Problem]) -> AuditedJournal:

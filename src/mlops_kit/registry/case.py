@@ -88,7 +88,10 @@ class Judged:
         return self.load()
 
     def takes(self, table: pd.DataFrame) -> Any:
-        """Give what the model's methods take: its own columns, or an array if it was fitted on one."""
+        """Give what the model's methods take: its own columns, or an array if it was fitted on one.
+
+        It is a copy for each call: a model that changes what it is given must not change what others are judged on.
+        """
         signature = self.version.signature if self.version is not None else None
         facts = facts_of(self.model)
         named = {str(label): label for label in table.columns}
@@ -97,7 +100,7 @@ class Judged:
         if missing:
             raise InvalidInput(f"the data lacks the columns {', '.join(map(repr, missing))}")
         chosen = table[[named[name] for name in wanted]] if wanted else table
-        return chosen.to_numpy() if facts.names is None and facts.width is not None else chosen
+        return chosen.to_numpy(copy=True) if facts.names is None and facts.width is not None else chosen.copy()
 
 
 @dataclass(eq=False)
@@ -217,6 +220,8 @@ def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> 
         There is no such dataset.
     """
     given = on if isinstance(on, dict) else {"holdout": on}
+    if len(set(map(str, given))) < len(given):
+        raise InvalidInput(f"Two of the data have the same name as text: {', '.join(map(repr, given))}.")
     return {str(name): _holdout(str(name), data, target, weights, store) for name, data in given.items()}
 
 
@@ -226,7 +231,7 @@ def _holdout(name: str, data: Any, target: str | None, weights: str | None, stor
     if isinstance(found, tuple):
         if len(found) != 2:  # noqa: PLR2004 - X and y
             raise InvalidInput(f"The data {name!r} is a tuple of {len(found)}: give (X, y).")
-        table, truth = _frame(found[0], name), pd.Series(found[1]).reset_index(drop=True)
+        table, truth = _frame(found[0], name), _truth(found[1], name)
         if len(truth) != len(table):
             raise InvalidInput(f"The data {name!r} has {len(table)} rows and {len(truth)} values of truth.")
         content: Any = table.assign(**{target or "target": truth.to_numpy()})
@@ -237,6 +242,8 @@ def _holdout(name: str, data: Any, target: str | None, weights: str | None, stor
         if target is not None:
             truth = _column(table, target, name)
             table = table.drop(columns=truth.name)
+            if target in map(str, table.index.names):
+                table = table.reset_index(drop=True)  # predictions are not to be made with the truth at hand
     counted = None
     if weights is not None:
         counted = _column(table, weights, name)
@@ -258,12 +265,23 @@ def _frame(data: Any, name: str) -> pd.DataFrame:
         raise InvalidInput(f"The data {name!r} is no table: {error}.") from error
 
 
+def _truth(given: Any, name: str) -> pd.Series[Any]:
+    shape = np.shape(given)
+    if len(shape) == 2 and shape[1] == 1:  # noqa: PLR2004 - a table of one column is a column
+        given = given.iloc[:, 0] if hasattr(given, "iloc") else np.asarray(given)[:, 0]
+    elif len(shape) > 1:
+        raise InvalidInput(f"The truth of the data {name!r} must be one column; its shape is {shape}.")
+    return pd.Series(given).reset_index(drop=True)
+
+
 def _column(table: pd.DataFrame, wanted: str, name: str) -> pd.Series[Any]:
-    label = next((label for label in table.columns if str(label) == wanted), None)
-    if label is None:
+    labels = [label for label in table.columns if str(label) == wanted]
+    if not labels:
         listed = ", ".join(str(label) for label in table.columns[:20])
         raise InvalidInput(f"The data {name!r} has no column {wanted!r}. Columns: {listed}.")
-    return table[label]
+    if len(labels) > 1:
+        raise InvalidInput(f"The data {name!r} has {len(labels)} columns {wanted!r}: rename or drop all but one.")
+    return table[labels[0]]
 
 
 def _predicted(judged: Judged, holdout: Holdout, positive: Any) -> Predicted | str:
@@ -274,7 +292,7 @@ def _predicted(judged: Judged, holdout: Holdout, positive: Any) -> Predicted | s
         return _asked(judged, model, holdout, positive)
     except MlopsKitError as error:
         return f"{judged.contender} cannot be judged on {holdout.name!r}: {error}"
-    except Exception as error:  # noqa: BLE001 - a model may raise anything; what cannot predict does not pass
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, or end; it does not pass
         return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {str(error)[:300]}"
 
 
@@ -288,17 +306,23 @@ def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predi
     rest: dict[str, Any] = {"task": task, "weights": holdout.weights}
     if not len(holdout.table):
         return Predicted.of([], [], task=task or BINARY, classes=classes if task != REGRESSION else None)
-    given = judged.takes(holdout.table)
+    given = functools.partial(judged.takes, holdout.table)
     if task == REGRESSION:
-        return Predicted.of(holdout.truth, _method(model)(given), **rest)
+        return Predicted.of(holdout.truth, _method(model)(given()), **rest)
     rest |= {"classes": classes, "positive": positive}
     if kind == "score":
-        return Predicted.of(holdout.truth, scores=-model.decision_function(given), positive=positive, task=BINARY)
-    labels = _method(model)(given)
+        return Predicted.of(
+            holdout.truth,
+            scores=-model.decision_function(given()),
+            positive=positive,
+            task=BINARY,
+            weights=holdout.weights,
+        )
+    labels = _method(model)(given())
     if callable(getattr(model, "predict_proba", None)) and classes is not None:
-        return Predicted.of(holdout.truth, labels, probabilities=model.predict_proba(given), **rest)
+        return Predicted.of(holdout.truth, labels, probabilities=model.predict_proba(given()), **rest)
     if callable(getattr(model, "decision_function", None)) and classes is not None:
-        scores = model.decision_function(given)
+        scores = model.decision_function(given())
         if scores.ndim == 1 or scores.shape[1] == len(classes):  # not the one-against-one votes of some
             return Predicted.of(holdout.truth, labels, scores=scores, **rest)
     return Predicted.of(holdout.truth, labels, **rest)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import AliasNotFound, InvalidInput, ModelNotFound, VersionNotFound
-from mlops_kit.records.gate import Contender
+from mlops_kit.records.gate import ConditionResult, Contender
 from mlops_kit.registry import inspections
 from mlops_kit.registry.condition import Condition
 from mlops_kit.registry.recorded import RecordedModels
@@ -119,7 +119,7 @@ class Gate:
         case = made.Case(
             judged, holdouts, models.store, partial(_champion, models, judged, champion, made.Judged), self.positive
         )
-        results = tuple(result for condition in self.conditions for result in condition.judge(case))
+        results = tuple(result for condition in self.conditions for result in _results(condition, case))
         contenders = tuple(other.contender for other in case.champions.values() if other is not None)
         return GateReport(judged.contender, contenders, tuple(part.judged for part in holdouts.values()), results)
 
@@ -134,6 +134,11 @@ class Gate:
 
     def __repr__(self) -> str:
         return f"Gate({', '.join(condition.name for condition in self.conditions)})"
+
+
+def _results(condition: Condition, case: Case) -> Sequence[ConditionResult]:
+    silent = ConditionResult(condition.name, passed=False, message="nothing was judged: it gave no result")
+    return condition.judge(case) or [silent]
 
 
 def _condition(given: Any) -> Condition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import MlopsKitError
@@ -48,7 +49,7 @@ def latency(name: str, limit: float, rows: int, repeats: int) -> Callable[[Case,
         _ = case.candidate.model  # a model that cannot be loaded is no verdict, but an error
         try:
             times = case.latencies(holdout, rows, repeats)
-        except Exception as error:  # noqa: BLE001 - a model may raise anything; what cannot predict does not pass
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, or end; it does not pass
             return ConditionResult(
                 name, passed=False, limit=limit, message=f"{type(error).__name__}: {str(error)[:300]}"
             )
@@ -238,14 +239,17 @@ def own(name: str, function: Callable[[Case], Any]) -> Callable[[Case], Conditio
     def inspect(case: Case) -> ConditionResult:
         try:
             said = function(case)
-        except Exception as error:  # noqa: BLE001 - a user's function may raise anything, and then it does not hold
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function may raise anything, and fails then
             return ConditionResult(name, passed=False, message=f"{type(error).__name__}: {str(error)[:300]}")
-        if isinstance(said, ConditionResult):
-            return said
+        told = said if isinstance(said, ConditionResult) else None
+        if told is not None:
+            said = told.passed, told.message
         verdict, message = said if isinstance(said, tuple) and len(said) == 2 else (said, "")  # noqa: PLR2004 - a pair
         if type(verdict) is not bool and type(verdict).__name__ not in {"bool", "bool_"}:
             message = f"it gave {verdict!r:.100}, and neither True nor False"
             return ConditionResult(name, passed=False, message=message)
+        if told is not None:
+            return replace(told, passed=bool(verdict))
         return ConditionResult(name, bool(verdict), message=str(message) or ("holds" if verdict else "does not hold"))
 
     return inspect

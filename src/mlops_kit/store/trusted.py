@@ -77,7 +77,7 @@ def _decoded(data: bytes | None) -> dict[str, StoreTrust]:
         if members["format"] != _FORMAT:
             raise NewerFormat(f"{path()} is of format {members['format']}; this release reads {_FORMAT}. Upgrade it.")
         return {str(url): StoreTrust.read(said) for url, said in members["stores"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidInput(
             f"{path()} cannot be read as a list of trusted stores: {error!r}. Mend it, or remove it to trust nothing."
         ) from error
