@@ -233,6 +233,14 @@ def encrypted(data):
     return bytes(data)
 
 
+def longer_than_the_file(_data):
+    """Let the only member claim as much as the whole file has, which from where it begins is too much."""
+    data = bytearray(packed({"schema.json": b"{}"}))
+    at = data.index(b"PK\x01\x02")
+    data[at + 20 : at + 28] = len(data).to_bytes(4, "little") * 2
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -246,6 +254,7 @@ def encrypted(data):
         lambda data: rewritten(data, lambda schema: schema["content"].append({"__loader__": "JsonNode"})),
         lambda data: rewritten(data, lambda schema: schema.update(__id__=[])),
         encrypted,
+        longer_than_the_file,
     ],
 )
 def test_what_is_no_such_file_is_damage(damage):

@@ -65,7 +65,14 @@ def test_a_list_that_others_may_write_trusts_nothing_and_says_so(untrusted):
         untrusted.load("m:1")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 1}', '{"format": 1, "stores": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", '{"format": 1}', '{"format": 1, "stores": {"x": 1}}', "[" * 100_000),
+        '{"format": 1, "stores": {"x": {"signatures": {"pinned": {"models/a": [1e999, "y"]}}}}}',
+    ],
+    ids=range(7),
+)
 def test_a_list_that_cannot_be_read_is_named(text):
     mk.Trust("memory://a").allow_code()
     trusted.path().write_text(text)

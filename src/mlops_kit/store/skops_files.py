@@ -163,7 +163,7 @@ def _schema(data: bytes, what: str) -> dict[str, Any]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(archive, len(data))
             schema = json.loads(archive.read("schema.json"))
-    except (zipfile.BadZipFile, ValueError, LookupError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, ValueError, LookupError, RuntimeError, EOFError, OSError) as error:
         raise IntegrityError(f"The {what} is not a sound skops file: {error}") from error
     protocol = schema.get("protocol") if isinstance(schema, dict) else None
     if type(protocol) is not int or protocol < _OLDEST_PROTOCOL:
