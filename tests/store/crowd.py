@@ -10,8 +10,6 @@ import threading
 import time
 import traceback
 
-os.environ["MLOPS_KIT_SUMMARY"] = "0"
-
 import mlops_kit as mk
 from mlops_kit.errors import Conflict
 
@@ -93,4 +91,5 @@ def main(act, url, processes, count, victims):
 
 
 if __name__ == "__main__":
+    os.environ["MLOPS_KIT_SUMMARY"] = "0"
     main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))
