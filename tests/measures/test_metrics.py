@@ -1,5 +1,7 @@
 """Metrics agree with scikit-learn's, plain, weighted and on resampled rows, and say why they have no value."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given as given_by
@@ -239,6 +241,19 @@ def test_a_matrix_of_values_counts_what_decisions_bring():
     assert value.value(given) == (0 - 10 + 90 - 100) / 4
     assert measure(value, given).metric == "savings"
     assert value.greater_is_better
+
+
+def test_a_matrix_of_values_for_classes_that_are_not_there_has_no_value():
+    given = Predicted.of([0, 0, 1, 1], [0, 1, 1, 0])
+    found = measure(business_value({(1, 1): 90, ("fraud", 0): -100}, name="savings"), given)
+    assert math.isnan(found.value)
+    assert found.undefined == "savings names the class 'fraud', and there are 0, 1"
+
+
+@pytest.mark.parametrize("values", [{}, {1: 90}, {(1,): 90}, {(1, 1): "90"}, {(1, 1): float("nan")}])
+def test_a_matrix_of_values_has_numbers_by_pairs_of_classes(values):
+    with pytest.raises(InvalidInput, match=r"such as|finite number"):
+        business_value(values)
 
 
 @pytest.mark.parametrize("quantile", [0, 1, 1.5])

@@ -271,6 +271,13 @@ def test_a_matrix_of_values_is_a_metric_like_any_other(risk):
     assert judged(risk, c.at_least(value, 0)).name == "savings >= 0 on holdout"
 
 
+def test_a_matrix_of_values_for_classes_that_are_not_there_does_not_hold(risk):
+    value = c.business_value({("fraud", "fraud"): 10, ("ok", "fraud"): -5}, name="savings")
+    result = judged(risk, c.at_least(value, 0))
+    assert not result.passed
+    assert "savings names the class 'fraud', and there are 0, 1" in result.message
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -12,10 +12,12 @@ Imported only once predictions are at hand, so numpy may be imported at the top.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,8 @@ class Metric:
         What the truth must hold for a value: ``""`` anything, ``"positive"`` a positive row (of more than two
         classes, two of them), ``"negative"`` a negative one, ``"classes"`` two classes, ``"spread"`` two different
         values, ``"nonzero"`` no 0, ``"predicted"`` a row predicted to be positive.
+    named : tuple
+        The classes that it names; without one of them there is no value.
 
     Examples
     --------
@@ -80,6 +84,7 @@ class Metric:
     proportion: bool = False
     biased: bool = False
     requires: str = ""
+    named: tuple[Any, ...] = ()
 
     def undefined(self, given: Predicted) -> str | None:
         """Tell in words why there is no value on these rows; None if there is one."""
@@ -90,6 +95,8 @@ class Metric:
         lacking = given.labels is None if self.needs == LABELS else given.scores is None
         if lacking or (self.needs == PROBABILITIES and not given.calibrated):
             return f"{self.name} needs {self.needs}, and the model gave none"
+        if (strange := next((label for label in self.named if label not in given.classes), None)) is not None:
+            return f"{self.name} names the class {strange!r}, and there are {', '.join(map(repr, given.classes))}"
         return given.flaw or (_outside(given) if self.needs == PROBABILITIES else None) or _lacks(given, self.requires)
 
     def per_row(self, given: Predicted) -> Rows | None:
@@ -362,7 +369,8 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
     Parameters
     ----------
     values : mapping
-        What a row brings, by its true and its predicted class; a cost is below 0, and what is not named is 0.
+        What a row brings, by its true and its predicted class; a cost is below 0, and a pair that is not there is 0.
+        A class that neither the model nor the data knows leaves the metric without a value.
     name : str
         What to call it.
 
@@ -371,19 +379,31 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
     Metric
         The mean over the rows, in the unit of the values; more is better.
 
+    Raises
+    ------
+    InvalidInput
+        There are no values, or one is no finite number by a pair of classes.
+
     Examples
     --------
     >>> caught = business_value({("fraud", "fraud"): 90, ("fraud", "ok"): -100, ("ok", "fraud"): -10})
     >>> caught.value(Predicted.of(["ok", "ok", "fraud", "fraud"], ["ok", "fraud", "fraud", "fraud"]))
     42.5
     """
+    if not values:
+        raise InvalidInput("A business value needs values, such as {('fraud', 'fraud'): 90, ('ok', 'fraud'): -10}.")
+    for pair, value in values.items():
+        if not (isinstance(pair, tuple) and len(pair) == 2):  # noqa: PLR2004 - a pair
+            raise InvalidInput(f"{pair!r} is no pair (true class, predicted class), such as ('ok', 'fraud').")
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise InvalidInput(f"What {pair!r} brings must be a finite number, and is {value!r}.")
 
     def brings(given: Predicted) -> Floats:
         numbers = {label: number for number, label in enumerate(given.classes)}
         matrix = np.zeros((len(numbers), len(numbers)))
         for (true, told), value in values.items():
-            if true in numbers and told in numbers:
-                matrix[numbers[true], numbers[told]] = value
+            matrix[numbers[true], numbers[told]] = value
         return np.asarray(matrix[given.truth, given.labels])
 
-    return _good(name, rows=partial(_every, brings))
+    named = tuple(dict.fromkeys(label for pair in values for label in pair))
+    return _good(name, rows=partial(_every, brings), named=named)

@@ -215,7 +215,8 @@ def business_value(values: dict[tuple[Any, Any], float], *, name: str = "busines
     Parameters
     ----------
     values : dict
-        What a row brings, by its true and its predicted class; a cost is below 0, and what is not named is 0.
+        What a row brings, by its true and its predicted class; a cost is below 0, and a pair that is not there is 0.
+        What names a class that neither the model nor the data knows does not hold.
     name : str
         What to call it.
 
@@ -223,6 +224,11 @@ def business_value(values: dict[tuple[Any, Any], float], *, name: str = "busines
     -------
     Metric
         For `at_least`, `better_than` and the others.
+
+    Raises
+    ------
+    InvalidInput
+        There are no values, or one is no finite number by a pair of classes.
 
     Examples
     --------
