@@ -102,6 +102,7 @@ def test_evidence_of_a_promotion_is_shown_with_numbers_limits_and_intervals(mode
     interval = {"low": 0.88, "high": 0.93}
     report = {
         "passed": False,
+        "at": "2026-05-01T10:00:00.123456Z",
         "results": [
             {
                 "name": "at_least auc",
@@ -110,7 +111,9 @@ def test_evidence_of_a_promotion_is_shown_with_numbers_limits_and_intervals(mode
                 "limit": 0.9,
                 "evidence": interval,
             },
-            {"name": "latency", "passed": False, "value": 7.5, "limit": 5.0},
+            {"name": "latency", "passed": False, "value": 22.5 / 3, "limit": 5.0},
+            {"name": "recall in each part", "passed": True, "limit": 0.4, "message": "holds in all 4 parts"},
+            {"name": "a word", "passed": True},
         ],
     }
     digest = models.store.objects.put(codec.seal("gate-report", codec.plain(report)))
@@ -118,6 +121,9 @@ def test_evidence_of_a_promotion_is_shown_with_numbers_limits_and_intervals(mode
     models.store.journal("models", "m", versions.fold).append(lambda _state: ("promote", body))
     card = mk.ModelStore(mk.Store(models.store.url)).card("m:1")
     assert "at\\_least auc: 0.91 \\[0.88, 0.93\\], limit 0.9" in card.to_markdown()
+    assert "**not passed**: 2026-05-01 10:00:00 UTC\n" in card.to_markdown()
+    assert ": recall in each part: holds in all 4 parts\n" in card.to_markdown()
+    assert ": a word\n" in card.to_markdown()
     assert "✗" in card.to_html()
     (one, other) = bill(card)["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
     assert one["confidenceInterval"] == {"lowerBound": "0.88", "upperBound": "0.93"}

@@ -101,7 +101,8 @@ entries = st.builds(
 )
 reports = st.dictionaries(
     st.sampled_from(["passed", "results", "at"]),
-    values | st.lists(st.dictionaries(st.sampled_from(["name", "passed", "value", "limit", "evidence"]), values)),
+    values
+    | st.lists(st.dictionaries(st.sampled_from(["name", "passed", "value", "limit", "evidence", "message"]), values)),
 )
 states = st.none() | st.dictionaries(st.sampled_from(["status", "alerts"]), values)
 cards = st.builds(

@@ -17,7 +17,7 @@ from mlops_kit.views.model import packages_text
 from mlops_kit.views.run import commit_text, input_text, numbers, values
 from mlops_kit.views.sheet import Item, Row, Sheet
 from mlops_kit.views.signature import column_text, signature_line
-from mlops_kit.views.values import clean, clip, number, plural, shown, size, when
+from mlops_kit.views.values import clean, clip, number, plural, size, when
 
 _ROOM = html.Room(500, 4000)
 _NOT_SAID = "Not said. Say it with models.describe(spec, card={…})."
@@ -204,7 +204,7 @@ def _evidence(record: CardRecord) -> Iterator[Sheet]:
     """Show what promotions rested on, however much of it this release knows."""
     for report in record.evidence:
         found = "passed" if report.get("passed") else "not passed"
-        rows = [Row(found, (str(report.get("at") or report.get("record") or ""),))]
+        rows = [Row(found, (_moment(report.get("at")) or str(report.get("record") or ""),))]
         rows += [Row(_mark(result), (result_text(result),)) for result in _dicts(report.get("results"))]
         yield Sheet("Gate", tuple(rows))
 
@@ -216,14 +216,26 @@ def result_text(result: Mapping[str, Any]) -> str:
     --------
     >>> result_text({"name": "at_least auc", "value": 0.91, "limit": 0.9, "evidence": {"low": 0.88, "high": 0.93}})
     'at_least auc: 0.91 [0.88, 0.93], limit 0.9'
+    >>> result_text({"name": "2 approvals", "value": 2.0, "limit": 2.0, "message": "approved by bob, eve; 2 needed"})
+    '2 approvals: approved by bob, eve; 2 needed'
     """
+    if result.get("message"):
+        return f"{result.get('name')}: {result['message']}"
     evidence = result.get("evidence")
     inner = evidence if isinstance(evidence, Mapping) else {}
     low, high = inner.get("low"), inner.get("high")
     interval = f" [{number(low)}, {number(high)}]" if low is not None and high is not None else ""
-    limit = f", limit {shown(result['limit'])}" if result.get("limit") is not None else ""
-    value = f" {shown(result['value'])}" if result.get("value") is not None else ""
-    return f"{result.get('name')}:{value}{interval}{limit}"
+    value = f"{number(result['value'])}{interval}" if result.get("value") is not None else ""
+    limit = f"limit {number(result['limit'])}" if result.get("limit") is not None else ""
+    return ": ".join(filter(None, (str(result.get("name")), ", ".join(filter(None, (value, limit))))))
+
+
+def _moment(text: object) -> str:
+    """Write a moment of a report for people; whatever else stands there, as it is."""
+    try:
+        return when(codec.moment(str(text))) if text else ""
+    except ValueError:
+        return str(text)
 
 
 def _monitoring(record: CardRecord) -> Sheet:
