@@ -58,7 +58,7 @@ def test_a_refused_version_ends_with_1(models, tmp_path):
         (("risk:9", *BETTER), "VersionNotFound"),
         (("risk", *BETTER), "InvalidSpec"),
         (("risk:2", "--data", "gone@latest", "--metric", "auc"), "DatasetNotFound"),
-        (("risk:2", "--metric", "auc"), "needs data"),
+        (("risk:2", "--metric", "auc"), "needs data: give --data"),
         (("risk:2", "--data", "holdout@latest", "--metric", "gini"), "no metric 'gini'"),
         (("risk:2", "--data", "holdout@latest", "--at-least", "auc"), "is not METRIC=NUMBER"),
         (("risk:2", "--data", "holdout@latest"), "nothing to ask"),
@@ -72,6 +72,14 @@ def test_a_refused_version_ends_with_1(models, tmp_path):
 )
 def test_anything_else_that_is_wrong_ends_with_2(models, arguments, message):
     assert message in run(*arguments, code=2)
+
+
+@pytest.mark.parametrize("option", ["--markdown", "--junit"])
+def test_nothing_goes_live_if_the_report_has_no_place(models, option):
+    shown = run("risk:2", *BETTER, "--promote", option, "no/such/report", code=2)
+    assert "make the folder 'no/such' first" in shown
+    assert "Traceback" not in shown
+    assert models.aliases("risk") == {"champion": 1}
 
 
 def test_what_nobody_expected_ends_with_2(models, monkeypatch):

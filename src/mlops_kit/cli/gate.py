@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from mlops_kit.errors import GateFailed, MlopsKitError
 from mlops_kit.registry.condition import Condition
 
 REFUSED, WRONG = 1, 2
+_FILE = click.Path(dir_okay=False, writable=True, allow_dash=True)
 
 
 class _Judging(click.Command):
@@ -48,6 +51,17 @@ def _wrong() -> Iterator[None]:
     except Exception:  # noqa: BLE001 - whatever it is, Python would end with 1, and that means refused
         traceback.print_exc()
         sys.exit(WRONG)
+
+
+def _placed(_ctx: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """Look for the folder before anything is judged: a promotion is not undone if its report cannot be written."""
+    if path is not None and path != "-":
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise click.BadParameter(f"{path!r} cannot be written: make the folder '{folder}' first.", param=option)
+        if not os.access(folder, os.W_OK) and not Path(path).exists():
+            raise click.BadParameter(f"{path!r} cannot be written: you may not write to '{folder}'.", param=option)
+    return path
 
 
 def _limit(_ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, float]]:
@@ -84,14 +98,13 @@ def _limit(_ctx: click.Context, option: click.Parameter, given: tuple[str, ...])
 @click.option("--approvals", type=int, default=None, metavar="N", help="So many others must have approved.")
 @click.option("--promote", is_flag=True, help="Point --against at the version if it passes, with the evidence.")
 @click.option("--reason", default=None, help="Why; kept in the journal with --promote.")
-@click.option("--markdown", type=click.Path(dir_okay=False), default=None, help="Write the report there, or to - .")
-@click.option("--junit", type=click.Path(dir_okay=False), default=None, help="Write the report there as JUnit XML.")
+@click.option("--markdown", type=_FILE, default=None, callback=_placed, help="Write the report there, or to - .")
+@click.option("--junit", type=_FILE, default=None, callback=_placed, help="Write the report there as JUnit XML.")
 @of_store
 def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
-    r"""Judge the version SPEC; exit 0 if it passes, 1 if it is refused, 2 on any other error.
+    """Judge the version SPEC; exit 0 if it passes, 1 if it is refused, 2 on any other error.
 
-    \b
-    mlops-kit gate fraud@latest --against champion --data holdout@latest --metric auc --at-least recall=0.8
+    Such as: mlops-kit gate fraud@latest --against champion --data holdout@latest --metric auc --at-least recall=0.8
     """
     conditions = _conditions(against, options)
     if not conditions:
@@ -102,15 +115,17 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
     on = dict(named) or None
     if on is not None and len(on) < len(named):
         raise click.UsageError("Two of --data have the same name: give each its own, as in --data spring=sales:1.")
+    if on is None and (asking := next((condition for condition in conditions if condition.needs_data), None)):
+        raise click.UsageError(f"'{asking.name}' needs data: give --data, such as --data holdout@latest.")
     asked = mk.Gate(*conditions, on=on, target=options["target"], positive=_plain(options["positive"]))
     report, promoted = _judge(asked, spec, against, store, options)
     click.echo(repr(report), err=options["markdown"] == "-")
+    if promoted is not None:
+        click.echo(str(promoted), err=options["markdown"] == "-")
     for path, written in ((options["markdown"], report.to_markdown), (options["junit"], report.to_junit)):
         if path is not None:
             with click.open_file(path, "w", encoding="utf-8") as file:
                 file.write(written())
-    if promoted is not None:
-        click.echo(str(promoted), err=options["markdown"] == "-")
     sys.exit(0 if report.passed else REFUSED)
 
 
