@@ -265,7 +265,7 @@ def test_a_promotion_carries_its_evidence(trained):
 
 def test_a_refused_promotion_changes_no_alias_and_keeps_its_evidence(trained):
     trained.promote("risk:2")
-    with pytest.raises(GateFailed, match="risk:1 was not promoted to champion: 1 of 1 conditions fail") as refused:
+    with pytest.raises(GateFailed, match=r"risk:1 was not promoted to champion: 1 of 1 conditions fails\.") as refused:
         trained.promote("risk:1", gate=gate(BETTER))
     assert trained.aliases("risk") == {"champion": 2}
     assert not refused.value.report.passed

@@ -110,7 +110,8 @@ def _refusal(report: GateReport, version: ModelVersion, alias: str, digest: str 
     listed = "".join(f"\n  {result.name}: {result.message}" for result in failed[:_SHOWN])
     more = f"\n  and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
     kept = f"The evidence is kept: models.evidence({digest!r})." if digest else "The evidence could not be kept."
-    head = f"{version.spec} was not promoted to {alias}: {len(failed)} of {len(report.results)} conditions fail."
+    fail = "fails" if len(failed) == 1 else "fail"
+    head = f"{version.spec} was not promoted to {alias}: {len(failed)} of {len(report.results)} conditions {fail}."
     return f"{head}{listed}{more}\n{kept}"
 
 
