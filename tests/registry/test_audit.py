@@ -100,6 +100,12 @@ def test_a_sound_store_is_ok_and_says_what_nothing_would_show(models):
     assert f"anchor fraud 6:{tip(place(models, 6).read_bytes())}" in repr(report)
 
 
+@pytest.mark.parametrize(("anchored", "newer"), [(5, "entry 6 is not"), (3, "entries 4–6 are not")])
+def test_what_came_after_an_anchor_is_told_by_number(models, anchored, newer):
+    (told,) = audit(models, anchor=f"{anchored}:{tip(place(models, anchored).read_bytes())}").unproved
+    assert told.startswith(f"fraud: {newer} anchored: ")
+
+
 def test_what_is_anchored_and_signed_is_proved(signed):
     report = audit(signed, anchor=signed.audit("fraud").journals[0].anchor)
     assert report.ok

@@ -52,12 +52,12 @@ class AuditedJournal:
         """Say what nothing would show, in plain words; empty if there is nothing of the kind."""
         if self.anchored >= self.entries:
             return ""
-        loose = f"entries {self.anchored + 1}–{self.entries}" if self.anchored else "its entries"
+        first = self.anchored + 1
+        newer = f"entry {first} is" if first == self.entries else f"entries {first}–{self.entries} are"
+        loose = newer if self.anchored else "its entries are"
         if self.signed == self.entries:
-            return (
-                f"{self.name}: {loose} are signed and not anchored: if the newest were removed, nothing would show it."
-            )
-        return f"{self.name}: {loose} are not anchored: if they were removed or rewritten, nothing would show it."
+            return f"{self.name}: {loose} signed and not anchored: if the newest were removed, nothing would show it."
+        return f"{self.name}: {loose} not anchored: if they were removed or rewritten, nothing would show it."
 
 
 @dataclass(frozen=True, repr=False, slots=True)

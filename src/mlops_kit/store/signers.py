@@ -116,7 +116,8 @@ class Rule:
         if entry.seq > last:
             error = judge(entry, data, self.journal, self.trust.signers, where=self.url).error
             if error is not None:
-                raise error
+                ask = "See mlops-kit audit; how to go on is in the how-to 'Trust, sign and audit'."
+                raise type(error)(f"{error} {ask}")
 
     def conclude(self, last: int) -> None:
         """Say that a journal ends before an entry that was pinned.
