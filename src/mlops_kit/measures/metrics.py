@@ -392,7 +392,8 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
     """
     if not values:
         raise InvalidInput("A business value needs values, such as {('fraud', 'fraud'): 90, ('ok', 'fraud'): -10}.")
-    for pair, value in values.items():
+    given_pairs: Mapping[Any, Any] = values
+    for pair, value in given_pairs.items():
         if not (isinstance(pair, tuple) and len(pair) == 2):  # noqa: PLR2004 - a pair
             raise InvalidInput(f"{pair!r} is no pair (true class, predicted class), such as ('ok', 'fraud').")
         if not (isinstance(value, Real) and math.isfinite(value)):
