@@ -114,7 +114,8 @@ def _metrics(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
 def _measured(record: CardRecord) -> Iterable[dict[str, Any]]:
     """Give what gates measured, with its interval."""
     for report in record.evidence:
-        for result in report.get("results") or ():
+        found = report.get("results")
+        for result in found if isinstance(found, list | tuple) else ():
             if isinstance(result, Mapping) and isinstance(result.get("value"), int | float):
                 evidence = result.get("evidence")
                 inner = evidence if isinstance(evidence, Mapping) else {}
