@@ -16,7 +16,6 @@
     │   ├── VersionNotFound                "version-not-found"
     │   ├── AliasNotFound                  "alias-not-found"
     │   ├── OutputNotFound                 "output-not-found"
-    │   ├── MonitorNotFound                "monitor-not-found"
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
     ├── GateFailed                         "gate-failed"
@@ -25,7 +24,6 @@
     ├── StillLive                          "still-live"
     ├── NoActiveRun (RuntimeError)         "no-active-run"
     ├── RunClosed (RuntimeError)           "run-closed"
-    ├── AlertRaised                        "alert"
     ├── IntegrityError                     "integrity"
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
@@ -51,7 +49,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
-    "AlertRaised",
     "AliasNotFound",
     "CodeChangedWarning",
     "Conflict",
@@ -65,7 +62,6 @@ __all__ = [
     "InvalidSpec",
     "MlopsKitError",
     "ModelNotFound",
-    "MonitorNotFound",
     "NewerFormat",
     "NoActiveRun",
     "NotFound",
@@ -207,12 +203,6 @@ class OutputNotFound(NotFound):
     kind = "output-not-found"
 
 
-class MonitorNotFound(NotFound):
-    """No monitor has this name."""
-
-    kind = "monitor-not-found"
-
-
 class ObjectNotFound(NotFound):
     """A record names bytes that the store does not hold."""
 
@@ -277,12 +267,6 @@ class RunClosed(MlopsKitError, RuntimeError):
     """The run has ended, or belongs to another process, and cannot take this record."""
 
     kind = "run-closed"
-
-
-class AlertRaised(MlopsKitError):
-    """A check of a monitor ended with an alert, and its caller asked to be stopped by one."""
-
-    kind = "alert"
 
 
 class IntegrityError(MlopsKitError):
