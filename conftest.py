@@ -11,12 +11,11 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+# New examples at a desk and each night; more in CI, but the same each time: a change is judged by what it changed.
 hypothesis.settings.register_profile("default", deadline=None)
-# More examples than at a desk, and new ones each time: hypothesis's own "ci" profile would repeat the same.
-hypothesis.settings.register_profile(
-    "ci", deadline=None, max_examples=200, derandomize=False, print_blob=True, database=None
-)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, database=None)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1000, print_blob=True, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -155,7 +155,7 @@ def test_its_models_load_and_their_history_is_told(store):
     assert history[-1].body == {"alias": "champion", "version": 1, "previous": 2, "reason": "worse"}
     lives = [models.get("scorer@champion", as_of=entry.at).version for entry in history[3:]]
     assert lives == [1, 2, 2, 1]
-    assert models.lineage("scorer:1").run is not None
+    assert models.lineage("scorer:1").run["params"]["depth"] == 3
 
 
 def test_its_garbage_is_marked_and_goes_after_the_grace(store):

@@ -56,7 +56,7 @@ def test_what_is_not_as_expected_is_found_and_named(rule, value, failing, rows):
     assert found.passed is False
     assert (found.column, found.failing, found.rows) == (rule.column, failing, rows)
     assert value is None or found.value == value
-    assert found.limit is not None
+    assert found.limit == rule.limits or found.limit in rule.limits.values()
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ class Life(RuleBasedStateMachine):
             if held.state == RESOLVED:
                 assert not held.muted
             if held.state == FIRING:
-                assert held.told is not None
+                assert START <= held.told <= self.now
             if self.told.get(key) == RESOLVED:
                 assert held.state != FIRING or held.ended is not None
 

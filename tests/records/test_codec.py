@@ -198,6 +198,12 @@ def test_a_repr_is_written_again_as_the_repr_it_was():
     assert plain(unplain(once)) == once
 
 
+def test_a_repr_made_of_text_that_is_no_unicode_can_be_written_and_sorted():
+    odd = Repr("pkg.\udc80", "\ud800")
+    assert unplain(plain({odd, 1})) == {odd, 1}
+    assert odd.type_name == "pkg.\\udc80"
+
+
 def test_a_value_that_contains_itself_ends():
     value = []
     value.append(value)

@@ -21,26 +21,20 @@ def _gcs():
 
 @pytest.fixture(scope="session")
 def _azurite():
-    try:
-        with servers.azurite() as url:
-            from azure.storage.blob import ContainerClient
+    with servers.needed(), servers.azurite() as url:
+        from azure.storage.blob import ContainerClient
 
-            key = {"account_name": servers.AZURITE_ACCOUNT, "account_key": servers.AZURITE_KEY}
-            with ContainerClient(url, "bucket", credential=key) as container:
-                container.create_container()
-            yield url
-    except servers.Missing as missing:
-        pytest.skip(str(missing))
+        key = {"account_name": servers.AZURITE_ACCOUNT, "account_key": servers.AZURITE_KEY}
+        with ContainerClient(url, "bucket", credential=key) as container:
+            container.create_container()
+        yield url
 
 
 @pytest.fixture(scope="session")
 def _sshd(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sshd")
-    try:
-        with servers.sshd(folder):
-            yield folder
-    except servers.Missing as missing:
-        pytest.skip(str(missing))
+    with servers.needed(), servers.sshd(folder):
+        yield folder
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 CACHE = Path(__file__).parents[2] / ".cache"
 AZURITE_ACCOUNT = "devstoreaccount1"
 # The key that every Azurite has, from its documentation.
@@ -21,6 +23,17 @@ AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 
 class Missing(Exception):
     """A part of the system is not there; the message names it."""
+
+
+@contextlib.contextmanager
+def needed():
+    """Skip, by its name, what needs a part of the system that is not there; where all are installed first, fail."""
+    try:
+        yield
+    except Missing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
 
 
 def free_port():

@@ -528,15 +528,12 @@ def test_a_folder_on_a_server_that_may_not_be_written_is_told(tmp_path, monkeypa
     (tmp_path / "store" / "k").write_bytes(b"1")
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    try:
-        with servers.sshd(tmp_path / "home", options="-R"):
-            backend = backend_for(f"sftp://store-server{tmp_path}/store")
-            assert backend.get("k") == b"1"
-            for act in (lambda: backend.put("k", b"2"), lambda: backend.create("j", b"2"), lambda: backend.delete("k")):
-                with pytest.raises(ReadOnlyStore, match="no permission for it"):
-                    act()
-    except servers.Missing as missing:
-        pytest.skip(str(missing))
+    with servers.needed(), servers.sshd(tmp_path / "home", options="-R"):
+        backend = backend_for(f"sftp://store-server{tmp_path}/store")
+        assert backend.get("k") == b"1"
+        for act in (lambda: backend.put("k", b"2"), lambda: backend.create("j", b"2"), lambda: backend.delete("k")):
+            with pytest.raises(ReadOnlyStore, match="no permission for it"):
+                act()
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["k"]
 
 

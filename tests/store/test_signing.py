@@ -57,7 +57,7 @@ def fresh(url):
 
 def opened_to_others(url):
     if os.name == "nt":
-        pytest.skip("mode bits")
+        pytest.skip("Windows has no mode bits that let others write")
     url.chmod(0o777)
 
 

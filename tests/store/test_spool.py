@@ -67,7 +67,7 @@ def check(run_id, root, versions=1):
     assert run.dataset("holdout").n_rows == 1
     assert run.models == [f"m:{versions}"]
     assert [found.version for found in mk.ModelStore(store).versions("m")] == list(range(1, versions + 1))
-    assert mk.ModelStore(store).lineage(run.models[0]).run is not None
+    assert mk.ModelStore(store).lineage(run.models[0]).run["id"] == run_id
 
 
 @pytest.mark.parametrize(

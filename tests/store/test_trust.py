@@ -99,7 +99,7 @@ def test_a_link_to_the_root_is_its_target(models, tmp_path):
 @pytest.fixture
 def untrusted(models):
     if os.name == "nt":
-        pytest.skip("mode bits")
+        pytest.skip("Windows has no mode bits that let others write")
     path = places(models)["root"]
     path.chmod(0o777)
     return models

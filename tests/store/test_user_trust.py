@@ -19,7 +19,7 @@ def untrusted(tmp_path, monkeypatch):
     models.register("m", {"a": 1})
     monkeypatch.setattr(objects, "written", set())
     if os.name == "nt":
-        pytest.skip("mode bits")
+        pytest.skip("Windows has no mode bits that let others write")
     models.store.backend.root.chmod(0o777)
     return models
 

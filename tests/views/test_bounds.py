@@ -29,7 +29,9 @@ from mlops_kit.views.signature import signature_html, signature_text
 from mlops_kit.views.summary import Summary, summary_text
 from mlops_kit.views.table import RunRow, runs_html, runs_text
 
-texts = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(["<script>", "&amp;", "\x1b[2J"])
+texts = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(
+    ["<script>", "&amp;", "\x1b[2J", "\ud800"]
+)
 moments = st.datetimes(timezones=st.none() | st.just(UTC))
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary(max_size=9) | moments
 hashables = scalars | st.builds(Repr, texts, texts)

@@ -209,9 +209,9 @@ class Repr(str):
     type_name: str
 
     def __new__(cls, type_name: str, text: str) -> Self:
-        """Make the text and remember the type."""
-        self = super().__new__(cls, text)
-        self.type_name = type_name
+        """Make the text and remember the type, both as text that a record can hold."""
+        self = super().__new__(cls, _sayable(text))
+        self.type_name = _sayable(type_name)
         return self
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
@@ -235,11 +235,14 @@ def reprd(value: Any) -> dict[str, str]:
         return {"$": "repr", "type": value.type_name, "v": str(value)}
     kind = type(value)
     try:
-        text = repr(value)
-        text = text.encode("utf-8", "backslashreplace").decode()
+        text = _sayable(repr(value))
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
         text = f"<{kind.__qualname__} whose repr raises {type(error).__name__}>"
     return {"$": "repr", "type": f"{kind.__module__}.{kind.__qualname__}", "v": text[:_REPR_LIMIT]}
+
+
+def _sayable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def timestamp(moment: datetime) -> str:

@@ -71,7 +71,7 @@ def _model(record: CardRecord, data: list[dict[str, Any]]) -> dict[str, Any]:
             "version": str(model.version),
             "description": clean(model.description) if model.description else None,
             "authors": [{"name": clean(model.by.get("actor", "unknown"))}],
-            "hashes": [{"alg": "SHA-256", "content": model.digest.removeprefix("sha256:")}],
+            "hashes": [{"alg": "SHA-256", "content": clean(model.digest.removeprefix("sha256:"))}],
             "modelCard": {
                 "modelParameters": _parameters(record, data),
                 "quantitativeAnalysis": {"performanceMetrics": [*_metrics(model.metrics), *_measured(record)]},
@@ -96,7 +96,7 @@ def _parameters(record: CardRecord, data: list[dict[str, Any]]) -> dict[str, Any
     return _filled(
         {
             "approach": {"type": "supervised"} if kind in _SUPERVISED else None,
-            "task": None if kind is None else _TASKS.get(kind, kind),
+            "task": None if kind is None else _TASKS.get(kind, clean(kind)),
             "modelArchitecture": clean(model.type),
             "datasets": [{"ref": item["bom-ref"]} for item in data],
             **{
@@ -119,8 +119,8 @@ def _measured(record: CardRecord) -> Iterable[dict[str, Any]]:
             if isinstance(result, Mapping) and isinstance(result.get("value"), int | float):
                 evidence = result.get("evidence")
                 inner = evidence if isinstance(evidence, Mapping) else {}
-                low, high = inner.get("low"), inner.get("high")
-                interval = None if low is None or high is None else {"lowerBound": str(low), "upperBound": str(high)}
+                bounds = {"lowerBound": inner.get("low"), "upperBound": inner.get("high")}
+                interval = None if None in bounds.values() else {name: clean(bound) for name, bound in bounds.items()}
                 said = {"type": clean(str(result.get("name"))), "value": repr(result["value"])}
                 yield _filled({**said, "confidenceInterval": interval})
 
