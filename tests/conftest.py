@@ -56,12 +56,37 @@ def _made(tmp_path_factory):
     models.promote("rich:2", gate=gate, reason="better")
     models.rollback("rich", reason="worse")
     _govern(models)
+    _monitor(store)
     store.runs.renew_lease(next(store.runs.ids()))
     return store.backend.root
 
 
 def _looked_at(case):
     return case.champion("champion") is not None, "looked at beside the champion"
+
+
+def _monitor(store):
+    """Watch scores whose truth comes later, until there is an alert that somebody has taken in hand."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+
+    def rows(n, wrong=0.0):
+        score = rng.beta(2, 2, n)
+        label = (rng.random(n) < np.abs(wrong - score)).astype(int)
+        return pd.DataFrame({"x": rng.normal(size=n), "plan": rng.choice(["a", "b"], n), "score": score, "y": label})
+
+    settings = dict(prediction="score", target="y", segments="plan", window=100, store=store)
+    taken = []
+    monitor = mk.Monitor(rows(1000), name="scores", sinks=[taken.extend], **settings)
+    for wrong in (0.0, 1.0):
+        now = rows(400, wrong)
+        ids = monitor.log(now[["x", "plan"]].assign(x=now["x"] + 3 * wrong), now["score"])
+        monitor.log_labels([*ids, "nobody"], [*now["y"], 1])
+        monitor.check()
+    monitor.acknowledge(monitor.alerts()[0])
+    assert taken
 
 
 def _govern(models):

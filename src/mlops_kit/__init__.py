@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlops_kit.datasets.dataset import Dataset
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.measures import expectations
+    from mlops_kit.monitoring.monitor import Monitor
     from mlops_kit.registry.gate import Gate
     from mlops_kit.registry.store import ModelStore
     from mlops_kit.store.signing import SigningKey
@@ -41,6 +42,7 @@ _HOMES = {
     "Dataset": "mlops_kit.datasets.dataset",
     "Gate": "mlops_kit.registry.gate",
     "ModelStore": "mlops_kit.registry.store",
+    "Monitor": "mlops_kit.monitoring.monitor",
     "Run": "mlops_kit.tracking.run",
     "SigningKey": "mlops_kit.store.signing",
     "Store": "mlops_kit.store.store",
@@ -72,6 +74,7 @@ __all__ = [
     "Dataset",
     "Gate",
     "ModelStore",
+    "Monitor",
     "Run",
     "SigningKey",
     "Store",

@@ -16,6 +16,7 @@
     │   ├── VersionNotFound                "version-not-found"
     │   ├── AliasNotFound                  "alias-not-found"
     │   ├── OutputNotFound                 "output-not-found"
+    │   ├── MonitorNotFound                "monitor-not-found"
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
     ├── GateFailed                         "gate-failed"
@@ -24,6 +25,7 @@
     ├── StillLive                          "still-live"
     ├── NoActiveRun (RuntimeError)         "no-active-run"
     ├── RunClosed (RuntimeError)           "run-closed"
+    ├── AlertRaised                        "alert"
     ├── IntegrityError                     "integrity"
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
@@ -49,6 +51,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
+    "AlertRaised",
     "AliasNotFound",
     "CodeChangedWarning",
     "Conflict",
@@ -62,6 +65,7 @@ __all__ = [
     "InvalidSpec",
     "MlopsKitError",
     "ModelNotFound",
+    "MonitorNotFound",
     "NewerFormat",
     "NoActiveRun",
     "NotFound",
@@ -203,6 +207,12 @@ class OutputNotFound(NotFound):
     kind = "output-not-found"
 
 
+class MonitorNotFound(NotFound):
+    """No monitor has this name."""
+
+    kind = "monitor-not-found"
+
+
 class ObjectNotFound(NotFound):
     """A record names bytes that the store does not hold."""
 
@@ -267,6 +277,12 @@ class RunClosed(MlopsKitError, RuntimeError):
     """The run has ended, or belongs to another process, and cannot take this record."""
 
     kind = "run-closed"
+
+
+class AlertRaised(MlopsKitError):
+    """A check of a monitor ended with an alert, and its caller asked to be stopped by one."""
+
+    kind = "alert"
 
 
 class IntegrityError(MlopsKitError):

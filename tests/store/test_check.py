@@ -7,6 +7,9 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, MlopsKitError
+from mlops_kit.monitoring.book import open_book
+from mlops_kit.monitoring.listing import monitor_names, open_monitor
+from mlops_kit.monitoring.segments import Segments
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
 from mlops_kit.store import objects
@@ -28,6 +31,14 @@ def problems(root):
     return {(problem.kind, problem.key) for problem in mk.Store(root).fsck().problems}
 
 
+def monitors(store):
+    for name in monitor_names(store):
+        open_monitor(name, store).check()
+        open_book(store, name).entries()
+        logged = Segments(store, name)
+        assert all(logged.read_bytes(segment) for segment in logged.listed())
+
+
 def everything(root):
     """Read all that the public API can tell of a store."""
     from mlops_kit.datasets.dataset import Dataset
@@ -46,6 +57,7 @@ def everything(root):
         for dataset in Dataset.versions(name, store=store):
             dataset.to_pandas()
             assert dataset.profile
+    monitors(store)
     for run_id in list(store.runs.ids()):
         run = mk.get_run(run_id, store=store)
         parts = (run.status, run.params, run.metrics, run.inputs, run.code, run.environment, run.rng, run.error)
@@ -146,7 +158,7 @@ def test_a_gap_between_the_segments_of_a_run_without_an_end_is_named(tmp_path):
 
 
 def test_a_missing_file_that_something_needs_is_named(rich_store):
-    expendable = re.compile(r"head\.json|.*\.lease\.json|.*\.end\.json|(?!store).*\.start\.json")
+    expendable = re.compile(r"head\.json|.*\.lease\.json|.*\.end\.json|(?!store).*\.start\.json|.*\.parquet")
     last = {
         max(path for path in files(rich_store) if path.parent == folder and path.stem.isdigit())
         for folder in {path.parent for path in files(rich_store) if "journals" in path.parts}

@@ -21,7 +21,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityResult:
     """Say whether a table is as one expectation wants it, whatever the table holds."""
-    if rule.column is not None and rule.column not in table.column_names:
+    if rule.column is not None and table.schema.get_field_index(rule.column) < 0:
         message = f"there is no such column; there are {_listed(table.column_names)}"
         return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
     known = _JUDGES.get(rule.kind)

@@ -286,7 +286,7 @@ def _step(
         return None, None
     state = None if before is None else before.state
     held = before or Held(look.kind, look.subject, PENDING, at, at)
-    recent = (*held.recent, look.active)[-look.among :]
+    recent = (*held.recent, look.active and not muted)[-look.among :]  # what is explained counts for nothing
     held = replace(held, recent=recent, quiet=0 if look.active else held.quiet + 1, muted=muted)
     if look.active:
         held = replace(held, message=look.message, severity=look.severity, evidence=look.evidence, effect=look.effect)

@@ -19,8 +19,6 @@ import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-BLIND = "estimated from the model's own scores: blind to concept drift"
-"""What a report says on its face about every estimate."""
 _SPREADS = 3.0
 _FEWEST_CHUNKS = 3
 _POINTS = 2000

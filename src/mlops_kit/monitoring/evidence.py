@@ -144,7 +144,8 @@ class Plan:
         Plan
             The plan.
         """
-        chosen = profile.columns if columns is None else [profile[name] for name in columns]
+        known = profile.by_name
+        chosen = profile.columns if columns is None else [known[name] for name in columns]
         streams = [stream for column in chosen for stream in _streams(column)]
         rows = profile.rows - len(spend(profile.rows))
         return cls(monitor, epoch, alpha, tuple(streams), rows, steps_between)

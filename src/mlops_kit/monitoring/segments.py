@@ -21,8 +21,10 @@ from mlops_kit.store.store import Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PREDICTIONS, LABELS, JOINED = "predictions", "labels", "joined"
-_NAME = re.compile(r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined)\.(\d+)-(\d+)\.([0-9a-f]{64})")
+PREDICTIONS, LABELS, JOINED, STATE = "predictions", "labels", "joined", "state"
+LOGGED = frozenset({PREDICTIONS, LABELS})
+"""The kinds that are logged; the others are written by checks."""
+_NAME = re.compile(r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state)\.(\d+)-(\d+)\.([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +40,7 @@ class Segment:
     seq : int
         Its number among those of the writer, from 1.
     kind : str
-        ``"predictions"``, ``"labels"`` or ``"joined"``.
+        ``"predictions"``, ``"labels"``, ``"joined"`` or ``"state"``.
     first, rows : int
         The number of its first row among those of the writer, and how many rows it has.
     digest : str
@@ -60,7 +62,7 @@ class Segment:
 
     def key(self, where: str) -> str:
         """Locate it in the store; `where` is the folder of the monitor."""
-        return f"{keys.monitor_prefix(where)}{self.day}/{self.name}.parquet"
+        return f"{keys.monitor_prefix(where)}{self.day}/{self.name}.{'json' if self.kind == STATE else 'parquet'}"
 
     @classmethod
     def of(cls, day: str, name: str) -> Segment | None:
@@ -71,7 +73,7 @@ class Segment:
         >>> Segment.of("2026-05-01", "0123456789ab-000001.labels.0-3." + "0" * 64 + ".parquet").rows
         3
         """
-        match = _NAME.fullmatch(name.removesuffix(".parquet"))
+        match = _NAME.fullmatch(name.removesuffix(".json" if ".state." in name else ".parquet"))
         if match is None:
             return None
         return cls(day, match[1], int(match[2]), match[3], int(match[4]), int(match[5]), match[6])
@@ -114,13 +116,19 @@ class Segments:
         """
         from mlops_kit.datasets.parquet import write_parquet  # noqa: PLC0415 - loads pyarrow
 
-        data = write_parquet(table)
-        digest = hashlib.sha256(data).hexdigest()
+        return self._keep(write_parquet(table), kind, writer, seq, first, table.num_rows)
+
+    def write_state(self, data: bytes, *, writer: str, seq: int) -> Segment:
+        """Keep what a check leaves for the next."""
+        return self._keep(data, STATE, writer, seq, 0, 0)
+
+    def _keep(self, data: bytes, kind: str, writer: str, seq: int, first: int, rows: int) -> Segment:
         self._store.ensure()
-        name = f"{writer}-{seq:06d}.{kind}.{first}-{table.num_rows}.{digest}"
-        key = keys.segment_key(self._folder, self._store.backend.now(), name)
-        self._store.backend.create(key, data)
-        return Segment(key.split("/")[2], writer, seq, kind, first, table.num_rows, digest)
+        digest = hashlib.sha256(data).hexdigest()
+        day = keys.segment_day(self._store.backend.now())
+        segment = Segment(day, writer, seq, kind, first, rows, digest)
+        self._store.backend.create(segment.key(self._folder), data)
+        return segment
 
     def read(self, segment: Segment, columns: Iterable[str] | None = None) -> pa.Table:
         """Read rows, verified.
@@ -144,6 +152,11 @@ class Segments:
         """
         from mlops_kit.datasets.parquet import read_parquet  # noqa: PLC0415 - loads pyarrow
 
+        table = read_parquet(self.read_bytes(segment))
+        return table if columns is None else table.select([name for name in columns if name in table.column_names])
+
+    def read_bytes(self, segment: Segment) -> bytes:
+        """Read a file, verified; see `read`."""
         key = segment.key(self._folder)
         data = self._store.backend.get(key)
         if data is None:
@@ -154,8 +167,7 @@ class Segments:
                 f"The segment {key} in {self._store.url} is damaged: its name says sha256:{segment.digest}, its bytes "
                 f"give sha256:{actual}. Restore the file from a copy of the store."
             )
-        table = read_parquet(data)
-        return table if columns is None else table.select([name for name in columns if name in table.column_names])
+        return data
 
     def days(self) -> list[str]:
         """Name the days on which something was written, oldest first."""
@@ -198,13 +210,13 @@ def fresh(segments: Iterable[Segment], marks: Mapping[str, int]) -> list[Segment
     list of Segment
         What is new. A writer numbers its segments without a gap and writes one after the other.
     """
-    return [segment for segment in segments if segment.kind != JOINED and segment.seq > marks.get(segment.writer, 0)]
+    return [segment for segment in segments if segment.kind in LOGGED and segment.seq > marks.get(segment.writer, 0)]
 
 
 def marked(segments: Iterable[Segment], marks: Mapping[str, int]) -> dict[str, int]:
     """Give the marks after segments were read; writers of which nothing is listed any more are forgotten."""
     after: dict[str, Any] = {}
     for segment in segments:
-        if segment.kind != JOINED:
+        if segment.kind in LOGGED:
             after[segment.writer] = max(segment.seq, marks.get(segment.writer, 0), after.get(segment.writer, 0))
     return after

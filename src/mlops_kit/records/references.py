@@ -33,16 +33,21 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
             for item in (*record.get("outputs", ()), *record.get("artifacts", ())):
                 yield from _named(f"{item.get('name')}", item.get("object"))
         case "entry":
-            body = record.get("body", {})
-            for member in ("object", "manifest", "environment", "evidence"):
-                yield from _named(member, body.get(member))
-            for name, value in (body.get("tags") or {}).items():
-                if name.startswith("refused@"):
-                    yield from _named("evidence of a refusal", value)
+            yield from _entry(record.get("body", {}))
         case "manifest":
             yield from _named("profile", record.get("profile"))
             for part in record.get("parts", ()):
                 yield from _named("part", part.get("object"))
+
+
+def _entry(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for member in ("object", "manifest", "environment", "evidence", "baseline"):
+        yield from _named(member, body.get(member))
+    for name, value in (body.get("tags") or {}).items():
+        if name.startswith("refused@"):
+            yield from _named("evidence of a refusal", value)
+    for context, digest in (body.get("profiles") or {}).items():
+        yield from _named(f"profile of {context}" if context else "profile", digest)
 
 
 def _start(record: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,8 @@ _HEAD = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)h
 _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease|resume-\d{6})\.json")
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _SEGMENT = re.compile(
-    r"monitors/[a-z0-9._%~A-F-]+/\d{4}-\d\d-\d\d/[0-9a-f]{12}-\d{6,}\.(?:predictions|labels|joined)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
+    r"monitors/[a-z0-9._%~A-F-]+/\d{4}-\d\d-\d\d/[0-9a-f]{12}-\d{6,}\."
+    r"(?:(?:predictions|labels|joined)\.\d+-\d+\.([0-9a-f]{64})\.parquet|state\.0-0\.([0-9a-f]{64})\.json)"
 )
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
@@ -71,6 +72,8 @@ class _Checker:
         self._ended: dict[str, str] = {}
         self._points: dict[str, dict[int, int]] = {}
         self._promised: dict[str, dict[str, int]] = {}
+        self._segments: set[str] = set()
+        self._states: dict[str, tuple[int, str]] = {}
         self._has_store = False
 
     def look_at(self, key: str) -> None:
@@ -107,6 +110,7 @@ class _Checker:
                 self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
         for run_id in {**self._points, **self._promised}:
             self._check_segments(run_id)
+        self._check_states()
         for digest, (by, what) in self._needed.items():
             if digest not in self._objects and self._backend.stat(keys.object_key(digest)) is None:
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
@@ -120,6 +124,9 @@ class _Checker:
                 raise IntegrityError(f"It carries the number {record['seq']}: it was moved here.")
             if record["kind"] == "create" and not match[1].endswith(f"/{folder(record['body']['name'])}/"):
                 raise IntegrityError(f"It begins the journal of {record['body']['name']!r}: it was moved here.")
+            if match[1].startswith("journals/monitors/") and "check" in record["body"]:
+                named = (record["seq"], _state_of(record, match[1]))
+                self._states[match[1]] = max(named, self._states.get(match[1], named))
             self._chains.setdefault(match[1], {})[record["seq"]] = (Entry.of(record, where=key), tip(data))
             self._need(key, record)
         elif match := _HEAD.fullmatch(key):
@@ -135,9 +142,10 @@ class _Checker:
 
     def _check_other(self, key: str, data: bytes) -> None:
         if match := _SEGMENT.fullmatch(key):
+            self._segments.add(key)
             actual = digest_of(data)
-            if actual != f"sha256:{match[1]}":
-                raise IntegrityError(f"Its name says sha256:{match[1]}, its bytes give {actual}.")
+            if actual != f"sha256:{match[1] or match[2]}":
+                raise IntegrityError(f"Its name says sha256:{match[1] or match[2]}, its bytes give {actual}.")
         elif match := _GARBAGE.fullmatch(key):
             codec.unseal(data, where=key, kind=f"gc-{match[1]}")
         elif key == keys.STORE:
@@ -189,6 +197,13 @@ class _Checker:
                 self._report("broken-chain", key, message)
             previous = own
 
+    def _check_states(self) -> None:
+        """Check that monitors can go on; of a journal that is damaged, nobody knows which state is the present one."""
+        for prefix, (seq, key) in self._states.items():
+            known = any(problem.key == key or problem.key.startswith(prefix) for problem in self.problems)
+            if key not in self._segments and not known:
+                self._report("missing", key, f"entry {seq} of {prefix} names it as the state of the monitor")
+
     def _check_head(self, prefix: str, head: dict[str, Any]) -> None:
         named = self._chains.get(prefix, {}).get(head["seq"])
         known = {problem.key for problem in self.problems}
@@ -226,3 +241,9 @@ class _Checker:
 
     def _report(self, kind: str, key: str, message: str) -> None:
         self.problems.append(Problem(kind, key, message))
+
+
+def _state_of(record: dict[str, Any], prefix: str) -> str:
+    """Locate the state of a monitor that an entry names."""
+    day, name = record["body"]["check"]["state"]
+    return f"{keys.monitor_prefix(prefix.split('/')[2])}{day}/{name}.json"

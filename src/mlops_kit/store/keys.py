@@ -111,9 +111,9 @@ def monitor_prefix(folder: str) -> str:
     return f"monitors/{folder}/"
 
 
-def segment_key(folder: str, second: float, name: str) -> str:
-    """Locate a segment of a monitor's log, in the folder of the UTC day on which it was written."""
-    return f"monitors/{folder}/{_day(int(second) // 86_400)}/{name}.parquet"
+def segment_day(second: float) -> str:
+    """Give the UTC day of a moment, which is the folder of what was logged then."""
+    return _day(int(second) // 86_400)
 
 
 def mark_key(seq: int) -> str:

@@ -13,6 +13,12 @@ _spaces: dict[str, dict[str, tuple[bytes, float]]] = {}
 _lock = threading.Lock()
 
 
+def forget(name: str) -> None:
+    """Drop what is kept under a name; whoever holds a backend of that name keeps it."""
+    with _lock:
+        _spaces.pop(name, None)
+
+
 class MemoryBackend:
     """Values in a dictionary shared by all stores of one name in one process.
 

@@ -1,0 +1,394 @@
+"""A monitor in its store: begun once, read by many, gone on with by one at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from mlops_kit.errors import Conflict, IntegrityError
+from mlops_kit.monitoring.alerts import Change, settle
+from mlops_kit.monitoring.baseline import Baseline, labelled
+from mlops_kit.monitoring.book import Overtaken, open_book
+from mlops_kit.monitoring.labels import LabelCounts
+from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, read_joined, ripe
+from mlops_kit.monitoring.reference import Reference
+from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, marked
+from mlops_kit.monitoring.settings import Settings
+from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, begin_performance, see_labels, see_time, see_window
+from mlops_kit.records import codec
+from mlops_kit.records.quality import Expectation
+from mlops_kit.store.journal import Decision, State
+from mlops_kit.store.store import Store
+
+NO_LABELS = pd.DataFrame({"id": pd.Series(dtype=str), "label": pd.Series(dtype=object)}).assign(
+    label_at=pd.Series(dtype="datetime64[us, UTC]")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where a monitor stands.
+
+    Parameters
+    ----------
+    watch : Watch
+        What it knows.
+    seq : int
+        The number of the entry that says so.
+    state : list
+        Where its state is kept: day and name of a segment.
+    marks : dict of str to int
+        The last segment of each writer that was read.
+    day : str
+        Of the last look: nothing that is older by more than a day is new.
+    rest : tuple of Rest
+        Rows that wait for their window to be full.
+    waiting : DataFrame
+        Labels that wait for their prediction.
+    unjudged : tuple of list
+        Segments of joined rows that are not all judged.
+    judged : datetime or None
+        With a maturity: predictions up to this moment are judged.
+    """
+
+    watch: Watch
+    seq: int = 0
+    state: tuple[str, str] | None = None
+    marks: dict[str, int] | None = None
+    day: str = ""
+    rest: tuple[Rest, ...] = ()
+    waiting: pd.DataFrame | None = None
+    unjudged: tuple[tuple[str, str], ...] = ()
+    judged: datetime | None = None
+
+    def encode(self, *, with_predictions: bool) -> bytes:
+        """Write what is too much for the journal as a record."""
+        waiting = NO_LABELS if self.waiting is None else self.waiting
+        rows = zip(waiting["id"], waiting["label"], waiting["label_at"], strict=True)
+        members = {
+            "watch": self.watch.plain(with_predictions=with_predictions),
+            "rest": [rest.plain() for rest in self.rest],
+            "waiting": [[name, codec.plain(label), moment.isoformat()] for name, label, moment in rows],
+            "unjudged": [list(one) for one in self.unjudged],
+            "judged": None if self.judged is None else codec.timestamp(self.judged),
+        }
+        return codec.seal("monitor-state", json.loads(json.dumps(members, default=_number)))
+
+
+def _number(value: Any) -> Any:
+    return value.item()
+
+
+class Epoch:
+    """One epoch of a monitor: its reference, its settings, and what it has seen.
+
+    Parameters
+    ----------
+    store : Store
+        Where it is kept.
+    context : Context
+        What does not change.
+    """
+
+    def __init__(self, store: Store, context: Context) -> None:
+        self._store = store
+        self.context = context
+        self.segments = Segments(store, context.name)
+        self._book = open_book(store, context.name)
+        self._writer = os.urandom(6).hex()
+
+    @property
+    def with_predictions(self) -> bool:
+        """Whether the reference holds predictions."""
+        return "#prediction" in self.context.baseline.profile.by_name
+
+    def read(self) -> Known:
+        """Read where it stands.
+
+        Raises
+        ------
+        Overtaken
+            Another process went on meanwhile, and its state took the place of the one that was to be read.
+        IntegrityError
+            The state is damaged or gone.
+        """
+        seq, check, alerts = self._book.read(
+            lambda state: (state["checked"], dict(state["check"]), list(state["alerts"]))
+        )
+        day, name = check["state"]
+        segment = Segment.of(day, name)
+        if segment is None:
+            raise IntegrityError(f"The entry {seq} of the monitor {self.context.name} names no state: {name!r}.")
+        try:
+            data = self.segments.read_bytes(segment)
+        except IntegrityError as error:
+            if self._book.read(lambda state: state["checked"]) == seq:
+                raise
+            raise Overtaken from error
+        members = codec.unseal(data, where=name, kind="monitor-state")
+        waiting = pd.DataFrame(
+            [(one[0], codec.unplain(one[1]), one[2]) for one in members["waiting"]], columns=["id", "label", "label_at"]
+        )
+        waiting["label_at"] = pd.to_datetime(waiting["label_at"], utc=True, format="ISO8601")
+        return Known(
+            watch=Watch.of(members["watch"], alerts, self.context),
+            seq=seq,
+            state=(day, name),
+            marks=dict(check["marks"]),
+            day=check["day"],
+            rest=tuple(Rest.of(one) for one in members["rest"]),
+            waiting=waiting if len(waiting) else NO_LABELS,
+            unjudged=tuple((one[0], one[1]) for one in members["unjudged"]),
+            judged=None if members["judged"] is None else codec.moment(members["judged"]),
+        )
+
+    def go_on(self, known: Known, now: datetime) -> tuple[Known, list[Change], list[Segment]]:
+        """Take in all that was logged since.
+
+        Parameters
+        ----------
+        known : Known
+            Where it stands.
+        now : datetime
+            When it is looked at.
+
+        Returns
+        -------
+        Known, list of Change and list of Segment
+            Where it stands then, how alerts changed, and the segments that were written on the way; nothing is
+            committed yet.
+        """
+        listed = list(self.segments.listed(_day_before(known.day)))
+        new = fresh(listed, known.marks or {})
+        watch, changes, rest = self._windows(known, [one for one in new if one.kind == PREDICTIONS], now)
+        watch, more, known, written = self._truth(replace(known, watch=watch, rest=rest), new, now)
+        changes += more
+        watch, more = see_time(watch, self.context, now)
+        days = {one.day for one in listed}
+        marks = marked(listed, known.marks or {}) if new else known.marks
+        after = replace(known, watch=watch, marks=marks, day=max([known.day, *days]))
+        return after, [*changes, *more], written
+
+    @staticmethod
+    def moved(before: Known, after: Known, changes: list[Change]) -> bool:
+        """Tell whether there is anything to commit: the same data, seen again, changes nothing."""
+        return bool(changes) or before.marks != after.marks or before.judged != after.judged
+
+    def _windows(self, known: Known, new: list[Segment], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:
+        watch, changes = known.watch, []
+        parts = [*known.rest, *(Rest(one, 0) for one in new)]
+        windows = Windows(self.segments, parts if new else (), self.context.settings.window)
+        for table in windows:
+            watch, more = see_window(watch, table, self.context, now)
+            changes += more
+        return watch, changes, windows.rest if new else known.rest
+
+    def _truth(
+        self, known: Known, new: list[Segment], now: datetime
+    ) -> tuple[Watch, list[Change], Known, list[Segment]]:
+        """Join labels with their predictions, and judge what can be judged."""
+        settings, watch = self.context.settings, known.watch
+        labels = [one for one in new if one.kind == LABELS]
+        predictions = [one for one in new if one.kind == PREDICTIONS]
+        waiting = NO_LABELS if known.waiting is None else known.waiting
+        written: list[Segment] = []
+        rows, counts = pd.DataFrame(), LabelCounts()
+        if labels or (len(waiting) and predictions):
+            everything = list(self.segments.listed())
+            columns = (*settings.segments,)
+            found = join_labels(
+                self.segments, labels=labels, waiting=waiting, new=predictions, everything=everything, columns=columns
+            )
+            rows, waiting, counts = found.rows, found.waiting, found.counts
+            if len(rows):
+                table = joined_table(rows, columns)
+                written.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
+        watch = replace(watch, labels=watch.labels + counts)
+        known = replace(known, waiting=waiting)
+        if settings.maturity is None:
+            watch, changes = see_labels(watch, rows, self.context, now)
+            return watch, changes, known, written
+        return self._ripened(replace(known, watch=watch), written, now)
+
+    def _ripened(
+        self, known: Known, written: list[Segment], now: datetime
+    ) -> tuple[Watch, list[Change], Known, list[Segment]]:
+        """Judge, in the order of the predictions, those that have become old enough."""
+        maturity = timedelta(seconds=self.context.settings.maturity or 0)
+        until = now - maturity
+        places = [*known.unjudged, *((one.day, one.name) for one in written)]
+        held = [segment for place in places if (segment := Segment.of(*place)) is not None]
+        parts = [read_joined(self.segments, one) for one in held]
+        if not parts or (known.judged is not None and until <= known.judged):
+            return known.watch, [], replace(known, unjudged=tuple(places)), written
+        rows = pd.concat(parts, ignore_index=True)
+        due, late = ripe(rows, after=known.judged, until=until, maturity=maturity)
+        if due.empty and not late and not written:
+            return known.watch, [], known, []
+        new = pd.concat(parts[len(known.unjudged) :], ignore_index=True) if written else rows.iloc[:0]
+        missed = 0 if known.judged is None else int((new["at"] <= known.judged).sum())
+        watch = replace(known.watch, labels=known.watch.labels + LabelCounts(late=late + missed))
+        watch, changes = see_labels(watch, due, self.context, now)
+        kept = tuple(place for place, part in zip(places, parts, strict=True) if (part["at"] > until).any())
+        return watch, changes, replace(known, unjudged=kept, judged=until), written
+
+    def commit(self, before: Known, after: Known, changes: list[Change], now: datetime) -> Known:
+        """Write where it stands, its alerts and whom to tell, in one entry.
+
+        Raises
+        ------
+        Overtaken
+            Another process did so first; nothing was written.
+        """
+        data = after.encode(with_predictions=self.with_predictions)
+        segment = self.segments.write_state(data, writer=self._writer, seq=before.seq + 1)
+        body = entry_body(self.context.name, after, (segment.day, segment.name), changes, now)
+
+        def decide(state: State) -> Decision:
+            if state["checked"] != before.seq:
+                raise Conflict("overtaken")
+            return "check", body
+
+        try:
+            entry = self._book.append(decide)
+        except Conflict as error:
+            self.segments.delete(segment)
+            raise Overtaken from error
+        if before.state is not None and (old := Segment.of(*before.state)) is not None and old != segment:
+            self.segments.delete(old)
+        return replace(after, seq=0 if entry is None else entry.seq, state=(segment.day, segment.name))
+
+    def discard(self, written: Iterable[Segment]) -> None:
+        """Remove what was written on the way to a commit that did not come about."""
+        for one in written:
+            self.segments.delete(one)
+
+    def expire(self, known: Known, now: datetime) -> None:
+        """Delete what is older than the retention, and no longer needed."""
+        retention = self.context.settings.retention
+        if retention is None:
+            return
+        last = (now - timedelta(seconds=retention) - timedelta(days=1)).date().isoformat()
+        needed = {rest.segment.name for rest in known.rest} | {name for _, name in known.unjudged}
+        marks = known.marks or {}
+        for segment in self.segments.listed():
+            if segment.day >= last:
+                break
+            read = segment.kind not in LOGGED or segment.seq <= marks.get(segment.writer, segment.seq)
+            if read and segment.name not in needed and (segment.day, segment.name) != known.state:
+                self.segments.delete(segment)
+
+
+def entry_body(name: str, after: Known, state: tuple[str, str], changes: list[Change], now: datetime) -> dict[str, Any]:
+    """Put together what an entry says of a check."""
+    alerts = after.watch.alerts
+    told = [
+        {**alerts[change.key].alert(name).to_dict(), "told": codec.timestamp(now)} for change in changes if change.tell
+    ]
+    steps = [
+        {"kind": c.key[0], "subject": c.key[1], "before": c.before, "after": c.after, "at": codec.timestamp(c.at)}
+        for c in changes
+    ]
+    return {
+        "check": {"state": list(state), "marks": after.marks or {}, "day": after.day, "at": codec.timestamp(now)},
+        "alerts": [held.plain() for held in alerts.values()],
+        "changes": steps,
+        "tell": told,
+    }
+
+
+def begin(
+    store: Store,
+    name: str,
+    reference: Reference,
+    settings: Settings,
+    expectations: tuple[Expectation, ...],
+    metrics: tuple[Any, ...],
+    *,
+    spec: str | None = None,
+    reason: str | None = None,
+    replacing: str | None = None,
+) -> None:
+    """Begin an epoch, unless another process has begun one with the same reference.
+
+    Parameters
+    ----------
+    store : Store
+        Where.
+    name : str
+        Of the monitor.
+    reference : Reference
+        What it compares with.
+    settings : Settings
+        How it watches.
+    expectations, metrics : tuple
+        What the user stated.
+    spec : str, optional
+        The name under which the reference was found, if it has one.
+    reason : str, optional
+        Why it begins again.
+    replacing : str, optional
+        The identity of the reference that it replaces; None for a first epoch. An epoch is begun only in its place.
+    """
+    store.ensure()
+    book = open_book(store, name)
+    book.append(lambda state: None if state else ("create", {"name": name}))
+    epoch, alerts, marks = book.read(
+        lambda state: (state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state))
+    )
+    baseline = Baseline.of(reference, settings)
+    context = Context(name, epoch, settings, baseline, expectations, metrics)
+    watch = first_watch(reference, context, alerts)
+    ended, changes = settle(watch.alerts, datetime.now(UTC))
+    known = Known(replace(watch, alerts=ended), marks=marks[0], day=marks[1])
+    own = Epoch(store, context)
+    state = own.segments.write_state(known.encode(with_predictions=own.with_predictions), writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
+    profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
+    body = {
+        **entry_body(name, known, (state.day, state.name), changes, datetime.now(UTC)),
+        "epoch": epoch,
+        "reference": baseline.told,
+        "identity": baseline.identity,
+        "baseline": store.objects.put(baseline.encode()),
+        "profiles": profiles,
+        "settings": settings.plain(),
+        "rules": [rule.members() for rule in expectations if rule.function is None],
+        "spec": spec,
+        "reason": reason,
+    }
+
+    def decide(state: State) -> Decision:
+        if state.get("identity") != replacing or state.get("epoch", 0) != epoch - 1:
+            return None  # another process was first
+        return "begin", {member: value for member, value in body.items() if value is not None}
+
+    if book.append(decide) is None:
+        own.segments.delete(state)
+
+
+def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[str, Any]] = ()) -> Watch:
+    """Give what a monitor knows before the first row."""
+    from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - the alerts of an epoch before
+
+    rows = labelled(reference, context.settings.segments)
+    performance = None
+    if len(rows):
+        task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
+        performance = begin_performance(task, rows, context)
+    held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
+    return Watch(inputs=begin_inputs(context), performance=performance, alerts=held)
+
+
+def _marks(state: State) -> tuple[dict[str, int], str]:
+    check = state.get("check") or {}
+    return dict(check.get("marks", {})), str(check.get("day", ""))
+
+
+def _day_before(day: str) -> str:
+    return (datetime.fromisoformat(day) - timedelta(days=1)).date().isoformat() if day else ""

@@ -1,0 +1,336 @@
+"""Performance by what came true: losses into the tests for harm, metrics window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_kit.errors import MlopsKitError
+from mlops_kit.measures.metrics import measure
+from mlops_kit.measures.predicted import Predicted
+from mlops_kit.monitoring.performance import RARE_STEP, STEP, Harm, Summary
+from mlops_kit.monitoring.task import Task
+from mlops_kit.records.monitor import LossReport, Window
+
+Judged = pd.DataFrame
+"""Rows whose truth is known: ``prediction``, ``label``, ``at``, and the columns of the segments."""
+
+KEPT_WINDOWS = 200
+_MOST_VALUES = 20
+_METRICS = {
+    "binary": ("accuracy", "recall", "precision", "f1"),
+    "multiclass": ("accuracy", "f1", "balanced_accuracy"),
+    "regression": ("mae", "rmse", "r2"),
+}
+_SCORE_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "calibration_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Everything that is known of the performance of a model so far.
+
+    Parameters
+    ----------
+    task : Task
+        What its predictions are.
+    harms : dict of str to Harm
+        The tests, by stream; a stream of a segment is ``"error, region=north"``.
+    references : dict of str to float
+        The mean loss on the reference, by stream.
+    windows : tuple of dict
+        The metrics of complete windows, oldest first.
+    open : DataFrame
+        The rows of the window that is not complete.
+    moments : dict of str to list
+        For each stream the last numbers of losses and the moments of them, so that an onset can be dated.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> def rows(n, wrong):
+    ...     label = rng.integers(0, 2, n)
+    ...     prediction = np.where(rng.random(n) < wrong, 1 - label, label)
+    ...     return pd.DataFrame({"prediction": prediction, "label": label, "at": pd.Timestamp("2026-05-01", tz="UTC")})
+    >>> begun = Performance.begin(Task("binary", (0, 1)), rows(5000, 0.1), share=0.02)
+    >>> after = begun.after(rows(4000, 0.2), window=500)
+    >>> [report.name for report in after.reports() if report.harmed]
+    ['error', 'misses', 'false alarms']
+    >>> len(after.windows), after.windows[0]["metrics"]["accuracy"][0] < 0.9
+    (8, True)
+    """
+
+    task: Task
+    harms: dict[str, Harm]
+    references: dict[str, float]
+    windows: tuple[dict[str, Any], ...] = ()
+    open: Judged = field(default_factory=pd.DataFrame)
+    moments: dict[str, list[list[Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls,
+        task: Task,
+        reference: Judged,
+        *,
+        share: float,
+        segments: Sequence[str] = (),
+        tolerance: float | None = None,
+    ) -> Performance:
+        """Begin with the losses of the reference.
+
+        Parameters
+        ----------
+        task : Task
+            What the predictions are.
+        reference : DataFrame
+            Rows whose truth is known; none if the reference holds no predictions.
+        share : float
+            What all tests together may spend of the probability of a false alarm.
+        segments : sequence of str
+            The columns whose values are judged apart: the twenty most frequent values of each.
+        tolerance : float, optional
+            By how much a mean loss may exceed that of the reference.
+
+        Returns
+        -------
+        Performance
+            Half of the share goes to all rows together, the other half to the segments, if there are any.
+        """
+        names = task.names()
+        weights = task.weights(names)
+        parts = [(column, value) for column in segments for value in _values(reference, column)]
+        harms, references = {}, {}
+        for part in [None, *parts]:
+            rows = reference if part is None else reference[_text(reference[part[0]]) == part[1]]
+            of_part = share if not parts else share / 2 if part is None else share / 2 / len(parts)
+            streams = task.streams(rows["label"], rows["prediction"]) if len(rows) else ()
+            summaries = {stream.name: Summary.of(stream.losses) for stream in streams}
+            for name in names:
+                summary = summaries.get(name, Summary())
+                whole = _stream_name(name, part)
+                step = RARE_STEP if name.startswith("misses") else STEP
+                harms[whole] = Harm.begin(summary, share=of_part * weights[name], tolerance=tolerance, step=step)
+                if summary.n:
+                    references[whole] = summary.mean
+        return cls(task, harms, references)
+
+    def after(
+        self, rows: Judged, *, window: int, metrics: Sequence[Any] = (), segments: Sequence[str] = ()
+    ) -> Performance:
+        """Go on with rows whose truth became known, in an order that does not depend on it.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            ``prediction``, ``label``, ``at`` and the columns of the segments; nulls are left out.
+        window : int
+            Rows of a window.
+        metrics : sequence
+            What is measured beside the losses; by default what suits the task.
+        segments : sequence of str
+            The columns whose values are measured apart.
+
+        Returns
+        -------
+        Performance
+            The tests and windows after these rows.
+        """
+        rows = rows[rows["prediction"].notna() & rows["label"].notna()]
+        if rows.empty:
+            return self
+        harms, moments = dict(self.harms), dict(self.moments)
+        for name, losses, at in _split(self.task, rows, self.harms):
+            harms[name] = harms[name].after(losses)
+            dated = [harms[name].current.n, at.isoformat()]
+            moments[name] = [*moments.get(name, []), dated][-KEPT_WINDOWS:]
+        waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
+        windows = list(self.windows)
+        full = len(waiting) // window
+        for number in range(full):
+            part = waiting.iloc[number * window : (number + 1) * window]
+            windows.append(measured(self.task, part, metrics, segments, self.harms))
+        kept = waiting.iloc[full * window :].reset_index(drop=True)
+        return replace(self, harms=harms, windows=tuple(windows[-KEPT_WINDOWS:]), open=kept, moments=moments)
+
+    def reports(self) -> tuple[LossReport, ...]:
+        """Tell how each stream stands, worst first; streams of segments without a row are left out."""
+        made = []
+        for name, harm in self.harms.items():
+            if ", " in name and not harm.current.n:
+                continue
+            made.append(
+                LossReport(
+                    name=name,
+                    harmed=harm.crossed is not None,
+                    evidence=_ratio(harm.margin),
+                    reference=self.references.get(name),
+                    current=harm.current.mean if harm.current.n else None,
+                    allowed=harm.allowed,
+                    n=harm.current.n,
+                    since=self._dated(name, harm.onset) if harm.crossed is not None else None,
+                )
+            )
+        return tuple(sorted(made, key=lambda report: -report.evidence))
+
+    def _dated(self, name: str, number: int) -> datetime | None:
+        """Tell when so many losses were known."""
+        known = [moment for n, moment in self.moments.get(name, []) if n > number]
+        return datetime.fromisoformat(known[0]) if known else None
+
+    def plain(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        at = [] if self.open.empty else [moment.isoformat() for moment in self.open["at"]]
+        columns = {name: self.open[name].tolist() for name in self.open.columns if name != "at"}
+        return {
+            "task": self.task.plain(),
+            "harms": {name: harm.plain() for name, harm in self.harms.items()},
+            "references": self.references,
+            "windows": list(self.windows),
+            "open": {**columns, "at": at},
+            "moments": self.moments,
+        }
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Performance:
+        """Read what `plain` gave."""
+        rows = pd.DataFrame({name: values for name, values in state["open"].items() if name != "at"})
+        if len(state["open"]["at"]):
+            rows["at"] = pd.to_datetime(state["open"]["at"], utc=True, format="ISO8601")
+        harms = {name: Harm.of(harm) for name, harm in state["harms"].items()}
+        task, windows = Task.of(state["task"]), tuple(state["windows"])
+        return cls(task, harms, dict(state["references"]), windows, rows, dict(state["moments"]))
+
+
+def measured(
+    task: Task, rows: Judged, metrics: Sequence[Any], segments: Sequence[str], known: Mapping[str, Any] = {}
+) -> dict[str, Any]:
+    """Measure one window.
+
+    Parameters
+    ----------
+    task : Task
+        What the predictions are.
+    rows : DataFrame
+        The rows of the window.
+    metrics : sequence
+        Names of metrics, or functions of truth and prediction.
+    segments : sequence of str
+        The columns whose values are measured apart.
+    known : mapping
+        Streams; only values of segments that have one are measured.
+
+    Returns
+    -------
+    dict
+        ``start``, ``end``, ``rows`` and ``metrics``, in plain values.
+    """
+    found: dict[str, list[float | None]] = {}
+    parts: list[tuple[str, str] | None] = [None]
+    parts += [(column, value) for column in segments for value in _values(rows, column)]
+    for part in parts:
+        if part is not None and not any(name.endswith(f", {part[0]}={part[1]}") for name in known):
+            continue
+        chosen = rows if part is None else rows[_text(rows[part[0]]) == part[1]]
+        for name, values in _measure(task, chosen, metrics if part is None else ()).items():
+            found[_stream_name(name, part)] = values
+    return {
+        "start": rows["at"].min().isoformat(),
+        "end": rows["at"].max().isoformat(),
+        "rows": len(rows),
+        "metrics": found,
+    }
+
+
+def window_of(members: Mapping[str, Any], *, partial: bool = False) -> Window:
+    """Show a window as users see it."""
+    metrics = {name: (values[0], values[1], values[2]) for name, values in members["metrics"].items()}
+    start, end = (datetime.fromisoformat(members[name]).astimezone(UTC) for name in ("start", "end"))
+    return Window(start, end, members["rows"], metrics, partial)
+
+
+def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list[float | None]]:
+    given = predicted(task, rows)
+    names = tuple(metrics) or (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
+    found: dict[str, list[float | None]] = {}
+    for name in names:
+        if callable(name) and not hasattr(name, "tasks"):
+            found[getattr(name, "__name__", "custom")] = [_own(name, rows), None, None]
+            continue
+        one = measure(name, given)
+        found[one.metric] = [_number(one.value), _number(one.low), _number(one.high)]
+    if task.cost is not None and len(rows):
+        paid = task.paid(rows["label"], task.decided(rows["prediction"]))
+        found["cost"] = [float(paid.mean()), None, None]
+    return found
+
+
+def predicted(task: Task, rows: Judged) -> Predicted:
+    """Give rows to the metrics."""
+    truth, told = rows["label"].to_numpy(), rows["prediction"].to_numpy()
+    if task.kind == "regression":
+        return Predicted.of(truth, told, task=task.kind)
+    classes = list(task.classes) + sorted({*truth.tolist()} - {*task.classes}, key=str)
+    labels = task.decided(told)
+    classes += sorted({*np.asarray(labels).tolist()} - {*classes}, key=str)
+    kind = task.kind if len(classes) == 2 or task.kind != "binary" else "multiclass"  # noqa: PLR2004 - a third class appeared
+    scores = told.astype(float) if task.scores and kind == "binary" else None
+    return Predicted.of(truth, labels, probabilities=scores, task=kind, classes=classes)
+
+
+def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
+    try:
+        return _number(metric(rows["label"].to_numpy(), rows["prediction"].to_numpy()))
+    except MlopsKitError:
+        raise
+    except Exception:  # noqa: BLE001 - a user's metric may fail on a window that its author did not foresee
+        return None
+
+
+def _split(task: Task, rows: Judged, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, datetime]]:
+    """Give the losses of each stream, and when the last of them was predicted."""
+    streams = task.streams(rows["label"], rows["prediction"])
+    columns = {name.rpartition(", ")[2].partition("=")[0] for name in known if ", " in name}
+    texts = {column: _text(rows[column]).to_numpy() for column in columns if column in rows}
+    at = rows["at"].to_numpy()
+    for stream in streams:
+        for name in known:
+            base, _, part = name.partition(", ")
+            if base != stream.name:
+                continue
+            column, _, value = part.partition("=")
+            if part and column not in texts:
+                continue
+            chosen = np.ones(len(rows), dtype=bool) if not part else texts[column] == value
+            losses = stream.losses[chosen[stream.rows]]
+            if len(losses):
+                last = pd.Timestamp(at[stream.rows & chosen][-1])
+                yield name, losses, (last if last.tzinfo else last.tz_localize("UTC")).to_pydatetime()
+
+
+def _values(rows: Judged, column: str) -> list[str]:
+    if column not in rows:
+        return []
+    return [str(value) for value in _text(rows[column]).value_counts().index[:_MOST_VALUES]]
+
+
+def _text(column: pd.Series[Any]) -> pd.Series[str]:
+    return column.map(lambda value: "missing" if value is None or value != value else str(value)).astype(object)  # noqa: PLR0124 - NaN
+
+
+def _stream_name(name: str, part: tuple[str, str] | None) -> str:
+    return name if part is None else f"{name}, {part[0]}={part[1]}"
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _ratio(margin: float) -> float:
+    """Tell evidence as a share of its limit, on a logarithmic scale that ends at a million times the limit."""
+    return float(math.exp(min(margin, math.log(1e6)))) if math.isfinite(margin) else 0.0

@@ -1,0 +1,434 @@
+"""`Monitor`: watches a model and its data, and says when they are no longer what they were."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlops_kit.errors import InvalidInput, NotFound
+from mlops_kit.monitoring.book import open_book, told_id
+from mlops_kit.monitoring.log import PredictionLog
+from mlops_kit.monitoring.report import MonitorReport
+from mlops_kit.monitoring.segments import Segments
+from mlops_kit.monitoring.settings import LIFETIME, Settings
+from mlops_kit.monitoring.sinks import SinkLike, deliver, sink_of
+from mlops_kit.records import codec
+from mlops_kit.records.alert import Alert
+from mlops_kit.records.durations import Duration
+from mlops_kit.records.names import check_name
+from mlops_kit.records.quality import Expectation
+from mlops_kit.store.memory import MemoryBackend, forget
+from mlops_kit.store.store import Store, StoreLike, open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_kit.monitoring.opening import Opening
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_ATTEMPTS = 20
+
+
+class Monitor:
+    """Watches a model and its data with one budget of false alarms for its whole life.
+
+    Made from a model in the store, ``Monitor("fraud@champion")`` knows from the record of the training which columns
+    to watch, which is the target, and what the data looked like. What is logged is kept in the store; `check` takes in
+    what is new and says how things stand. Any number of processes may log and check at once.
+
+    Parameters
+    ----------
+    reference : str, Dataset or table
+        A model (``"fraud@champion"``, ``"fraud:3"``), a dataset (``"customers:2"``), or a frame.
+    name : str, optional
+        Under which the monitor is kept: by default that of the model or dataset, ``fraud.champion``. A monitor of a
+        frame without a name is in memory only.
+    prediction, target : str, optional
+        The columns of the reference, and of frames given to `check`, with what was predicted and what was true.
+    task : str, optional
+        ``"binary"``, ``"multiclass"`` or ``"regression"``; by default told from the model or the data.
+    metrics : sequence of str or callable, optional
+        What is measured in each window: names as in `mlops_kit.measures.metrics`, or functions of truth and prediction.
+    segments : str or sequence of str
+        Columns whose values are judged apart.
+    cost : matrix, optional
+        ``cost[actual][predicted]``, classes in sorted order: what a decision costs.
+    matched_on : str or sequence of str
+        Columns whose values must agree for rows to be compared: the day of the week, where that makes a difference.
+    maturity : str, float or timedelta, optional
+        Judge predictions at this age, in their order; by default when their labels arrive.
+    tolerance : float, optional
+        By how much a mean loss may exceed that of the reference without an alert.
+    alpha : float
+        The probability of any false alert in the life of the monitor.
+    budget : str or int
+        ``"lifetime"``; or a number of windows in which one false alarm is accepted, for alarms that come sooner.
+    window : int
+        Rows of a window.
+    min_effect : float, optional
+        The effect below which a change of a distribution is no alert: by default 0.03 for numbers (``|AUC - 0.5|``) and
+        0.02 for categories (total variation).
+    expectations : sequence of Expectation
+        Rules beside those inferred from the reference; see `mlops_kit.expectations`.
+    sinks : sequence
+        Where alerts go: ``"log"``, a logger, a function that takes a list of alerts, the address of a webhook.
+    retention : str, float or timedelta, optional
+        After which what was logged is deleted; by default never.
+    store : str, path or Store, optional
+        Where the model is, and the monitor is kept.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"amount": rng.normal(10, 2, 4000), "age": rng.integers(18, 90, 4000)})
+    >>> monitor = mk.Monitor(frame, name="payments", store="memory://monitor-doc", window=200)
+    >>> ids = monitor.log(frame.sample(400, random_state=1), [0.1] * 400)
+    >>> monitor.check().status
+    'ok'
+    >>> ids = monitor.log(frame.sample(400, random_state=2).assign(amount=20.0), [0.1] * 400)
+    >>> [alert.subject for alert in monitor.check().alerts if alert.kind == "drift"]
+    ['amount']
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a question that a monitor answers, and has a default
+        self,
+        reference: Any,
+        *,
+        name: str | None = None,
+        prediction: str | None = None,
+        target: str | None = None,
+        task: str | None = None,
+        metrics: Sequence[Any] | None = None,
+        segments: Iterable[str] | str = (),
+        cost: Any = None,
+        matched_on: Iterable[str] | str = (),
+        maturity: Duration | None = None,
+        tolerance: float | None = None,
+        alpha: float = 0.05,
+        budget: str | int = LIFETIME,
+        window: int = 500,
+        min_effect: float | None = None,
+        expectations: Sequence[Expectation] = (),
+        sinks: Sequence[SinkLike] = (),
+        retention: Duration | None = None,
+        store: StoreLike = None,
+    ) -> None:
+        from mlops_kit.monitoring.reference import default_name  # noqa: PLC0415 - loads what reading models takes
+
+        self._metrics = tuple([metrics] if isinstance(metrics, str) else metrics or ())
+        self._stated = Settings.of(
+            prediction=prediction,
+            target=target,
+            task=task,
+            metrics=[one for one in self._metrics if isinstance(one, str)],
+            segments=segments,
+            cost=cost,
+            matched_on=matched_on,
+            maturity=maturity,
+            tolerance=tolerance,
+            alpha=alpha,
+            budget=budget,
+            window=window,
+            min_effect=min_effect,
+            retention=retention,
+        )
+        self._expectations = tuple(expectations)
+        self._sinks = [sink_of(one) for one in ([sinks] if isinstance(sinks, str) or callable(sinks) else sinks)]
+        self._reference = reference
+        self._source = open_store(store)
+        given = default_name(reference) if name is None else name
+        self.name = "in memory" if given is None else check_name(given, what="monitor")
+        self.store = self._source
+        if given is None:
+            space = f"monitor-{secrets.token_hex(8)}"
+            self.name = space
+            self.store = Store.on(MemoryBackend(space))
+            weakref.finalize(self, forget, space)
+        self._log: PredictionLog | None = None
+        self._place: Opening | None = None
+
+    def log(self, X: Any, predictions: Any, *, ids: Any = None, at: Any = None) -> Sequence[str]:  # noqa: N803 - the field's name for data
+        """Log predictions: an append to a buffer, which a thread writes to the store.
+
+        Parameters
+        ----------
+        X : table or array
+            What was predicted on. An array has the columns of the reference, in their order.
+        predictions : array-like
+            One for each row: classes, values, or probabilities (of the positive class, or a column for each class).
+        ids : sequence, optional
+            One for each row, by which its label will be known.
+        at : datetime or array-like, optional
+            When; by default now.
+
+        Returns
+        -------
+        sequence of str
+            The ids.
+
+        Raises
+        ------
+        InvalidInput
+            The numbers of rows, predictions and ids differ.
+        Conflict
+            The monitor of this name has another reference.
+        """
+        return self._opened_log().add(X, self._flat(predictions), ids=ids, at=at)
+
+    def log_labels(self, ids: Any, y: Any, *, at: Any = None) -> None:
+        """Log what came true.
+
+        Parameters
+        ----------
+        ids : sequence of str, or str
+            As `log` gave or took them. An id may come before its prediction.
+        y : array-like
+            The truth about each.
+        at : datetime or array-like, optional
+            When it became known; by default now.
+        """
+        self._opened_log().add_labels(ids, y, at=at)
+
+    def watch(self, function: Function) -> Function:
+        """Log every call of a function that predicts: its first table or array, and what it returns.
+
+        Parameters
+        ----------
+        function : callable
+            Stays as it is: a failure of the log is written to the log of the process, and never raised.
+
+        Returns
+        -------
+        callable
+            The function, decorated.
+        """
+        self._opened_log()
+
+        @functools.wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            returned = function(*args, **kwargs)
+            try:
+                self.log(_rows(args, kwargs), returned)
+            except Exception:
+                logging.getLogger("mlops_kit.monitoring").exception("%s: a prediction was not logged", self.name)
+            return returned
+
+        return watched  # type: ignore[return-value] # functools.wraps keeps the signature
+
+    def check(self, data: Any = None, *, now: datetime | None = None) -> MonitorReport:
+        """Say how things stand.
+
+        Parameters
+        ----------
+        data : table, optional
+            Check only this, against the reference, once: nothing is kept, and no budget spent. With the columns of
+            `prediction` and `target` it is judged too. By default all that was logged since the last check.
+        now : datetime, optional
+            The time of the check; by default the present.
+
+        Returns
+        -------
+        MonitorReport
+            The verdict, and everything it rests on. Checking again without new data changes nothing.
+
+        Raises
+        ------
+        Conflict
+            The monitor of this name has another reference.
+        StoreError
+            The store cannot be read or written.
+        """
+        moment = datetime.now(UTC) if now is None else now.replace(tzinfo=UTC) if now.tzinfo is None else now
+        from mlops_kit.monitoring.telling import told  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+
+        if data is not None:
+            return MonitorReport.of(self._opening().check_once(data, moment))
+        if self._log is not None:
+            self._log.flush()
+        epoch, known = self._opening().go_on(moment)
+        waiting = sum(rest.segment.rows - rest.offset for rest in known.rest)
+        self._deliver()
+        return MonitorReport.of(told(known.watch, epoch.context, moment, waiting=waiting))
+
+    def alerts(self) -> list[Alert]:
+        """List all alerts there ever were: firing ones first, then pending, then resolved.
+
+        Returns
+        -------
+        list of Alert
+            As of the last check.
+        """
+        from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - only those who look at alerts need it
+
+        held = [Held.of(one) for one in open_book(self.store, self.name).read(lambda s: list(s.get("alerts", [])))]
+        order = {"firing": 0, "pending": 1, "resolved": 2}
+        return [one.alert(self.name) for one in sorted(held, key=lambda one: (order[one.state], one.kind, one.subject))]
+
+    def acknowledge(self, alert: Alert | str) -> Alert:
+        """Take an alert in hand: it is not told again until it is over and comes back.
+
+        Parameters
+        ----------
+        alert : Alert or str
+            The alert, or its fingerprint.
+
+        Returns
+        -------
+        Alert
+            As it stands now.
+
+        Raises
+        ------
+        NotFound
+            There is no such alert.
+        """
+        from mlops_kit.monitoring.alerts import Held, acknowledge  # noqa: PLC0415 - as above
+        from mlops_kit.store.identity import author  # noqa: PLC0415 - asks git who this is
+
+        wanted = alert if isinstance(alert, str) else alert.fingerprint
+        keys = {one.fingerprint: (one.kind, one.subject) for one in self.alerts()}
+        if wanted not in keys:
+            raise NotFound(f"The monitor {self.name} has no alert {wanted!r}. There are: {', '.join(keys) or 'none'}.")
+
+        def decide(state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+            held = {(one.kind, one.subject): one for one in map(Held.of, state["alerts"])}
+            after = acknowledge(held, keys[wanted], author()["actor"])
+            return "acknowledge", {"fingerprint": wanted, "alerts": [one.plain() for one in after.values()]}
+
+        open_book(self.store, self.name).append(decide)
+        return next(one for one in self.alerts() if one.fingerprint == wanted)
+
+    def predictions(self, since: str | datetime | Duration | None = None) -> pd.DataFrame:
+        """Read what was logged.
+
+        Parameters
+        ----------
+        since : str, datetime or timedelta, optional
+            A moment, or how long ago, such as ``"7d"``; by default all.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``id``, ``at``, ``prediction``, ``label`` and ``label_at`` where known, ``weight`` (how many predictions a
+            row stands for), and the features.
+        """
+        from mlops_kit.monitoring.reading import read_predictions  # noqa: PLC0415 - loads pandas and pyarrow
+
+        if self._log is not None:
+            self._log.flush()
+        return read_predictions(Segments(self.store, self.name), _moment(since))
+
+    def reset(self, reason: str) -> None:
+        """Begin a new epoch with the present reference: after a change that was accepted, or with another reference.
+
+        Parameters
+        ----------
+        reason : str
+            Why; kept in the journal. All alerts end.
+        """
+        if not str(reason).strip():
+            raise InvalidInput("A monitor begins again for a reason: monitor.reset('retrained on May data').")
+        self._opening().begin(reason=str(reason))
+
+    def flush(self) -> None:
+        """Write what was logged and not written yet; a process that ends does so by itself.
+
+        Raises
+        ------
+        StoreError
+            It could not be written, and waits on.
+        """
+        if self._log is not None:
+            self._log.flush()
+
+    def _opened_log(self) -> PredictionLog:
+        if self._log is None:
+            context = self._opening().epoch().context
+            self._log = PredictionLog(Segments(self.store, self.name), names=context.baseline.features)
+        return self._log
+
+    def _flat(self, predictions: Any) -> Any:
+        """Reduce a column of probabilities for each class to what is kept: that of the positive one, or the class."""
+        if getattr(predictions, "ndim", 1) != 2:  # noqa: PLR2004 - rows and classes
+            return predictions
+        if predictions.shape[1] == 1:
+            return predictions[:, 0] if not hasattr(predictions, "iloc") else predictions.iloc[:, 0]
+        import numpy as np  # noqa: PLC0415 - heavy
+
+        matrix = np.asarray(predictions)
+        if matrix.shape[1] == 2:  # noqa: PLR2004 - two classes
+            return matrix[:, 1]
+        classes = sorted(self._opening().epoch().context.baseline.truth, key=lambda value: (str(type(value)), value))
+        chosen = matrix.argmax(axis=1)
+        return np.array(classes, dtype=object)[chosen] if len(classes) == matrix.shape[1] else chosen
+
+    def _opening(self) -> Opening:
+        from mlops_kit.monitoring.opening import Opening  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+
+        if self._place is None:
+            stated = (self._stated, self._expectations, self._metrics)
+            self._place = Opening(self.store, self._source, self.name, self._reference, *stated)
+        return self._place
+
+    def _deliver(self) -> None:
+        """Bring what people are to be told to every sink that has not taken it."""
+        if not self._sinks:
+            return
+        book = open_book(self.store, self.name)
+        waiting = book.read(lambda state: list(state.get("waiting", [])))
+        names = [sink.name for sink in self._sinks]
+        for sink in self._sinks:
+            due = [item["alert"] for item in waiting if sink.name not in item["taken"]]
+            if due and not deliver([sink], [_alert(one) for one in due]):
+                body = {"sink": sink.name, "sinks": names, "told": [told_id(one) for one in due]}
+                book.append(functools.partial(_delivered, body))
+
+    def __repr__(self) -> str:
+        return f"Monitor({self.name!r}, store={self.store.url!r})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A monitor holds a buffer and a thread, and does not pickle: make one in each process.")
+
+
+def _delivered(body: dict[str, Any], _state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "deliver", body
+
+
+def _alert(told: dict[str, Any]) -> Alert:
+    members = {name: value for name, value in told.items() if name != "told"}
+    return Alert(**{**members, **{name: codec.moment(members[name]) for name in ("since", "changed")}})
+
+
+def _rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Find the rows among the arguments of a function that predicts."""
+    from mlops_kit.fingerprints.arrow import is_tabular  # noqa: PLC0415 - only those who watch functions need it
+
+    given = [*args, *kwargs.values()]
+    found = next((one for one in given if is_tabular(one) or getattr(one, "ndim", 0) == 2), None)  # noqa: PLR2004 - rows and columns
+    if found is None:
+        found = next((one for one in given if isinstance(one, dict | list)), None)
+    if found is None:
+        raise InvalidInput("None of the arguments is a table or a two-dimensional array.")
+    return found
+
+
+def _moment(since: Any) -> datetime | None:
+    if since is None:
+        return None
+    if isinstance(since, datetime):
+        return since.replace(tzinfo=UTC) if since.tzinfo is None else since
+    from mlops_kit.records.durations import seconds_of  # noqa: PLC0415 - seldom needed
+    from mlops_kit.records.moments import as_of_moment  # noqa: PLC0415 - likewise
+
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(since))
+    except InvalidInput:
+        return as_of_moment(since)

@@ -1,0 +1,162 @@
+"""A monitor's place in its store: found or begun, gone on with, and never with the wrong reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.errors import Conflict
+from mlops_kit.monitoring.book import Overtaken, open_book
+from mlops_kit.monitoring.reference import follows_alias, identity_of, read_reference
+from mlops_kit.monitoring.settings import Settings
+from mlops_kit.records.monitor import MonitorRecord
+from mlops_kit.records.quality import Expectation
+from mlops_kit.store.store import Store
+
+if TYPE_CHECKING:
+    from mlops_kit.monitoring.epoch import Epoch, Known
+
+AS_BEGUN = object()
+"""In place of a reference: the one that the monitor was begun with."""
+_ATTEMPTS = 20
+
+
+class Opening:
+    """What a user asked for, and the place in the store that it means.
+
+    Parameters
+    ----------
+    store : Store
+        Where the monitor is kept.
+    source : Store
+        Where its reference is looked up.
+    name : str
+        Of the monitor.
+    reference : object
+        As the user passed it, or `AS_BEGUN`.
+    settings : Settings
+        As the user stated them.
+    expectations, metrics : tuple
+        Likewise.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        source: Store,
+        name: str,
+        reference: Any,
+        settings: Settings,
+        expectations: tuple[Expectation, ...],
+        metrics: tuple[Any, ...],
+    ) -> None:
+        self._store, self._source, self._name, self._reference = store, source, name, reference
+        self._stated, self._expectations, self._metrics = settings, expectations, metrics
+        self._identity: str | None = None
+        self._epochs: dict[int, Epoch] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Read what the journal says."""
+        return open_book(self._store, self._name).read(dict)
+
+    def epoch(self) -> Epoch:
+        """Find the present epoch, or begin it.
+
+        Raises
+        ------
+        Conflict
+            The monitor of this name has another reference, or other settings.
+        """
+        state = self.state()
+        if self._reference is AS_BEGUN:
+            self._identity = state["identity"]
+        elif self._identity is None or follows_alias(self._reference):
+            self._identity = identity_of(self._reference, self._source)
+        known = state.get("identity")
+        if known != self._identity:
+            if known is not None and not follows_alias(self._reference):
+                raise Conflict(
+                    f"The monitor {self._name!r} in {self._store.url} compares with {state['reference']}, not with "
+                    "this reference. Use another name, or begin again with monitor.reset('why')."
+                )
+            self.begin(reason=None if known is None else f"now {self._identity}")
+            state = self.state()
+        if state["epoch"] not in self._epochs:
+            self._epochs = {state["epoch"]: self._read(state)}
+        return self._epochs[state["epoch"]]
+
+    def begin(self, *, reason: str | None) -> None:
+        """Begin an epoch with the present reference."""
+        from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+
+        stated = self._stated
+        reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
+        begin(
+            self._store,
+            self._name,
+            reference,
+            stated,
+            self._expectations,
+            self._metrics,
+            spec=self._reference if isinstance(self._reference, str) else None,
+            reason=reason,
+            replacing=self.state().get("identity"),
+        )
+        self._epochs.clear()
+
+    def go_on(self, now: datetime) -> tuple[Epoch, Known]:
+        """Take in what is new; if another process was first, take in what is new after that."""
+        for _ in range(_ATTEMPTS):
+            epoch = self.epoch()
+            try:
+                known = epoch.read()
+            except Overtaken:
+                continue
+            after, changes, written = epoch.go_on(known, now)
+            if not epoch.moved(known, after, changes):
+                return epoch, after
+            try:
+                committed = epoch.commit(known, after, changes, now)
+            except Overtaken:
+                epoch.discard(written)
+                continue
+            epoch.expire(committed, now)
+            return epoch, committed
+        raise Conflict(f"The monitor {self._name} was checked by others {_ATTEMPTS} times meanwhile; try again.")
+
+    def check_once(self, data: Any, now: datetime) -> MonitorRecord:
+        """Check a table against the reference, and keep nothing."""
+        from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.batch import check_once  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
+
+        stated = self._stated
+        reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
+        settings = replace(stated, maturity=stated.maturity if stated.maturity is not None else 0.0)
+        baseline = Baseline.of(reference, settings)
+        metrics = self._metrics or stated.metrics
+        context = Context(self._name, 1, settings, baseline, self._expectations, metrics)
+        return check_once(data, reference, context, now)
+
+    def _read(self, state: dict[str, Any]) -> Epoch:
+        from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.epoch import Epoch  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
+
+        settings = Settings.read(state["settings"])
+        stated = self._stated.plain()
+        if any(state["settings"].get(name) != value for name, value in stated.items()):
+            raise Conflict(
+                f"The monitor {self._name!r} in {self._store.url} was begun with other settings: {state['settings']}. "
+                "Leave them out to go on as it is, or begin again with monitor.reset('why')."
+            )
+        what = f"reference of the monitor {self._name}"
+        profiles = {name: self._store.objects.get(one, what=what) for name, one in state["profiles"].items()}
+        baseline = Baseline.decode(self._store.objects.get(state["baseline"], what=what), profiles, where=what)
+        rules = [Expectation.from_members(one) for one in state["rules"]]
+        own = [one for one in self._expectations if one not in rules]
+        context = Context(
+            self._name, state["epoch"], settings, baseline, (*rules, *own), self._metrics or settings.metrics
+        )
+        return Epoch(self._store, context)

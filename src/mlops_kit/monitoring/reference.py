@@ -1,0 +1,201 @@
+"""What a monitor compares with: the training data of a model, a dataset, or a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.datasets.dataset import Dataset
+from mlops_kit.errors import DatasetNotFound, InvalidInput, InvalidSpec, ModelNotFound
+from mlops_kit.records.model import ModelRecord
+from mlops_kit.records.names import parse_spec
+from mlops_kit.registry.store import ModelStore
+from mlops_kit.store.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a monitor compares with, read once when it begins.
+
+    Parameters
+    ----------
+    told : str
+        What it is, in words.
+    identity : str
+        What must be the same for a monitor to go on where it was.
+    features : pyarrow.Table
+        The columns that are watched.
+    prediction, target : array or None
+        What was predicted on its rows, and what was true.
+    target_name : str or None
+        The column that is predicted.
+    task : str or None
+        The task, where the record of the model tells.
+    spec : str or None
+        The version of the model, where it is one.
+    """
+
+    told: str
+    identity: str
+    features: pa.Table
+    prediction: Any = None
+    target: Any = None
+    target_name: str | None = None
+    task: str | None = None
+    spec: str | None = None
+
+
+def default_name(given: object) -> str | None:
+    """Name a monitor by what it watches: ``"fraud@champion"`` by ``fraud.champion``; a frame by nothing.
+
+    Examples
+    --------
+    >>> default_name("fraud@champion"), default_name("fraud:3")
+    ('fraud.champion', 'fraud.3')
+    """
+    if isinstance(given, Dataset):
+        return f"{given.name}.{given.version}"
+    if not isinstance(given, str) or given.startswith("fp1:"):
+        return None
+    return given.replace("@", ".").replace(":", ".")
+
+
+def follows_alias(given: object) -> bool:
+    """Tell whether a reference is a name that moves, so that another version behind it is no mistake."""
+    return isinstance(given, str) and "@" in given
+
+
+def identity_of(given: object, store: Store) -> str:
+    """Tell what a reference is without reading its rows.
+
+    Parameters
+    ----------
+    given : str, Dataset or table
+        As the user passed it.
+    store : Store
+        Where specs are looked up.
+
+    Returns
+    -------
+    str
+        Equal for equal references.
+
+    Raises
+    ------
+    NotFound
+        A spec names neither a model nor a dataset.
+    """
+    if isinstance(given, str):
+        found = _found(given, store)
+        return f"{'dataset' if isinstance(found, Dataset) else 'model'} {found.spec}"
+    if isinstance(given, Dataset):
+        return f"dataset {given.spec}"
+    from mlops_kit.fingerprints.tables import table_fingerprint  # noqa: PLC0415 - loads pyarrow
+    from mlops_kit.monitoring.rows import table_of  # noqa: PLC0415 - likewise
+
+    return table_fingerprint(table_of(given)).value
+
+
+def read_reference(given: object, store: Store, *, prediction: str | None, target: str | None) -> Reference:
+    """Read what a monitor compares with.
+
+    Parameters
+    ----------
+    given : str, Dataset or table
+        A model (``"fraud@champion"``), a dataset (``"customers:3"``), or a frame.
+    store : Store
+        Where specs are looked up.
+    prediction, target : str, optional
+        The columns that hold what was predicted and what was true.
+
+    Returns
+    -------
+    Reference
+        Features apart from predictions and truth.
+
+    Raises
+    ------
+    InvalidInput
+        A column that was named is not there, or the reference has no rows.
+    DatasetNotFound
+        The training data of a model was not kept.
+    """
+    identity = identity_of(given, store)
+    found: Any = _found(given, store) if isinstance(given, str) else given
+    data: Any
+    spec = task = None
+    features: Iterable[str] = ()
+    if isinstance(found, Dataset):
+        data, told = found, found.spec
+    elif isinstance(found, ModelRecord):
+        lineage = ModelStore(store).lineage(found.spec)
+        signature = found.signature
+        data, told, spec = _training(lineage, store), found.spec, found.spec
+        if signature is not None:
+            target, task, features = target or signature.target, _task(signature.kind), signature.features
+    else:
+        data, told = found, f"a frame of {len(found):,} rows" if hasattr(found, "__len__") else "a frame"
+    from mlops_kit.monitoring.rows import table_of, values_of  # noqa: PLC0415 - loads pandas and pyarrow
+
+    table = table_of(data.to_arrow() if isinstance(data, Dataset) else data)
+    if not table.num_rows:
+        raise InvalidInput(f"The reference {told} has no rows: there is nothing to compare with.")
+    for what, column in (("prediction", prediction), ("target", target)):
+        if column is not None and column not in table.column_names:
+            if what == "target" and spec is not None:
+                target = None  # the labels were another input of the run
+                continue
+            raise InvalidInput(f"The reference has no column {column!r} for {what}=. Columns: {table.column_names}.")
+    known = [name for name in features if name in table.column_names]
+    rest = known or [name for name in table.column_names if name not in {prediction, target}]
+    return Reference(
+        told=told,
+        identity=identity,
+        features=table.select(rest),
+        prediction=None if prediction is None else values_of(table.column(prediction)),
+        target=None if target is None else values_of(table.column(target)),
+        target_name=target,
+        task=task,
+        spec=spec,
+    )
+
+
+def _found(spec: str, store: Store) -> Any:
+    """Find the model, or else the dataset, that a spec names."""
+    if spec.startswith("fp1:"):
+        return Dataset.load(spec, store=store)
+    name = parse_spec(spec, what="model").name
+    models, datasets = ModelStore(store).names(), Dataset.names(store=store)
+    if name in models:
+        return ModelStore(store).get(spec)
+    if name in datasets:
+        return Dataset.load(spec, store=store)
+    raise ModelNotFound(
+        f"There is neither a model nor a dataset {name!r} in {store.url}. "
+        f"Models: {', '.join(models[:12]) or 'none'}; datasets: {', '.join(datasets[:12]) or 'none'}."
+    )
+
+
+def _training(lineage: Any, store: Store) -> Dataset:
+    """Find the data that a model was trained on."""
+    ref = lineage.training
+    if ref is None or ref.spec is None:
+        kept = [one for one in lineage.data if one.spec is not None]
+        ref = kept[0] if ref is None and len(kept) == 1 else None
+    if ref is None:
+        raise DatasetNotFound(
+            f"The training data of {lineage.model.spec} was not kept, or nothing tells which of its data it was: "
+            "pass a frame or a dataset as the reference, such as Monitor(frame, name=...)."
+        )
+    try:
+        return Dataset.load(str(ref.spec), store=store)
+    except InvalidSpec as error:
+        raise DatasetNotFound(f"The training data of {lineage.model.spec} cannot be found: {error}") from error
+
+
+def _task(kind: str | None) -> str | None:
+    return kind if kind in {"binary", "multiclass", "regression"} else None

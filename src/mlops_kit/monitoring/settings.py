@@ -1,0 +1,155 @@
+"""How a monitor was told to watch: what it keeps in its journal, so that another process goes on the same way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlops_kit.errors import InvalidInput
+from mlops_kit.records.durations import Duration, seconds_of
+
+LIFETIME = "lifetime"
+_LEAST_WINDOW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a monitor watches.
+
+    Parameters
+    ----------
+    prediction, target : str or None
+        The columns of the reference, and of frames that are checked, with what was predicted and what was true.
+    task : str or None
+        ``"binary"``, ``"multiclass"`` or ``"regression"``; by default told from the data.
+    metrics : tuple of str
+        What is measured in each window.
+    segments : tuple of str
+        The columns whose values are judged apart.
+    cost : tuple or None
+        ``cost[actual][predicted]``.
+    matched_on : tuple of str
+        The columns whose values must be the same for rows to be compared.
+    maturity : float or None
+        Seconds after which a prediction is judged; None for when its label arrives.
+    tolerance : float or None
+        By how much a mean loss may exceed that of the reference.
+    alpha : float
+        The probability of any false alert in the life of the monitor.
+    budget : str or int
+        ``"lifetime"``, or the number of windows in which one false alarm is accepted.
+    window : int
+        Rows of a window.
+    min_effect : float or None
+        The effect below which a change is no alert.
+    retention : float or None
+        Seconds after which what was logged is deleted.
+
+    Examples
+    --------
+    >>> Settings.of(segments="region", maturity="30d").maturity
+    2592000.0
+    """
+
+    prediction: str | None = None
+    target: str | None = None
+    task: str | None = None
+    metrics: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    cost: tuple[tuple[float, ...], ...] | None = None
+    matched_on: tuple[str, ...] = ()
+    maturity: float | None = None
+    tolerance: float | None = None
+    alpha: float = 0.05
+    budget: str | int = LIFETIME
+    window: int = 500
+    min_effect: float | None = None
+    retention: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        metrics: Iterable[str] | str | None = None,
+        segments: Iterable[str] | str = (),
+        cost: Any = None,
+        matched_on: Iterable[str] | str = (),
+        maturity: Duration | None = None,
+        retention: Duration | None = None,
+        **others: Any,
+    ) -> Settings:
+        """Read what a user passed, and refuse what cannot mean anything.
+
+        Raises
+        ------
+        InvalidInput
+            The argument is named.
+        """
+        made = cls(
+            metrics=_names(metrics or ()),
+            segments=_names(segments),
+            matched_on=_names(matched_on),
+            cost=None if cost is None else tuple(tuple(float(value) for value in row) for row in cost),
+            maturity=None if maturity is None else seconds_of(maturity),
+            retention=None if retention is None else seconds_of(retention),
+            **others,
+        )
+        _check_number("alpha", made.alpha, 0, 1)
+        _check_number("tolerance", made.tolerance, -math.inf, 1, closed=True)
+        _check_number("min_effect", made.min_effect, -math.inf, 1, closed=True)
+        if not _is_whole(made.window) or made.window < _LEAST_WINDOW:
+            raise InvalidInput(f"window={made.window!r} is not a number of rows of at least {_LEAST_WINDOW}.")
+        if made.budget != LIFETIME and not (_is_whole(made.budget) and int(made.budget) > 0):
+            raise InvalidInput(
+                f"budget={made.budget!r} is neither 'lifetime' nor the number of windows in which one false alarm "
+                "is accepted, such as 100."
+            )
+        if made.retention is not None and made.retention < (made.maturity or 0):
+            raise InvalidInput(
+                "retention= is shorter than maturity=: predictions would be deleted before they are judged."
+            )
+        return made
+
+    def plain(self) -> dict[str, Any]:
+        """Give them as plain values, without what is at its default."""
+        default = Settings()
+        members = {name: value for name, value in asdict(self).items() if value != getattr(default, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in members.items()}
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Settings:
+        """Read what `plain` gave."""
+        known = dict(members)
+        for name in ("metrics", "segments", "matched_on"):
+            known[name] = tuple(known.get(name, ()))
+        if "cost" in known:
+            known["cost"] = tuple(tuple(row) for row in known["cost"])
+        return cls(**known)
+
+    def spend(self, epoch: int) -> float:
+        """Give the part of the budget that an epoch may spend: 6α / (π² k²), which sums to α over all of them.
+
+        Examples
+        --------
+        >>> round(sum(Settings().spend(epoch) for epoch in range(1, 10_000)), 4)
+        0.05
+        """
+        return 6 * self.alpha / (math.pi * epoch) ** 2
+
+
+def _names(given: Iterable[str] | str) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(str(name) for name in given)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_number(name: str, value: Any, low: float, high: float, *, closed: bool = False) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (low < value < high or (closed and 0 <= value <= high)) or (closed and value < 0):
+        raise InvalidInput(f"{name}={value!r} is not a number between {max(low, 0):g} and {high:g}.")

@@ -1,0 +1,101 @@
+"""From what was measured to what alerts are raised on: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from mlops_kit.monitoring.alerts import Signal
+from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
+from mlops_kit.records.quality import QualityReport
+
+_WINDOWS = (2, 3)
+
+
+def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]:
+    """Give a signal for each rule: a broken schema fires at once and mutes its columns, all else needs two windows.
+
+    Parameters
+    ----------
+    report : QualityReport
+        Of one window.
+    broken : iterable of str
+        The columns that are missing or of another kind.
+    """
+    columns = tuple(broken)
+    seen: set[str] = set()
+    for result in report.results:
+        if result.passed is None:
+            continue
+        subject = result.kind if result.column is None else f"{result.kind} of {result.column}"
+        while subject in seen:
+            subject += "'"
+        seen.add(subject)
+        schema = result.kind == "schema"
+        needed, among = (1, 1) if schema else _WINDOWS
+        yield Signal(
+            kind="quality",
+            subject=subject,
+            active=not result.passed,
+            message=result.message,
+            severity="warning" if result.inferred and not schema else "alert",
+            needed=needed,
+            among=among,
+            columns=() if result.column is None or schema else (result.column,),
+            mutes=columns if schema else (),
+        )
+
+
+def of_features(reports: Iterable[FeatureReport]) -> Iterator[Signal]:
+    """Give a signal for each column: evidence that holds for life needs one crossing."""
+    for report in reports:
+        effect = "" if report.effect is None else f"; {report.measure} {report.effect:.3g}"
+        yield Signal(
+            kind=report.kind,
+            subject=report.name,
+            active=report.drifted,
+            message=f"no longer distributed as in the reference (evidence {_times(report.evidence)} its limit{effect})",
+            evidence=report.evidence,
+            effect=report.effect,
+            columns=(report.name.removesuffix(" missing"),),
+        )
+
+
+def of_losses(reports: Iterable[LossReport], known: Mapping[str, int]) -> Iterator[Signal]:
+    """Give a signal for each stream of losses that had rows; `known` tells how many it had before."""
+    for report in reports:
+        if report.n <= known.get(report.name, 0):
+            continue
+        was = "before" if report.reference is None else f"on the reference {report.reference:.3g}"
+        worse = None if report.reference is None or report.current is None else report.current - report.reference
+        yield Signal(
+            kind="performance",
+            subject=report.name,
+            active=report.harmed,
+            message=f"became worse: {report.current:.3g} of {report.n:,} since, {was} "
+            f"(evidence {_times(report.evidence)} its limit)",
+            evidence=report.evidence,
+            effect=worse,
+        )
+
+
+def of_estimates(
+    warned: Iterable[str], estimated: Mapping[str, float], limits: Mapping[str, float]
+) -> Iterator[Signal]:
+    """Give a signal for each estimated metric; estimates warn and never alert."""
+    bad = set(warned)
+    for name, value in estimated.items():
+        if name in limits:
+            yield Signal(
+                kind="estimate",
+                subject=name,
+                active=name in bad,
+                message=f"estimated at {value:.4g}, usually at least {limits[name]:.4g} ({BLIND})",
+                effect=value - limits[name],
+                severity="warning",
+                needed=_WINDOWS[0],
+                among=_WINDOWS[1],
+            )
+
+
+def _times(evidence: float) -> str:
+    return f"{evidence:,.3g} times"

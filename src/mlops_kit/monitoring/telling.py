@@ -1,0 +1,123 @@
+"""What a monitor knows, told as a report: the verdict, and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops_kit.monitoring.alerts import FIRING, PENDING, Held
+from mlops_kit.records.monitor import (
+    ALERT,
+    BLIND,
+    INSUFFICIENT,
+    OK,
+    WARNING,
+    Coverage,
+    FeatureReport,
+    MonitorRecord,
+    RuleReport,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from mlops_kit.monitoring.watch import Context, Watch
+
+_DRIFT = "drift"
+
+LEAST_ROWS = 100
+"""Rows of the reference below which nothing is said to be in order."""
+PICTURES = 12
+"""Of how many columns the distributions are shown."""
+
+
+def told(watch: Watch, context: Context, now: datetime, *, waiting: int = 0) -> MonitorRecord:
+    """Tell all that is known as a report.
+
+    Parameters
+    ----------
+    watch : Watch
+        What is known.
+    context : Context
+        What does not change.
+    now : datetime
+        When it is told.
+    waiting : int
+        Rows that wait for their window to be full.
+
+    Returns
+    -------
+    MonitorRecord
+        The report.
+    """
+    from mlops_kit.monitoring.judge import measured, window_of  # noqa: PLC0415 - loads pandas and the metrics
+
+    open_alerts = [held for held in watch.alerts.values() if held.state in {PENDING, FIRING} and not held.muted]
+    performance = watch.performance
+    losses = () if performance is None else performance.reports()
+    windows: list[Window] = []
+    if performance is not None:
+        windows = [window_of(one) for one in performance.windows]
+        if len(performance.open):
+            rest = measured(performance.task, performance.open, context.metrics, context.settings.segments)
+            windows.append(window_of(rest, partial=True))
+    bands = {}
+    if context.baseline.estimator is not None:
+        bands = {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
+    return MonitorRecord(
+        monitor=context.name,
+        reference=context.baseline.told,
+        epoch=context.epoch,
+        at=now,
+        status=_status(watch, open_alerts, context),
+        rows=watch.rows,
+        reference_rows=context.baseline.profile.rows,
+        alpha=context.settings.spend(context.epoch),
+        alerts=tuple(held.alert(context.name) for held in sorted(open_alerts, key=_urgency)),
+        features=_worst_first(watch, context),
+        quality=tuple(RuleReport(**rule) for rule in watch.quality),
+        performance=losses,
+        windows=tuple(windows),
+        estimate=tuple(window_of(one) for one in watch.estimates),
+        bands=bands,
+        coverage=Coverage(round(watch.logged), **watch.labels.plain()),
+        notes=tuple(_notes(watch, context, waiting)),
+    )
+
+
+def _worst_first(watch: Watch, context: Context) -> tuple[FeatureReport, ...]:
+    from mlops_kit.monitoring.watch import named  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+
+    least = context.settings.min_effect
+    found = [report for name, one in watch.inputs.items() for report in named(name, one, least, PICTURES)]
+    return tuple(sorted(found, key=lambda report: (not report.drifted, -report.evidence, report.name)))
+
+
+def _status(watch: Watch, alerts: list[Held], context: Context) -> str:
+    firing = [held for held in alerts if held.state == FIRING]
+    if any(held.severity == "alert" for held in firing):
+        return ALERT
+    if firing or alerts:
+        return WARNING
+    seen = [one for one in watch.inputs.values() if one.kind == _DRIFT]
+    enough = context.baseline.profile.rows >= LEAST_ROWS and any(not one.too_few for one in seen)
+    return OK if enough else INSUFFICIENT
+
+
+def _notes(watch: Watch, context: Context, waiting: int) -> Iterable[str]:
+    settings, baseline = context.settings, context.baseline
+    if baseline.profile.rows < LEAST_ROWS:
+        yield f"The reference has only {baseline.profile.rows} rows: too few to say that anything is in order."
+    if waiting:
+        yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
+    if watch.estimates:
+        yield f"Estimates are {BLIND}."
+    performance = watch.performance
+    if performance is not None and not performance.references:
+        yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
+    if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:
+        yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
+
+
+def _urgency(held: Held) -> tuple[Any, ...]:
+    return held.state != FIRING, held.muted, held.severity != "alert", -(held.evidence or 0), held.kind, held.subject

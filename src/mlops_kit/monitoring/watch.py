@@ -1,0 +1,371 @@
+"""What a monitor knows, and how it goes on when rows, labels and time come in: no store, no threads, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from mlops_kit.measures.columns import kind_of
+from mlops_kit.measures.expectations import check
+from mlops_kit.measures.profile import profile_table
+from mlops_kit.monitoring import signals
+from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, advance, remind
+from mlops_kit.monitoring.baseline import Baseline, contexts
+from mlops_kit.monitoring.inputs import Inputs
+from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
+from mlops_kit.monitoring.labels import LabelCounts
+from mlops_kit.monitoring.log import AT, LABEL, OWN, PREDICTION, WEIGHT
+from mlops_kit.monitoring.settings import LIFETIME, Settings
+from mlops_kit.records import codec
+from mlops_kit.records.monitor import (
+    FeatureReport,
+)
+from mlops_kit.records.profile import TableProfile
+from mlops_kit.records.quality import Expectation
+
+DRIFT, PREDICTED, LABELS = "drift", "prediction", "labels"
+WARM_ROWS = 1000
+"""Predictions after which they are compared with the first ones, where the reference holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What does not change while a monitor watches.
+
+    Parameters
+    ----------
+    name : str
+        Of the monitor.
+    epoch : int
+        How often it began, from 1.
+    settings : Settings
+        How it watches.
+    baseline : Baseline
+        What it compares with.
+    expectations : tuple of Expectation
+        The rules that the user stated.
+    metrics : tuple
+        What is measured: names, or functions.
+    policy : Policy
+        When people are told.
+    """
+
+    name: str
+    epoch: int
+    settings: Settings
+    baseline: Baseline
+    expectations: tuple[Expectation, ...] = ()
+    metrics: tuple[Any, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def rules(self) -> tuple[Expectation, ...]:
+        """What must hold: what was inferred, but where the user stated something of that kind about the column."""
+        stated = {(rule.kind, rule.column) for rule in self.expectations if rule.kind != "custom"}
+        inferred = (rule for rule in self.baseline.rules if (rule.kind, rule.column) not in stated)
+        return (*inferred, *self.expectations)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a monitor knows.
+
+    Parameters
+    ----------
+    rows : int
+        Rows that were compared.
+    logged : float
+        Predictions that these stand for.
+    inputs : mapping of str to Inputs
+        The evidence of drift: of the features under ``"drift"``, or under ``"drift day=Mon"`` for each context; of the
+        predictions under ``"prediction"``, of the truth under ``"labels"``.
+    warm : tuple
+        The first predictions, where the reference holds none: a thousand of them become the reference.
+    performance : Performance or None
+        What is known of the performance; None before the first prediction with a label.
+    estimates : tuple of dict
+        Estimated metrics, window by window.
+    quality : tuple of dict
+        The rules that failed in the last window.
+    labels : LabelCounts
+        What became of the labels.
+    alerts : mapping
+        Every alert there ever was.
+    last : datetime or None
+        When it last went on.
+
+    Notes
+    -----
+    It is a value: going on gives another, and the same rows give the same, whoever computes them.
+    """
+
+    rows: int = 0
+    logged: float = 0.0
+    inputs: Mapping[str, Inputs] = field(default_factory=dict)
+    warm: tuple[Any, ...] = ()
+    performance: Performance | None = None
+    estimates: tuple[dict[str, Any], ...] = ()
+    quality: tuple[dict[str, Any], ...] = ()
+    labels: LabelCounts = field(default_factory=LabelCounts)
+    alerts: Alerts = field(default_factory=dict)
+    last: datetime | None = None
+
+    def plain(self, *, with_predictions: bool) -> dict[str, Any]:
+        """Give it as plain values, all but the alerts; say whether the reference holds predictions."""
+        return {
+            "rows": self.rows,
+            "logged": self.logged,
+            "inputs": {
+                name: one.plain(with_profile=name == PREDICTED and not with_predictions)
+                for name, one in self.inputs.items()
+            },
+            "warm": [codec.plain(value) for value in self.warm],
+            "performance": None if self.performance is None else codec.plain(self.performance.plain()),
+            "estimates": list(self.estimates),
+            "quality": list(self.quality),
+            "labels": self.labels.plain(),
+            "last": None if self.last is None else codec.timestamp(self.last),
+        }
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], alerts: Iterable[Mapping[str, Any]], context: Context) -> Watch:
+        """Read what `plain` gave, and the alerts of the journal."""
+        begun = begin_inputs(context)
+        inputs = {}
+        for name, members in state["inputs"].items():
+            first = begun.get(name) or _warmed(TableProfile.decode(members["profile"].encode(), where=name), context)
+            inputs[name] = Inputs.of(members, first)
+        performance, last = state["performance"], state["last"]
+        held = [Held.of(one) for one in alerts]
+        return cls(
+            rows=state["rows"],
+            logged=state["logged"],
+            inputs=inputs,
+            warm=tuple(codec.unplain(value) for value in state["warm"]),
+            performance=None if performance is None else Performance.of(codec.unplain(performance)),
+            estimates=tuple(state["estimates"]),
+            quality=tuple(state["quality"]),
+            labels=LabelCounts(**state["labels"]),
+            alerts={(one.kind, one.subject): one for one in held},
+            last=None if last is None else codec.moment(last),
+        )
+
+
+def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
+    """Go on with a window of predictions.
+
+    Parameters
+    ----------
+    watch : Watch
+        What is known.
+    table : pyarrow.Table
+        Rows of the log: the columns of a segment of predictions.
+    context : Context
+        What does not change.
+    now : datetime
+        When they are looked at.
+
+    Returns
+    -------
+    Watch and list of Change
+        What is known then, and how alerts changed.
+    """
+    features = table.drop_columns([name for name in OWN if name in table.column_names])
+    report = check(features, context.rules, now=now)
+    found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
+    estimates = watch.estimates
+    scores = _scores(table)
+    if context.baseline.estimator is not None and len(scores):
+        estimator = context.baseline.estimator
+        values = estimator.estimate(scores)
+        limits = {name: band.lower for name, band in estimator.bands.items()}
+        found += signals.of_estimates(estimator.warnings(values), values, limits)
+        estimates = (*estimates, _estimated(table, values))[-KEPT_WINDOWS:]
+    at = _last(table, now)
+    inputs, warm = _seen(watch, features, table, context, at)
+    least = context.settings.min_effect
+    found += signals.of_features(
+        report for name, one in inputs.items() if name != LABELS for report in named(name, one, least)
+    )
+    alerts, changes = advance(watch.alerts, found, now, context.policy)
+    quality = tuple(
+        {"kind": one.kind, "column": one.column, "message": one.message, "inferred": one.inferred}
+        for one in report.problems
+    )
+    weights = table.column(WEIGHT).to_numpy() if WEIGHT in table.column_names else [1.0] * table.num_rows
+    after = replace(
+        watch,
+        rows=watch.rows + table.num_rows,
+        logged=watch.logged + float(sum(weights)),
+        inputs=inputs,
+        warm=warm,
+        estimates=estimates,
+        quality=quality,
+        alerts=alerts,
+        last=now,
+    )
+    return after, changes
+
+
+def begin_inputs(context: Context) -> dict[str, Inputs]:
+    """Begin to watch the columns of the reference, each group of them with its part of half of the budget."""
+    settings, baseline = context.settings, context.baseline
+    columns = [name for name in baseline.features if name not in settings.matched_on]
+    profiles = {name: one for name, one in baseline.profiles.items() if name or len(baseline.profiles) == 1}
+    share = settings.alpha / 2 / (len(columns) + 2)
+    begun = {}
+    for name, profile in profiles.items():
+        key = f"{DRIFT} {name}".rstrip()
+        begun[key] = _begun(DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles), context, key)
+    for kind, column in ((PREDICTED, PREDICTION), (LABELS, LABEL)):
+        if column in baseline.profile.by_name and (kind == PREDICTED or settings.maturity is not None):
+            begun[kind] = _begun(kind, baseline.profile, [column], share, context, kind)
+    return begun
+
+
+def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, context: Context, key: str) -> Inputs:
+    between = None if context.settings.budget == LIFETIME else int(context.settings.budget)
+    return Inputs.begin(
+        kind,
+        profile,
+        monitor=f"{context.name} {key}",
+        alpha=alpha,
+        epoch=context.epoch,
+        columns=columns,
+        windows_between=between,
+        window=context.settings.window,
+    )
+
+
+def _warmed(profile: TableProfile, context: Context) -> Inputs:
+    """Begin to watch predictions from a profile of the first of them."""
+    share = context.settings.alpha / 2 / (len(context.baseline.features) + 2)
+    return _begun(PREDICTED, profile, [PREDICTION], share, context, PREDICTED)
+
+
+def _seen(
+    watch: Watch, features: pa.Table, table: pa.Table, context: Context, at: datetime
+) -> tuple[dict[str, Inputs], tuple[Any, ...]]:
+    """Go on with the evidence of drift."""
+    inputs = dict(watch.inputs)
+    groups = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
+    for name, one in watch.inputs.items():
+        if name == DRIFT:
+            inputs[name] = one.after(features, at)
+        elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in groups:
+            inputs[name] = one.after(features.take(groups[name.removeprefix(f"{DRIFT} ")]), at)
+        elif one.kind == PREDICTED and PREDICTION in table.column_names:
+            inputs[name] = one.after(table.select([PREDICTION]), at)
+    if PREDICTED in inputs or PREDICTION not in table.column_names:
+        return inputs, ()
+    warm = (*watch.warm, *table.column(PREDICTION).to_pylist())
+    if len(warm) < WARM_ROWS:
+        return inputs, warm
+    inputs[PREDICTED] = _warmed(profile_table(pa.table({PREDICTION: pa.array(warm)})), context)
+    return inputs, ()
+
+
+def named(name: str, inputs: Inputs, least: float | None, pictures: int = 0) -> list[FeatureReport]:
+    """Name the columns of a context by it, and what the log calls its own by what it is."""
+    context = name.removeprefix(inputs.kind).strip()
+    own = {PREDICTION: "prediction", LABEL: "label"}
+    named = []
+    for report in inputs.reports(min_effect=least, pictures=pictures):
+        column, note, rest = report.name.partition(" (missing)")
+        told = f"{own.get(column, column)}{note}{rest}"
+        named.append(replace(report, name=f"{told}, {context}" if context else told))
+    return named
+
+
+def _last(table: pa.Table, now: datetime) -> datetime:
+    """Tell when the last row was predicted."""
+    if AT not in table.column_names or not table.num_rows:
+        return now
+    moment: datetime = table.column(AT)[table.num_rows - 1].as_py()
+    return moment
+
+
+def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
+    """Go on with predictions whose truth became known.
+
+    Parameters
+    ----------
+    watch : Watch
+        What is known.
+    rows : DataFrame
+        ``prediction``, ``label``, ``at`` and the columns of the segments, in an order that does not depend on the
+        truth.
+    context : Context
+        What does not change.
+    now : datetime
+        When they are looked at.
+
+    Returns
+    -------
+    Watch and list of Change
+        What is known then, and how alerts changed.
+    """
+    if rows.empty:
+        return watch, []
+    settings = context.settings
+    performance = watch.performance
+    if performance is None:
+        task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), settings)
+        performance = begin_performance(task, pd.DataFrame({"prediction": [], "label": []}), context)
+    known = {report.name: report.n for report in performance.reports()}
+    after = performance.after(rows, window=settings.window, metrics=context.metrics, segments=settings.segments)
+    found = list(signals.of_losses(after.reports(), known))
+    inputs = dict(watch.inputs)
+    if LABELS in inputs:
+        inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
+        found += signals.of_features(named(LABELS, inputs[LABELS], settings.min_effect))
+    alerts, changes = advance(watch.alerts, found, now, context.policy)
+    return replace(watch, performance=after, inputs=inputs, alerts=alerts, last=now), changes
+
+
+def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
+    """Go on with nothing but time: what fires for long is told again."""
+    alerts, changes = remind(watch.alerts, now, context.policy)
+    return replace(watch, alerts=alerts), changes
+
+
+def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
+    """Begin with half of the budget of the epoch."""
+    settings = context.settings
+    share = settings.spend(context.epoch) / 2
+    return Performance.begin(task, reference, share=share, segments=settings.segments, tolerance=settings.tolerance)
+
+
+def broken_columns(table: pa.Table, baseline: Baseline) -> list[str]:
+    """Name the columns of the reference that are missing, or hold another kind of thing."""
+    there, known = set(table.column_names), baseline.profile.by_name
+    return [
+        name for name in baseline.features if name not in there or _kind(table, name) not in {known[name].kind, None}
+    ]
+
+
+def _kind(table: pa.Table, name: str) -> str | None:
+    """Give the kind of a column; None if all of it is missing."""
+    column = table.column(name)
+    return None if column.null_count == len(column) else kind_of(column.type)
+
+
+def _scores(table: pa.Table) -> Any:
+    """Give the finite scores of a window."""
+    column = table.column(PREDICTION) if PREDICTION in table.column_names else None
+    if column is None or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        return ()
+    values = column.to_pandas().astype(float)
+    return values[values.notna() & values.between(0, 1)].to_numpy()
+
+
+def _estimated(table: pa.Table, values: Mapping[str, float]) -> dict[str, Any]:
+    at = table.column(AT).to_pandas()
+    metrics = {name: [None if value != value else float(value), None, None] for name, value in values.items()}  # noqa: PLR0124 - NaN
+    first, last = (moment.tz_convert(UTC).isoformat() for moment in (at.min(), at.max()))
+    return {"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}

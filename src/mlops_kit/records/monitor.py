@@ -1,0 +1,263 @@
+"""What a check of a monitor found, as recorded: a verdict and everything it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from mlops_kit.records import codec
+from mlops_kit.records.alert import Alert
+
+BLIND = "estimated from the model's own scores: blind to concept drift"
+"""What a report says on its face about every estimate."""
+
+OK, WARNING, ALERT, INSUFFICIENT = "ok", "warning", "alert", "insufficient data"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Two distributions over the same bins, for a picture.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        What each bin is.
+    reference, current : tuple of float
+        The shares.
+    """
+
+    labels: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureReport:
+    """One column, held against the reference.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    kind : str
+        ``"drift"``, ``"prediction"`` or ``"labels"``: what an alert on it would be.
+    drifted : bool
+        Whether the evidence crossed its limit and the effect is large enough to matter.
+    evidence : float
+        As a share of the limit: at 1 the budget for false alarms is used up. Compared on a logarithmic scale, 0 for
+        no evidence at all.
+    effect : float or None
+        How far the distributions are apart.
+    measure : str
+        In what `effect` is told, such as ``"|AUC - 0.5|"`` or ``"total variation"``.
+    n : int
+        Rows compared.
+    since : datetime or None
+        When the evidence crossed its limit.
+    missing : float or None
+        The share of missing values now.
+    shape : Shape or None
+        The distributions.
+    """
+
+    name: str
+    kind: str
+    drifted: bool
+    evidence: float
+    effect: float | None
+    measure: str
+    n: int
+    since: datetime | None = None
+    missing: float | None = None
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """A rule of quality that failed in the last window.
+
+    Parameters
+    ----------
+    kind : str
+        Of the expectation.
+    column : str or None
+        None for the whole table.
+    message : str
+        What is wrong.
+    inferred : bool
+        Whether the rule was inferred from the reference, so that it warns and does not alert.
+    """
+
+    kind: str
+    column: str | None
+    message: str
+    inferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LossReport:
+    """One stream of losses, held against the reference.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"error"``, ``"misses"`` or ``"misses, region=north"``.
+    harmed : bool
+        Whether the evidence that it became worse crossed its limit.
+    evidence : float
+        As a share of the limit, as of `FeatureReport`.
+    reference : float or None
+        The mean loss on the reference.
+    current : float or None
+        The mean loss since.
+    allowed : float or None
+        The mean loss that is allowed.
+    n : int
+        Losses since.
+    since : datetime or None
+        When the rise began, as far as can be told; None without one.
+    """
+
+    name: str
+    harmed: bool
+    evidence: float
+    reference: float | None
+    current: float | None
+    allowed: float | None
+    n: int
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was measured in one window of rows.
+
+    Parameters
+    ----------
+    start, end : datetime
+        The moments of its first and its last prediction.
+    rows : int
+        How many rows.
+    metrics : dict
+        By name (and segment): value, lower and upper end of its interval; None where nothing defines them.
+    partial : bool
+        Whether rows are still coming.
+    """
+
+    start: datetime
+    end: datetime
+    rows: int
+    metrics: dict[str, tuple[float | None, float | None, float | None]]
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is known of the truth.
+
+    Parameters
+    ----------
+    predictions : int
+        How many were logged.
+    joined, duplicate, conflicting, unknown, late, empty : int
+        What became of the labels: found their prediction; said again what was known; said something else, and were
+        passed over; have no prediction; came after their prediction was judged; were null.
+    """
+
+    predictions: int = 0
+    joined: int = 0
+    duplicate: int = 0
+    conflicting: int = 0
+    unknown: int = 0
+    late: int = 0
+    empty: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The share of predictions whose truth is known; None before the first prediction."""
+        return self.joined / self.predictions if self.predictions else None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorRecord:
+    """What a check of a monitor found.
+
+    Parameters
+    ----------
+    monitor : str
+        Its name.
+    reference : str
+        What it compares with.
+    epoch : int
+        How often it began, from 1.
+    at : datetime
+        When it was checked.
+    status : str
+        ``"ok"``, ``"warning"``, ``"alert"`` or ``"insufficient data"``.
+    rows, reference_rows : int
+        How many rows were compared with how many.
+    alpha : float
+        The probability of any false alert that this epoch may spend.
+    alerts : tuple of Alert
+        What is pending or firing.
+    features : tuple of FeatureReport
+        The columns, the predictions and the labels; worst first.
+    quality : tuple of RuleReport
+        The rules that failed in the last window.
+    performance : tuple of LossReport
+        The streams of losses.
+    windows : tuple of Window
+        The metrics by window of labelled rows, oldest first.
+    estimate : tuple of Window
+        Estimated metrics by window of predictions, oldest first.
+    bands : dict
+        For a metric the lower and the upper end of what is usual on the reference.
+    coverage : Coverage
+        What is known of the truth.
+    notes : tuple of str
+        What limits the verdict.
+    """
+
+    monitor: str
+    reference: str
+    epoch: int
+    at: datetime
+    status: str
+    rows: int
+    reference_rows: int
+    alpha: float
+    alerts: tuple[Alert, ...] = ()
+    features: tuple[FeatureReport, ...] = ()
+    quality: tuple[RuleReport, ...] = ()
+    performance: tuple[LossReport, ...] = ()
+    windows: tuple[Window, ...] = ()
+    estimate: tuple[Window, ...] = ()
+    bands: dict[str, tuple[float, float]] | None = None
+    coverage: Coverage = Coverage()
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the report as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Times as RFC 3339 text.
+        """
+        members = {item.name: getattr(self, item.name) for item in fields(MonitorRecord)}
+        members["alerts"] = [alert.to_dict() for alert in self.alerts]
+        members["coverage"] = {**asdict(self.coverage), "share": self.coverage.share}
+        for name in ("features", "quality", "performance", "windows", "estimate"):
+            members[name] = [asdict(item) for item in members[name]]
+        return {name: _plain(value) for name, value in members.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return codec.timestamp(value)
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return codec.plain(value)

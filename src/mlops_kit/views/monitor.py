@@ -1,0 +1,231 @@
+"""Checks of monitors shown: the verdict first, then what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlops_kit.records.alert import Alert
+from mlops_kit.records.monitor import FeatureReport, LossReport, MonitorRecord, Window
+from mlops_kit.views import charts, html
+from mlops_kit.views.sheet import Row, Sheet
+from mlops_kit.views.text import aligned, sheet_text
+from mlops_kit.views.values import clip, plural, when
+
+_SHOWN = 8
+_WINDOWS = 40
+_METRICS = 6
+
+
+def monitor_text(record: MonitorRecord) -> str:
+    """Show a check as text.
+
+    Parameters
+    ----------
+    record : MonitorRecord
+        What was found.
+
+    Returns
+    -------
+    str
+        The verdict in one line, then alerts, the worst columns, the losses, and what limits the verdict.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2026, 5, 1, tzinfo=UTC)
+    >>> print(monitor_text(MonitorRecord("fraud", "fraud:3", 1, at, "ok", 5000, 10_000, 0.03)))
+    MonitorReport fraud: ok
+      compared  5,000 rows with fraud:3 (10,000 rows), epoch 1
+      budget    0.03 for any false alert in this epoch
+      checked   2026-05-01 00:00:00 UTC
+    """
+    parts = [sheet_text(_sheet(record))]
+    if record.features:
+        parts.append("\n".join(f"  {line}" for line in aligned(_features(record.features[:_SHOWN]), right=_RIGHT)))
+        if len(record.features) > _SHOWN:
+            parts.append(f"  … and {len(record.features) - _SHOWN:,} more in .features")
+    losses = [loss for loss in record.performance if loss.n]
+    if losses:
+        parts.append(
+            "\n".join(f"  {line}" for line in aligned(_losses(losses[:_SHOWN]), right=frozenset({1, 2, 3, 4})))
+        )
+    return "\n".join(parts)
+
+
+def monitor_html(record: MonitorRecord) -> str:
+    """Show a check in a notebook.
+
+    Parameters
+    ----------
+    record : MonitorRecord
+        What was found.
+
+    Returns
+    -------
+    str
+        A fragment of HTML of at most 30,000 bytes, without script: distributions over each other, metrics by window,
+        evidence against its limit.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> record = MonitorRecord("fraud", "fraud:3", 1, datetime.now(UTC), "ok", 5000, 10_000, 0.03)
+    >>> "MonitorReport fraud: ok" in monitor_html(record)
+    True
+    """
+
+    def body(room: html.Room) -> str:
+        parts = [html.sheet(_sheet(record), room), _feature_table(record.features, room)]
+        losses = [loss for loss in record.performance if loss.n]
+        if losses:
+            head, *rows = _losses(losses)
+            parts.append(html.table(head, rows, room, right=frozenset({1, 2, 3, 4})))
+        for title, windows in (("measured", record.windows), ("estimated", record.estimate)):
+            parts.append(_courses(title, windows, record, room))
+        return "".join(parts)
+
+    return html.fragment(body)
+
+
+def alerts_text(alerts: Sequence[Alert]) -> str:
+    """List alerts as text, a line each."""
+    head = ("state", "kind", "subject", "since", "fingerprint", "message")
+    rows = [
+        (
+            _state(alert),
+            alert.kind,
+            clip(alert.subject, 30),
+            when(alert.since),
+            alert.fingerprint,
+            clip(alert.message, 60),
+        )
+        for alert in alerts
+    ]
+    return "\n".join(aligned([head, *rows])) if rows else "There are no alerts."
+
+
+_RIGHT = frozenset({2, 3, 4, 5})
+
+
+def _sheet(record: MonitorRecord) -> Sheet:
+    coverage = record.coverage
+    labels = ""
+    if coverage.predictions:
+        share = f"{coverage.joined:,} of {coverage.predictions:,} predictions ({coverage.share or 0:.1%})"
+        wrong = [f"{getattr(coverage, name):,} {name}" for name in _COUNTED if getattr(coverage, name)]
+        labels = "; ".join([share, *wrong])
+    rows = (
+        Row("alerts", tuple(_alert(alert) for alert in record.alerts), flowing=False),
+        Row("quality", tuple(_rule(rule.kind, rule.column, rule.message) for rule in record.quality), flowing=False),
+        Row(
+            "compared",
+            (f"{record.rows:,} rows with {record.reference} ({record.reference_rows:,} rows), epoch {record.epoch}",),
+        ),
+        Row("truth", (labels,) if labels else ()),
+        Row("budget", (f"{record.alpha:.2g} for any false alert in this epoch",)),
+        Row("checked", (when(record.at),)),
+        Row("notes", record.notes, flowing=False),
+    )
+    return Sheet(f"MonitorReport {record.monitor}: {record.status}", rows)
+
+
+_COUNTED = ("duplicate", "conflicting", "unknown", "late", "empty")
+
+
+def _alert(alert: Alert) -> str:
+    return f"{_state(alert)}: {alert.kind} of {alert.subject}, since {when(alert.since)}: {alert.message}"
+
+
+def _state(alert: Alert) -> str:
+    notes = [alert.severity] if alert.severity == "warning" else []
+    notes += [word for word, told in (("muted", alert.muted), ("acknowledged", alert.acknowledged)) if told]
+    return f"{alert.state} ({', '.join(notes)})" if notes else alert.state
+
+
+def _rule(kind: str, column: str | None, message: str) -> str:
+    return f"{kind}{'' if column is None else f' of {column}'}: {message}"
+
+
+def _features(features: Sequence[FeatureReport]) -> list[tuple[str, ...]]:
+    head = ("column", "drifted", "evidence", "effect", "rows", "missing", "measure")
+    return [
+        head,
+        *(
+            (
+                clip(feature.name, 40),
+                "yes" if feature.drifted else "no",
+                f"{feature.evidence:.3g}",
+                _number(feature.effect),
+                f"{feature.n:,}",
+                "" if feature.missing is None else f"{feature.missing:.1%}",
+                feature.measure,
+            )
+            for feature in features
+        ),
+    ]
+
+
+def _losses(losses: Sequence[LossReport]) -> list[tuple[str, ...]]:
+    head = ("loss", "reference", "now", "evidence", "rows", "worse", "since")
+    return [
+        head,
+        *(
+            (
+                clip(loss.name, 40),
+                _number(loss.reference),
+                _number(loss.current),
+                f"{loss.evidence:.3g}",
+                f"{loss.n:,}",
+                "yes" if loss.harmed else "no",
+                "" if loss.since is None else when(loss.since),
+            )
+            for loss in losses
+        ),
+    ]
+
+
+def _feature_table(features: Sequence[FeatureReport], room: html.Room) -> str:
+    """Show the columns as a table with pictures: fewer pictures than rows, for they take room."""
+    if not features:
+        return ""
+    shown = features[: min(room.items, 40)]
+    pictures = max(1, min(_SHOWN, room.items // 4))
+    rows = []
+    for place, feature in enumerate(shown):
+        shape = feature.shape
+        picture = ""
+        if shape is not None and place < pictures:
+            picture = charts.histogram(shape.labels, shape.reference, shape.current)
+        cells = _features([feature])[1]
+        texts = "".join(
+            f"<td>{html.text(cell, room)}</td>" for cell in (cells[0], cells[1], cells[3], cells[4], cells[5])
+        )
+        evidence = charts.bars(feature.evidence, over=feature.drifted)
+        rows.append(f"<tr>{texts}<td>{evidence}</td><td>{picture}</td></tr>")
+    names = ("column", "drifted", "effect", "rows", "missing", "evidence | limit", "reference ▒ now ―")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    left_out = html.note(html.more(len(features) - len(shown)))
+    return f'<table class="g"><tr>{head}</tr>{"".join(rows)}</table>{left_out}'
+
+
+def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room: html.Room) -> str:
+    """Show metrics window by window."""
+    shown = windows[-_WINDOWS:]
+    if not shown:
+        return ""
+    names = [name for name in shown[-1].metrics if ", " not in name][: min(_METRICS, max(1, room.items // 8))]
+    drawn = []
+    for name in names:
+        values = [window.metrics.get(name, (None, None, None)) for window in shown]
+        band = (record.bands or {}).get(name)
+        alarms = [band is not None and value[0] is not None and value[0] < band[0] for value in values]
+        picture = charts.course(values, band=band, alarms=alarms)
+        last = next((value[0] for value in reversed(values) if value[0] is not None), None)
+        label = f"{html.text(name, room)} <b>{_number(last)}</b>"
+        drawn.append(f'<div><span class="k">{label}</span><br>{picture}</div>')
+    span = f"{plural(len(shown), 'window')}, {when(shown[0].start)} to {when(shown[-1].end)}"
+    return f'<div class="n">{title}: {span}</div><div class="f">{"".join(drawn)}</div>'
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,77 @@
+"""Reports of monitors shown: bounded, escaped, without script."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mlops_kit.records.alert import Alert
+from mlops_kit.records.monitor import Coverage, FeatureReport, LossReport, MonitorRecord, RuleReport, Shape, Window
+from mlops_kit.views import charts
+from mlops_kit.views.monitor import alerts_text, monitor_html, monitor_text
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+EVIL = '<script>alert("x")</script>'
+
+
+def record(columns=3, windows=5, name="amount"):
+    shape = Shape((name, "b", "c"), (0.5, 0.3, 0.2), (0.1, 0.2, 0.7))
+    features = tuple(
+        FeatureReport(
+            f"{name} {place}", "drift", place == 0, 10.0 ** (2 - place), 0.1, "|AUC - 0.5|", 500, AT, 0.01, shape
+        )
+        for place in range(columns)
+    )
+    alert = Alert("drift", name, "firing", AT, 12.0, 0.1, f"{name} shifted", "alert", "m", "00", AT, acknowledged="ann")
+    made = tuple(
+        Window(
+            AT + timedelta(days=day),
+            AT + timedelta(days=day + 1),
+            500,
+            {"accuracy": (0.9 - day / 20, 0.8, 0.95), "auc": (None, None, None)},
+        )
+        for day in range(windows)
+    )
+    return MonitorRecord(
+        monitor="m", reference=name, epoch=1, at=AT, status="alert", rows=1000, reference_rows=5000, alpha=0.03,
+        alerts=(alert,), features=features, quality=(RuleReport("range", name, "too high", True),),
+        performance=(LossReport("error", True, 5.0, 0.1, 0.2, 0.12, 900, AT),), windows=made, estimate=made,
+        bands={"accuracy": (0.8, 0.95)}, coverage=Coverage(1000, 900, late=3), notes=("A note.",),
+    )  # fmt: skip
+
+
+def test_a_report_shows_the_verdict_first_and_what_it_rests_on():
+    text = monitor_text(record())
+    assert text.startswith("MonitorReport m: alert\n")
+    for shown in ("drift of amount", "900 of 1,000 predictions (90.0%); 3 late", "range of amount", "A note.", "error"):
+        assert shown in text
+
+
+def test_a_page_shows_distributions_metrics_bands_marks_and_evidence():
+    page = monitor_html(record())
+    assert page.count("<svg") >= 3 + 3 + 2
+    assert "<circle" in page
+    assert "stroke-dasharray" in page
+    assert "estimated: 5 windows" in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "windows", "name"), [(5000, 200, "amount"), (50, 200, "x" * 5000), (20, 5, EVIL), (0, 0, "")]
+)
+def test_a_page_is_bounded_and_holds_no_script(columns, windows, name):
+    page = monitor_html(record(columns, windows, name))
+    assert len(page.encode()) <= 30_000
+    assert "<script" not in page
+    assert len(monitor_text(record(columns, windows, name))) < 10_000
+
+
+def test_pictures_of_nothing_are_nothing():
+    assert charts.course([(None, None, None)]) == ""
+    assert "nan" not in charts.course([(0.5, None, None)], level=0.5)
+    assert "nan" not in charts.histogram([], [], [])
+    for share in (0.0, 1e-300, 1.0, 1e300):
+        assert "<rect" in charts.bars(share, over=share > 1)
+
+
+def test_alerts_are_listed_a_line_each():
+    assert alerts_text([]) == "There are no alerts."
+    assert "firing (acknowledged)" in alerts_text(record().alerts)
