@@ -140,7 +140,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.alerts = {}
-        self.now = START
+        self.now = self.earliest = self.latest = START
         self.policy = Policy(clear=2, cooldown=900, repeat=3600)
         self.told = {}
 
@@ -161,6 +161,7 @@ class Life(RuleBasedStateMachine):
     )
     def look(self, active, broken, looked, seconds, needed):
         self.now += timedelta(seconds=seconds)
+        self.earliest, self.latest = min(self.earliest, self.now), max(self.latest, self.now)
         signals = [Signal("drift", c, on, needed=needed, among=3, columns=(c,)) for c, on in active.items()]
         if looked:
             signals += [Signal("quality", c, c in broken, mutes=(c,)) for c in "abc"]
@@ -177,6 +178,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def wait(self):
         self.now += timedelta(hours=2)
+        self.latest = max(self.latest, self.now)
         self.alerts, changes = remind(self.alerts, self.now, self.policy)
         self.take(changes)
 
@@ -200,7 +202,7 @@ class Life(RuleBasedStateMachine):
             if held.state == RESOLVED:
                 assert not held.muted
             if held.state == FIRING:
-                assert START <= held.told <= self.now
+                assert self.earliest <= held.told <= self.latest
             if self.told.get(key) == RESOLVED:
                 assert held.state != FIRING or held.ended is not None
 
