@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,20 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, InvalidInput, StoreError
-from mlops_kit.monitoring.log import AT, ID, LABEL, NUMBER, PREDICTION, WEIGHT, PredictionIds, PredictionLog
-from mlops_kit.monitoring.segments import Segment, Segments, fresh, marked
+from mlops_kit.monitoring.ids import PredictionIds
+from mlops_kit.monitoring.log import PredictionLog
+from mlops_kit.monitoring.segments import (
+    AT,
+    ID,
+    LABEL,
+    NUMBER,
+    PREDICTION,
+    WEIGHT,
+    Segment,
+    Segments,
+    fresh,
+    marked,
+)
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.store import Store
 
@@ -189,8 +202,132 @@ def test_what_could_not_be_written_waits_and_is_written_once(caplog):
     log.add({"x": [3]}, [3])
     backend.broken = False
     log.flush()
-    assert [rows.column("x").to_pylist() for rows in written(segments)] == [[1, 2, 3]]
-    assert [segment.seq for segment in segments.listed()] == [1]
+    assert [rows.column("x").to_pylist() for rows in written(segments)] == [[1, 2], [3]]
+    assert [segment.seq for segment in segments.listed()] == [1, 2]
+
+
+class Unsure(MemoryBackend):
+    """A place that writes and then says that it did not, or fails at some of the writes."""
+
+    fails = ()
+    writes = 0
+
+    def create(self, key, data):
+        if not key.startswith("monitors/"):
+            return super().create(key, data)
+        self.writes += 1
+        if ("before", self.writes) in self.fails:
+            raise StoreError("no space left")
+        made = super().create(key, data)
+        if ("after", self.writes) in self.fails:
+            raise StoreError("no answer")
+        return made
+
+
+@pytest.mark.parametrize("fails", [("after", 1), ("before", 2), ("after", 2), ("before", 3)])
+def test_a_write_that_failed_is_repeated_as_it_was_so_that_no_row_is_there_twice(fails):
+    backend = Unsure(f"log-unsure-{fails}")
+    backend.fails = {fails}
+    segments = Segments(Store.on(backend), "m")
+    log = PredictionLog(segments, interval=3600)
+    for column in "xyz":
+        log.add({column: [1]}, [1])  # other columns go into another segment
+    with pytest.raises(StoreError):
+        log.flush()
+    log.add({"z": [2]}, [1])
+    log.flush()
+    numbers = [number for rows in written(segments) for number in rows.column(NUMBER).to_pylist()]
+    assert sorted(numbers) == [0, 1, 2, 3]
+    assert [segment.seq for segment in segments.listed()] == list(range(1, len(list(segments.listed())) + 1))
+
+
+class Untellable:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def test_what_cannot_be_written_holds_up_nothing_else_and_is_told(segments, log, caplog):
+    log.add({"x": [1]}, [1])
+    log.add({"x": [Untellable()]}, [2])
+    log.add({"x": [3]}, [3])
+    with caplog.at_level(logging.ERROR):
+        log.flush()
+    assert [rows.column("x").to_pylist() for rows in written(segments)] == [[1, 3]]
+    assert "1 predictions were lost" in caplog.text
+    log.flush()
+    assert len(written(segments)) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        dict(data=None),
+        dict(data=5),
+        dict(data=np.zeros(2)),
+        dict(data={"x": [1, 2], "y": [1]}),
+        dict(predictions=None),
+        dict(predictions="ab"),
+        dict(predictions={1, 2}),
+        dict(ids=5),
+        dict(ids="ab"),
+        dict(at="never"),
+        dict(at=pd.NaT),
+        dict(at=[float("nan")]),
+        dict(at=[datetime(2026, 5, 1, tzinfo=UTC)] * 3),
+    ],
+)
+def test_what_is_no_column_is_refused_where_it_was_passed(log, given):
+    with pytest.raises(InvalidInput):
+        log.add(**{"data": {"x": [1, 2]}, "predictions": [1, 2], **given})
+    log.flush()
+
+
+@pytest.mark.parametrize("given", [dict(ids=5), dict(labels=5), dict(labels="a"), dict(at="never"), dict(ids={"a"})])
+def test_labels_that_are_no_column_are_refused_where_they_were_passed(log, given):
+    with pytest.raises(InvalidInput):
+        log.add_labels(**{"ids": ["a"], "labels": [1], **given})
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([UUID(int=1), UUID(int=2)], [str(UUID(int=1)), str(UUID(int=2))]),
+        ([2**70, 1], [str(2**70), "1"]),
+        (["\ud800", None], ["\\ud800", None]),
+        ([b"\xff", b"a"], ["\\xff", "a"]),
+        ([[1], [1, 2]], ["[1]", "[1, 2]"]),
+        ([(1, 2), (3, 4)], ["[1, 2]", "[3, 4]"]),
+        ([7, 8], ["7", "8"]),
+    ],
+)
+def test_ids_of_any_type_are_kept_as_text_and_found_again(segments, log, values, kept):
+    log.add({"x": [1, 2]}, values if not isinstance(values[0], bytes) else [0, 0], ids=values)
+    log.add_labels(values, [0, 1])
+    log.flush()
+    assert written(segments)[0].column(ID).to_pylist() == kept
+    assert written(segments, "labels")[0].column(ID).to_pylist() == kept
+
+
+def test_names_and_values_that_utf_8_cannot_keep_are_escaped(segments, log):
+    log.add({"\ud800": ["\udfff", "b"]}, [0, 1])
+    log.flush()
+    assert written(segments)[0].column("\\ud800").to_pylist() == ["\\udfff", "b"]
+
+
+@pytest.mark.parametrize("first", [np.array([1, 2]), ["a", "b"]])
+def test_a_column_of_nulls_joins_no_columns_that_do_not_meet(segments, log, first):
+    log.add({"x": first}, [0, 1])
+    log.add({"x": [None, None]}, [0, 1])
+    log.add({"x": np.array([1.5, 2.5]) if isinstance(first, list) else ["a", "b"]}, [0, 1])
+    log.add({"x": np.array([2**63, 1], np.uint64)}, [0, 1])
+    log.flush()
+    assert sum(rows.num_rows for rows in written(segments)) == 8
+
+
+def test_a_large_batch_is_cut_into_segments_that_say_which_rows_they_hold(segments, log):
+    log.add({"x": np.zeros(250_000)}, np.zeros(250_000))
+    log.flush()
+    assert [(one.first, one.rows) for one in segments.listed()] == [(0, 100_000), (100_000, 100_000), (200_000, 50_000)]
 
 
 def test_a_full_buffer_thins_what_comes_and_says_what_each_row_stands_for(segments, caplog):

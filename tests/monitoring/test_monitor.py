@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import mlops_kit as mk
@@ -475,6 +476,37 @@ def test_one_class_is_no_crash(store):
     ids = monitor.log(frame(200), [0] * 200)
     monitor.log_labels(ids, [0] * 200)
     assert monitor.check().windows[0].metrics["recall"][0] is None
+
+
+@pytest.mark.parametrize("labels", [["yes", "no"] * 100, [np.inf] * 200, [None, 1.5] * 100])
+def test_labels_that_are_no_numbers_are_counted_and_do_not_stop_a_regression(store, labels):
+    monitor = mk.Monitor(frame(2000), name="m", store=store, window=100, task="regression")
+    ids = monitor.log(frame(200, seed=1), np.linspace(0, 1, 200))
+    monitor.log_labels(ids, labels)
+    usable = sum(isinstance(label, float) for label in labels)
+    for _ in range(2):
+        coverage = monitor.check().coverage
+        assert (coverage.joined, coverage.empty) == (usable, 200 - usable)
+
+
+@pytest.mark.parametrize("now", ["2026-05-01", 5, START.date(), pd.NaT, datetime.min.replace(tzinfo=UTC)])
+def test_a_check_at_no_time_is_refused(monitor, now):
+    with pytest.raises(InvalidInput, match="now="):
+        monitor.check(now=now)
+
+
+@pytest.mark.parametrize("alert", [5, None, ["x"]])
+def test_only_an_alert_is_acknowledged(monitor, alert):
+    with pytest.raises(InvalidInput, match="neither an alert"):
+        monitor.acknowledge(alert)
+
+
+def test_rows_of_polars_and_of_arrow_are_rows_like_any_other(store):
+    for number, rows in enumerate([frame(400, seed=1), pl.from_pandas(frame(400, seed=1))]):
+        monitor = mk.Monitor(pl.from_pandas(frame(3000)), name=f"m{number}", store=store, window=200)
+        monitor.log(rows, pl.Series([0.1] * 400))
+        assert monitor.check().status == "ok"
+        assert monitor.check(rows).status == "ok"
 
 
 @pytest.mark.slow

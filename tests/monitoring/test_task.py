@@ -77,3 +77,19 @@ def test_an_unknown_task_is_refused_and_costs_without_a_matrix_too():
         Task.infer([0, 1], [0, 1], kind="ranking")
     with pytest.raises(InvalidInput, match="cost="):
         Task("binary", (0, 1)).paid([0], [0])
+
+
+def test_a_regression_loses_nothing_by_what_is_no_number_and_by_an_infinity_that_came_true():
+    task = Task("regression", scale=2.0)
+    rows = pd.DataFrame({"prediction": ["1.5", 2, np.inf], "label": [1, "two", np.inf]}, dtype=object)
+    usable = task.usable(rows)
+    assert usable["prediction"].isna().tolist() == [True, False, False]
+    assert usable["label"].isna().tolist() == [False, True, False]
+    assert task.streams([np.inf, 1.0], [np.inf, np.inf])[0].losses.tolist() == [0, 1]
+    assert Task.infer(pd.Series(["a", 2.5], dtype=object), [1.0, 2.0], kind="regression").scale == pytest.approx(0.5)
+
+
+def test_many_different_words_are_classes_and_no_regression():
+    words = [f"w{number}" for number in range(60)]
+    assert Task.infer(words, words).kind == "multiclass"
+    assert Task.infer(list(range(60)), list(range(60))).kind == "regression"

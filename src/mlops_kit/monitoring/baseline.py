@@ -14,8 +14,8 @@ import pyarrow as pa
 from mlops_kit.measures.expectations import infer
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring.estimate import Estimator
-from mlops_kit.monitoring.log import LABEL, PREDICTION
 from mlops_kit.monitoring.reference import Reference
+from mlops_kit.monitoring.segments import LABEL, PREDICTION
 from mlops_kit.monitoring.settings import Settings
 from mlops_kit.monitoring.task import Task
 from mlops_kit.records import codec

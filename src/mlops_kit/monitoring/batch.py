@@ -11,9 +11,9 @@ import pandas as pd
 
 from mlops_kit.monitoring.alerts import Policy
 from mlops_kit.monitoring.epoch import first_watch
-from mlops_kit.monitoring.log import AT, PREDICTION
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import moments_of, table_of, values_of
+from mlops_kit.monitoring.segments import AT, PREDICTION
 from mlops_kit.monitoring.telling import told
 from mlops_kit.monitoring.watch import Context, see_labels, see_window
 from mlops_kit.records.monitor import MonitorRecord

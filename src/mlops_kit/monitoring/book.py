@@ -9,7 +9,6 @@ from mlops_kit.store.journal import Journal, State
 from mlops_kit.store.store import Store
 
 KIND = "monitors"
-_MOST_WAITING = 100
 _EPOCH = ("epoch", "reference", "identity", "baseline", "profiles", "settings", "rules")
 
 
@@ -53,9 +52,16 @@ def fold(state: State, entry: Entry) -> None:
 
 
 def _waiting(state: State, body: dict[str, Any]) -> list[Any]:
-    """Add what people are to be told: for each of these alerts, the sinks that took it."""
-    more = [{"alert": alert, "taken": []} for alert in body.get("tell", [])]
-    return [*state.get("waiting", []), *more][-_MOST_WAITING:]
+    """Add what people are to be told: for each of these alerts, the sinks that took it.
+
+    Of an alert that nobody takes there is one item for each of its states, the newest, so that their number is bounded
+    and still none is lost.
+    """
+    more = {(alert["fingerprint"], alert["state"]): {"alert": alert, "taken": []} for alert in body.get("tell", [])}
+    kept = [
+        item for item in state.get("waiting", []) if (item["alert"]["fingerprint"], item["alert"]["state"]) not in more
+    ]
+    return [*kept, *more.values()]
 
 
 def _undelivered(waiting: list[Any], sink: str, told: set[str], sinks: list[str]) -> list[Any]:

@@ -104,6 +104,8 @@ class Performance:
         """
         names = task.names()
         weights = task.weights(names)
+        if len(reference):
+            reference = task.usable(reference).dropna(subset=["prediction", "label"])
         parts = [(column, value) for column in segments for value in _values(reference, column)]
         harms, references = {}, {}
         for part in [None, *parts]:
@@ -141,6 +143,7 @@ class Performance:
         Performance
             The tests and windows after these rows.
         """
+        rows = self.task.usable(rows)
         rows = rows[rows["prediction"].notna() & rows["label"].notna()]
         if rows.empty:
             return self

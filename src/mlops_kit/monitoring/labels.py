@@ -27,7 +27,7 @@ class LabelCounts:
     late : int
         Arrived after their prediction was judged without them.
     empty : int
-        Were null.
+        Were null, or in a regression no number.
 
     Examples
     --------

@@ -9,92 +9,26 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
-from mlops_kit.errors import InvalidInput, MlopsKitError
+from mlops_kit.errors import InvalidInput
+from mlops_kit.monitoring.ids import PredictionIds
+from mlops_kit.monitoring.parts import Batch, Part, groups_of, parts_of
 from mlops_kit.monitoring.segments import LABELS, PREDICTIONS, Segments
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
-OWN = (ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL)
 
 SEGMENT_ROWS = 20_000
 INTERVAL_SECONDS = 30.0
 LIMIT_ROWS = 1_000_000
-_SEGMENT_MOST = 100_000
 _LEAST_SHARE = 2.0**-10
 _OWN_LOG = "mlops_kit.monitoring"
 
 
-class PredictionIds(Sequence[str]):
-    """The ids of predictions that were logged without any: made when they are looked at.
-
-    Parameters
-    ----------
-    writer : str
-        Who logged them.
-    numbers : range
-        Their numbers.
-
-    Examples
-    --------
-    >>> ids = PredictionIds("0123456789ab", range(10, 13))
-    >>> ids[0], len(ids), list(ids[1:])
-    ('0123456789ab-10', 3, ['0123456789ab-11', '0123456789ab-12'])
-    """
-
-    __slots__ = ("_numbers", "_writer")
-
-    def __init__(self, writer: str, numbers: range) -> None:
-        self._writer, self._numbers = writer, numbers
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> PredictionIds: ...
-    def __getitem__(self, index: int | slice) -> str | PredictionIds:
-        if isinstance(index, slice):
-            return PredictionIds(self._writer, self._numbers[index])
-        return f"{self._writer}-{self._numbers[index]}"
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"{self._writer}-{number}" for number in self._numbers)
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) and not isinstance(other, str) else False
-
-    def __hash__(self) -> int:
-        return hash((self._writer, self._numbers))
-
-    def __repr__(self) -> str:
-        return f"PredictionIds({len(self)}: {self[0]} … {self[-1]})" if self._numbers else "PredictionIds(0)"
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Rows as they were passed; `share` of them is kept when they are written."""
-
-    kind: str
-    rows: int
-    values: Any
-    data: Any = None
-    ids: Any = None
-    at: Any = None
-    first: int = 0
-    share: float = 1.0
-
-
 @dataclass(slots=True)
 class _Buffer:
-    batches: list[_Batch] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
     rows: int = 0
     lost: int = 0
 
@@ -159,6 +93,7 @@ class PredictionLog:
     def _begin(self) -> None:
         self.writer = os.urandom(6).hex()
         self._buffer = _Buffer()
+        self._parts: list[Part] = []
         self._seq, self._count = 0, 0
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._full = threading.Event()
@@ -187,18 +122,17 @@ class PredictionLog:
         Raises
         ------
         InvalidInput
-            The numbers of rows, predictions and ids differ.
+            The numbers of rows, predictions and ids differ, or something is not what it should be.
         """
-        from mlops_kit.monitoring.rows import held, row_count  # noqa: PLC0415 - loads pandas and pyarrow
+        from mlops_kit.monitoring.rows import held, moments_of, row_count, value_count  # noqa: PLC0415 - loads pandas
 
-        rows = len(predictions)
-        given = row_count(data)
-        if rows != given or (ids is not None and len(ids) != rows):
+        rows, given = value_count(predictions, "Predictions"), row_count(data)
+        if rows != given or (ids is not None and value_count(ids, "ids=") != rows):
             told = "" if ids is None else f" and {len(ids)} ids"
             raise InvalidInput(f"{given} rows came with {rows} predictions{told}: give one of each for every row.")
-        batch = _Batch(PREDICTIONS, rows, held(predictions), held(data), None if ids is None else held(ids), at)
-        if at is None:
-            batch.at = datetime.now(UTC)
+        now = datetime.now(UTC)
+        moment = now if at is None else moments_of(at, rows, now)
+        batch = Batch(PREDICTIONS, rows, held(predictions), held(data), None if ids is None else held(ids), moment)
         with self._lock:
             batch.first = self._count
             self._count += rows
@@ -208,21 +142,23 @@ class PredictionLog:
 
     def add_labels(self, ids: Any, labels: Any, *, at: Any = None) -> None:
         """Log labels; they are never sampled. See `Monitor.log_labels`."""
-        from mlops_kit.monitoring.rows import held  # noqa: PLC0415 - loads pandas and pyarrow
+        from mlops_kit.monitoring.rows import held, moments_of, value_count  # noqa: PLC0415 - loads pandas and pyarrow
 
         if isinstance(ids, str):
             ids, labels = [ids], [labels]
-        if len(ids) != len(labels):
-            raise InvalidInput(f"{len(ids)} ids came with {len(labels)} labels: give one label for each id.")
+        rows = value_count(ids, "The ids of labels")
+        if rows != value_count(labels, "Labels"):
+            raise InvalidInput(f"{rows} ids came with {len(labels)} labels: give one label for each id.")
         kept = ids if isinstance(ids, PredictionIds) else held(ids)
-        batch = _Batch(LABELS, len(ids), held(labels), ids=kept, at=datetime.now(UTC) if at is None else at)
+        now = datetime.now(UTC)
+        batch = Batch(LABELS, rows, held(labels), ids=kept, at=now if at is None else moments_of(at, rows, now))
         with self._lock:
             self._append(batch)
             waiting = self._buffer.rows
         if waiting > 2 * self._limit:
             self.flush()
 
-    def _append(self, batch: _Batch) -> None:
+    def _append(self, batch: Batch) -> None:
         """Add to the buffer, under the lock, and see that somebody will write it."""
         if not batch.rows:
             return
@@ -230,7 +166,7 @@ class PredictionLog:
             self._buffer.lost += batch.rows
             return
         self._buffer.batches.append(batch)
-        self._buffer.rows += max(1, round(batch.rows * batch.share))
+        self._buffer.rows += batch.kept
         if self._thread is None:
             _unwritten.add(self)
             self._full.clear()
@@ -248,12 +184,12 @@ class PredictionLog:
             try:
                 self.flush()
                 pause = self._interval
-            except MlopsKitError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, this thread is the only one that will try again
                 pause = min(2 * pause, 600.0)
                 logging.getLogger(_OWN_LOG).warning("predictions wait to be written: %s", error)
                 time.sleep(min(1.0, self._interval))
             with self._lock:
-                if not self._buffer.batches:
+                if not self._buffer.batches and not self._parts:
                     self._thread = None
                     _unwritten.discard(self)
                     return
@@ -269,114 +205,41 @@ class PredictionLog:
         with self._writing:
             with self._lock:
                 buffer, self._buffer = self._buffer, _Buffer()
-            written = 0
+            if buffer.lost:
+                logging.getLogger(_OWN_LOG).warning(
+                    "%d predictions were not logged: the store is too slow, and the buffer is full", buffer.lost
+                )
+            left = list(groups_of(sorted(buffer.batches, key=lambda batch: batch.kind == LABELS)))
             try:
-                for kind in (PREDICTIONS, LABELS):
-                    for group in _groups([batch for batch in buffer.batches if batch.kind == kind]):
-                        self._write(kind, group)
-                        written += len(group)
-                        for batch in group:
-                            batch.rows = 0
-                if buffer.lost:
-                    logging.getLogger(_OWN_LOG).warning(
-                        "%d predictions were not logged: the store is too slow, and the buffer is full", buffer.lost
-                    )
-            except MlopsKitError as error:
+                self._write_parts()
+                while left:
+                    self._parts.extend(parts_of(left[0], self._names))
+                    del left[0]
+                    self._write_parts()
+            except BaseException as error:
                 self.failure = str(error)
-                with self._lock:
-                    left = [batch for batch in buffer.batches if batch.rows]
-                    self._buffer.batches[:0] = left
-                    self._buffer.rows += sum(max(1, round(batch.rows * batch.share)) for batch in left)
+                self._wait_on([batch for group in left for batch in group])
                 raise
             self.failure = None
 
-    def _write(self, kind: str, group: list[_Batch]) -> None:
-        make: Callable[[_Batch], pa.Table] = self._predictions if kind == PREDICTIONS else _labels
-        for table in _joined([make(batch) for batch in group]):
-            self._seq += 1
-            try:
-                self._segments.write(table, kind=kind, writer=self.writer, seq=self._seq, first=group[0].first)
-            except MlopsKitError:
-                self._seq -= 1
-                raise
+    def _write_parts(self) -> None:
+        """Write tables in order; one that fails is written again as it was, so that it is never there twice."""
+        while self._parts:
+            part = self._parts[0]
+            seq = self._seq + 1
+            self._segments.write(part.table, kind=part.kind, writer=self.writer, seq=seq, first=part.first)
+            self._seq = seq
+            del self._parts[0]
 
-    def _predictions(self, batch: _Batch) -> pa.Table:
-        import numpy as np  # noqa: PLC0415 - heavy
-        import pyarrow as pa  # noqa: PLC0415 - heavy
-
-        from mlops_kit.monitoring.rows import moments_of, table_of, values_of  # noqa: PLC0415 - likewise
-
-        table = table_of(batch.data, self._names)
-        clash = {name: f"{name}'" for name in table.column_names if name in OWN}
-        table = table.rename_columns([clash.get(name, name) for name in table.column_names])
-        own = {
-            AT: moments_of(batch.at, batch.rows, datetime.now(UTC)),
-            WEIGHT: pa.array(np.full(batch.rows, 1 / batch.share)),
-            PREDICTION: values_of(batch.values),
-        }
-        if batch.ids is None:
-            own = {NUMBER: pa.array(np.arange(batch.first, batch.first + batch.rows)), **own}
-        else:
-            own = {ID: _text(values_of(batch.ids)), **own}
-        for name, column in reversed(own.items()):
-            table = table.add_column(0, name, column) if table.num_columns else pa.table({name: column})
-        if batch.share == 1.0:
-            return table
-        return table.filter(pa.array(np.random.default_rng().random(batch.rows) < batch.share))
+    def _wait_on(self, batches: list[Batch]) -> None:
+        """Put back what could not be written, before what came meanwhile."""
+        with self._lock:
+            self._buffer.batches[:0] = batches
+            self._buffer.rows += sum(batch.kept for batch in batches)
+            self._buffer.rows += sum(part.table.num_rows for part in self._parts)
 
     def __reduce__(self) -> Any:
         raise TypeError("a prediction log holds threads and does not pickle")
-
-
-def _labels(batch: _Batch) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-
-    from mlops_kit.monitoring.rows import moments_of, values_of  # noqa: PLC0415 - loads pandas and pyarrow
-
-    ids = _text(values_of(list(batch.ids) if isinstance(batch.ids, PredictionIds) else batch.ids))
-    at = moments_of(batch.at, batch.rows, datetime.now(UTC))
-    return pa.table({ID: ids, AT: at, LABEL: values_of(batch.values)})
-
-
-def _text(ids: Any) -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-
-    return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())
-
-
-def _groups(batches: list[_Batch]) -> Iterator[list[_Batch]]:
-    """Put batches together until they make a large segment; given and made ids do not mix."""
-    group: list[_Batch] = []
-    rows = 0
-    for batch in batches:
-        if group and (rows + batch.rows > _SEGMENT_MOST or (batch.ids is None) != (group[-1].ids is None)):
-            yield group
-            group, rows = [], 0
-        group.append(batch)
-        rows += batch.rows
-    if group:
-        yield group
-
-
-def _joined(tables: list[pa.Table]) -> Iterator[pa.Table]:
-    """Join tables of the same columns; integers and floats meet as floats, what does not meet stays apart."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-
-    together: list[pa.Table] = []
-    for table in tables:
-        if together and set(table.column_names) == set(together[0].column_names):
-            try:
-                pa.concat_tables([together[-1].slice(0, 0), table.slice(0, 0)], promote_options="permissive")
-            except pa.ArrowException:
-                pass
-            else:
-                together.append(table)
-                continue
-        if together:
-            yield pa.concat_tables(together, promote_options="permissive")
-        together = [table]
-    if together:
-        yield pa.concat_tables(together, promote_options="permissive")
 
 
 _logs: weakref.WeakSet[PredictionLog] = weakref.WeakSet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import secrets
 import weakref
@@ -15,8 +16,8 @@ from mlops_kit.monitoring.book import open_book, told_id
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.report import MonitorReport
 from mlops_kit.monitoring.segments import Segments
-from mlops_kit.monitoring.settings import LIFETIME, Settings
-from mlops_kit.monitoring.sinks import SinkLike, deliver, sink_of
+from mlops_kit.monitoring.settings import LIFETIME, Settings, expectations_of, metrics_of
+from mlops_kit.monitoring.sinks import SinkLike, deliver, sinks_of
 from mlops_kit.records import codec
 from mlops_kit.records.alert import Alert
 from mlops_kit.records.durations import Duration
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_ATTEMPTS = 20
+_FIRST_YEAR = 1970
 
 
 class Monitor:
@@ -117,13 +118,13 @@ class Monitor:
         window: int = 500,
         min_effect: float | None = None,
         expectations: Sequence[Expectation] = (),
-        sinks: Sequence[SinkLike] = (),
+        sinks: Sequence[SinkLike] | SinkLike = (),
         retention: Duration | None = None,
         store: StoreLike = None,
     ) -> None:
         from mlops_kit.monitoring.reference import default_name  # noqa: PLC0415 - loads what reading models takes
 
-        self._metrics = tuple([metrics] if isinstance(metrics, str) else metrics or ())
+        self._metrics = metrics_of(metrics)
         self._stated = Settings.of(
             prediction=prediction,
             target=target,
@@ -140,8 +141,8 @@ class Monitor:
             min_effect=min_effect,
             retention=retention,
         )
-        self._expectations = tuple(expectations)
-        self._sinks = [sink_of(one) for one in ([sinks] if isinstance(sinks, str) or callable(sinks) else sinks)]
+        self._expectations = expectations_of(expectations)
+        self._sinks = sinks_of(sinks)
         self._reference = reference
         self._source = open_store(store)
         given = default_name(reference) if name is None else name
@@ -181,7 +182,10 @@ class Monitor:
         Conflict
             The monitor of this name has another reference.
         """
-        return self._opened_log().add(X, self._flat(predictions), ids=ids, at=at)
+        from mlops_kit.monitoring.calls import flat  # noqa: PLC0415 - only those who log need it
+
+        log = self._opened_log()
+        return log.add(X, flat(predictions, lambda: self._opening().epoch().context.baseline.truth), ids=ids, at=at)
 
     def log_labels(self, ids: Any, y: Any, *, at: Any = None) -> None:
         """Log what came true.
@@ -203,25 +207,37 @@ class Monitor:
         Parameters
         ----------
         function : callable
-            Stays as it is: a failure of the log is written to the log of the process, and never raised.
+            A function or a coroutine function. It stays as it is: a failure of the log is written to the log of the
+            process, and never raised.
 
         Returns
         -------
         callable
             The function, decorated.
         """
+        from mlops_kit.monitoring.calls import rows_among  # noqa: PLC0415 - only those who watch need it
+
         self._opened_log()
+
+        def note(args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any) -> None:
+            try:
+                self.log(rows_among(args, kwargs), returned)
+            except Exception:
+                logging.getLogger("mlops_kit.monitoring").exception("%s: a prediction was not logged", self.name)
 
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:
             returned = function(*args, **kwargs)
-            try:
-                self.log(_rows(args, kwargs), returned)
-            except Exception:
-                logging.getLogger("mlops_kit.monitoring").exception("%s: a prediction was not logged", self.name)
+            note(args, kwargs, returned)
             return returned
 
-        return watched  # type: ignore[return-value] # functools.wraps keeps the signature
+        @functools.wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            returned = await function(*args, **kwargs)
+            note(args, kwargs, returned)
+            return returned
+
+        return awaited if inspect.iscoroutinefunction(function) else watched  # type: ignore[return-value] # functools.wraps keeps the signature
 
     def check(self, data: Any = None, *, now: datetime | None = None) -> MonitorReport:
         """Say how things stand.
@@ -241,12 +257,14 @@ class Monitor:
 
         Raises
         ------
+        InvalidInput
+            The data is no table, or the time is none.
         Conflict
             The monitor of this name has another reference.
         StoreError
             The store cannot be read or written.
         """
-        moment = datetime.now(UTC) if now is None else now.replace(tzinfo=UTC) if now.tzinfo is None else now
+        moment = datetime.now(UTC) if now is None else _present(now)
         from mlops_kit.monitoring.telling import told  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
         if data is not None:
@@ -289,10 +307,14 @@ class Monitor:
         ------
         NotFound
             There is no such alert.
+        InvalidInput
+            It is neither an alert nor the fingerprint of one.
         """
         from mlops_kit.monitoring.alerts import Held, acknowledge  # noqa: PLC0415 - as above
         from mlops_kit.store.identity import author  # noqa: PLC0415 - asks git who this is
 
+        if not isinstance(alert, Alert | str):
+            raise InvalidInput(f"{alert!r:.200} is neither an alert nor the fingerprint of one; see monitor.alerts().")
         wanted = alert if isinstance(alert, str) else alert.fingerprint
         keys = {one.fingerprint: (one.kind, one.subject) for one in self.alerts()}
         if wanted not in keys:
@@ -355,21 +377,6 @@ class Monitor:
             self._log = PredictionLog(Segments(self.store, self.name), names=context.baseline.features)
         return self._log
 
-    def _flat(self, predictions: Any) -> Any:
-        """Reduce a column of probabilities for each class to what is kept: that of the positive one, or the class."""
-        if getattr(predictions, "ndim", 1) != 2:  # noqa: PLR2004 - rows and classes
-            return predictions
-        if predictions.shape[1] == 1:
-            return predictions[:, 0] if not hasattr(predictions, "iloc") else predictions.iloc[:, 0]
-        import numpy as np  # noqa: PLC0415 - heavy
-
-        matrix = np.asarray(predictions)
-        if matrix.shape[1] == 2:  # noqa: PLR2004 - two classes
-            return matrix[:, 1]
-        classes = sorted(self._opening().epoch().context.baseline.truth, key=lambda value: (str(type(value)), value))
-        chosen = matrix.argmax(axis=1)
-        return np.array(classes, dtype=object)[chosen] if len(classes) == matrix.shape[1] else chosen
-
     def _opening(self) -> Opening:
         from mlops_kit.monitoring.opening import Opening  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
@@ -407,17 +414,11 @@ def _alert(told: dict[str, Any]) -> Alert:
     return Alert(**{**members, **{name: codec.moment(members[name]) for name in ("since", "changed")}})
 
 
-def _rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Find the rows among the arguments of a function that predicts."""
-    from mlops_kit.fingerprints.arrow import is_tabular  # noqa: PLC0415 - only those who watch functions need it
-
-    given = [*args, *kwargs.values()]
-    found = next((one for one in given if is_tabular(one) or getattr(one, "ndim", 0) == 2), None)  # noqa: PLR2004 - rows and columns
-    if found is None:
-        found = next((one for one in given if isinstance(one, dict | list)), None)
-    if found is None:
-        raise InvalidInput("None of the arguments is a table or a two-dimensional array.")
-    return found
+def _present(now: Any) -> datetime:
+    """Read the time of a check; a naive one is UTC."""
+    if not isinstance(now, datetime) or not now.year >= _FIRST_YEAR:  # the year of NaT is not a number
+        raise InvalidInput(f"now={now!r:.200} is not the time of a check: give a datetime of {_FIRST_YEAR} or later.")
+    return now.replace(tzinfo=UTC) if now.tzinfo is None else now
 
 
 def _moment(since: Any) -> datetime | None:

@@ -13,8 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_kit.monitoring.labels import LabelCounts, distinct, joined, without_known
-from mlops_kit.monitoring.log import AT, ID, LABEL, NUMBER, PREDICTION, WEIGHT
-from mlops_kit.monitoring.segments import JOINED, LABELS, PREDICTIONS, Segment, Segments
+from mlops_kit.monitoring.parts import together
+from mlops_kit.monitoring.segments import (
+    AT,
+    ID,
+    JOINED,
+    LABEL,
+    LABELS,
+    NUMBER,
+    PREDICTION,
+    PREDICTIONS,
+    WEIGHT,
+    Segment,
+    Segments,
+)
 
 LABEL_AT = "#label_at"
 _MOST_WAITING = 10_000
@@ -75,14 +87,17 @@ class Windows:
     def __iter__(self) -> Iterator[pa.Table]:
         for part in self._parts:
             table = mixed(self._segments.read(part.segment)).slice(part.offset)
-            if self._held and not _fits(self._held[-1][1], table):
-                yield self._together()
-                self._held = []
+            held = [known for _, known in self._held]
+            whole = _whole([*held, table])
+            if whole is None:
+                yield pa.concat_tables(held, promote_options="permissive")
+                self._held, whole = [], table
             self._held.append((part, table))
+            begin = 0
             while self.waiting >= self._size:
-                whole = self._together()
-                yield whole.slice(0, self._size)
+                yield whole.slice(begin, self._size)
                 self._drop(self._size)
+                begin += self._size
 
     @property
     def waiting(self) -> int:
@@ -94,9 +109,6 @@ class Windows:
         """Where they are."""
         return tuple(part for part, _ in self._held)
 
-    def _together(self) -> pa.Table:
-        return pa.concat_tables([table for _, table in self._held], promote_options="permissive")
-
     def _drop(self, rows: int) -> None:
         kept = []
         for part, table in self._held:
@@ -105,6 +117,12 @@ class Windows:
             if gone < table.num_rows:
                 kept.append((Rest(part.segment, part.offset + gone), table.slice(gone)))
         self._held = kept
+
+
+def _whole(tables: Sequence[pa.Table]) -> pa.Table | None:
+    """Put tables together; None if they differ in columns, or in types that do not meet."""
+    alike = all(set(table.column_names) == set(tables[0].column_names) for table in tables)
+    return together(tables) if alike else None
 
 
 def mixed(table: pa.Table) -> pa.Table:
@@ -140,16 +158,6 @@ def _scrambled(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(numbers ^ (numbers >> np.uint64(31)))
-
-
-def _fits(before: pa.Table, after: pa.Table) -> bool:
-    if set(before.column_names) != set(after.column_names):
-        return False
-    try:
-        pa.concat_tables([before.slice(0, 0), after.slice(0, 0)], promote_options="permissive")
-    except pa.ArrowException:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

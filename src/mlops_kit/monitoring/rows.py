@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +16,16 @@ from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular, to_arrow
 
 MOMENT = pa.timestamp("us", tz="UTC")
+_LONGEST = 300
 
 
 def row_count(data: Any) -> int:
     """Count the rows of a table, an array or a mapping of columns.
+
+    Raises
+    ------
+    InvalidInput
+        It is none of these, or its columns differ in length.
 
     Examples
     --------
@@ -26,9 +33,32 @@ def row_count(data: Any) -> int:
     (2, 3)
     """
     if isinstance(data, dict):
-        return len(next(iter(data.values()), ()))
+        sizes = {name: value_count(values, f"The column {name!r}") for name, values in data.items()}
+        if len(set(sizes.values())) > 1:
+            raise InvalidInput(f"The columns of the rows differ in length: {str(sizes)[:_LONGEST]}.")
+        return next(iter(sizes.values()), 0)
     rows = getattr(data, "num_rows", None)
-    return int(rows) if rows is not None else len(data)
+    _check_rows(data)
+    return int(rows) if rows is not None else value_count(data, "The table")
+
+
+def value_count(values: Any, what: str) -> int:
+    """Count the values of a column; text, and what has no order, is none.
+
+    Examples
+    --------
+    >>> value_count(range(3), "Labels")
+    3
+    """
+    if not isinstance(values, str | bytes | Mapping | AbstractSet):
+        try:
+            return len(values)
+        except TypeError:
+            pass
+    raise InvalidInput(
+        f"{what} must have a value for each row, as a list, an array or a series, not be of type "
+        f"{type(values).__name__}."
+    )
 
 
 def held(data: Any) -> Any:
@@ -69,44 +99,58 @@ def table_of(data: Any, names: Sequence[str] = ()) -> pa.Table:
     >>> table_of(pd.DataFrame({"mixed": [1, "one"]})).column("mixed").to_pylist()
     ['1', 'one']
     """
-    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
+    _check_rows(data)
+    if isinstance(data, dict):
+        row_count(data)
+    if isinstance(data, list):
         data = pd.DataFrame(data)
-    if isinstance(data, np.ndarray) and data.ndim == 2:  # noqa: PLR2004 - rows and columns
+    if isinstance(data, np.ndarray):
         known = names if len(names) == data.shape[1] else [str(i) for i in range(data.shape[1])]
         data = {name: data[:, i] for i, name in enumerate(known)}
-    if not is_tabular(data) and not isinstance(data, dict):
-        raise InvalidInput(
-            f"Rows to monitor come as a data frame, an Arrow or polars table, a two-dimensional array or a dict of "
-            f"columns, not as a {type(data).__name__}."
-        )
     try:
         table = to_arrow(data)
         columns = {name: to_storable(_plain(table.column(name)), name) for name in table.column_names}
-    except UnsupportedData:
+    except (UnsupportedData, UnicodeEncodeError):
         columns = _one_by_one(data)
     return pa.table(columns) if columns else pa.table({}).select([])
 
 
 def values_of(values: Any) -> Any:
     """Turn a column of predictions, labels or ids into an Arrow array; what has no one type becomes text."""
-    if isinstance(values, pa.ChunkedArray):
-        return _plain(values).combine_chunks()
-    if isinstance(values, pa.Array):
-        return values
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
         return pa.array(values.astype(float) if values.dtype == np.float16 else values, from_pandas=True)
-    given = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).tolist())
-    try:
-        made: Any = pa.Array.from_pandas(given)
-    except (pa.ArrowException, TypeError, ValueError):
-        made = pa.array([None if value is None or value != value else str(value) for value in given])  # noqa: PLR0124 - NaN
+    made: Any = values
+    if not isinstance(values, pa.ChunkedArray | pa.Array):
+        given = values if isinstance(values, pd.Series) else _series(values)
+        try:
+            made = pa.Array.from_pandas(given)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            made = _texts(given)
     made = _plain(pa.chunked_array([made]) if isinstance(made, pa.Array) else made).combine_chunks()
+    if pa.types.is_nested(made.type) or isinstance(made.type, pa.BaseExtensionType):
+        return _texts(made.to_pylist())
     return made.cast(pa.float64()) if pa.types.is_decimal(made.type) or pa.types.is_float16(made.type) else made
+
+
+def texts_of(values: Any) -> Any:
+    """Turn a column of ids into text, so that equal ids are equal whatever else was logged with them.
+
+    Examples
+    --------
+    >>> texts_of([7, 8]).to_pylist(), texts_of([2**70, b"id"]).to_pylist()
+    (['7', '8'], ['1180591620717411303424', 'id'])
+    """
+    made = values_of(values)
+    if pa.types.is_binary(made.type):
+        return _texts(made.to_pylist())
+    return made if pa.types.is_string(made.type) else made.cast(pa.string())
 
 
 def moments_of(at: Any, rows: int, now: datetime) -> Any:
     """Give the moment of each row: now, one for all, or one for each; a naive one is UTC."""
-    if at is None or isinstance(at, datetime):
+    if isinstance(at, pa.Array):
+        return at
+    if at is None or (isinstance(at, datetime) and at is not pd.NaT):
         moment: datetime = at or now
         aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
         return pa.array(np.full(rows, np.datetime64(aware.astimezone(UTC).replace(tzinfo=None), "us")), MOMENT)
@@ -115,16 +159,29 @@ def moments_of(at: Any, rows: int, now: datetime) -> Any:
         stamps = pd.to_datetime(pd.Series(given), utc=True)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(f"at= is neither a moment nor a column of moments: {error}.") from error
-    if len(stamps) == 1 and rows != 1:
+    if len(stamps) == 1 and rows != 1 and stamps.notna().all():
         return moments_of(stamps[0].to_pydatetime(), rows, now)
     if len(stamps) != rows or stamps.isna().any():
         raise InvalidInput(f"at= has {stamps.notna().sum()} moments for {rows} rows: give one, or one for each row.")
     return pa.array(stamps.dt.tz_localize(None).to_numpy().astype("datetime64[us]"), MOMENT)
 
 
+def _check_rows(data: Any) -> None:
+    listed = isinstance(data, list) and all(isinstance(row, dict) for row in data)
+    array = isinstance(data, np.ndarray) and data.ndim == 2  # noqa: PLR2004 - rows and columns
+    if not (isinstance(data, dict) or listed or array or is_tabular(data)):
+        raise InvalidInput(
+            f"Rows to monitor come as a data frame, an Arrow or polars table, a two-dimensional array or a dict of "
+            f"columns, not as a {type(data).__name__}."
+        )
+
+
 def _plain(column: Any) -> Any:
-    """Take a column out of its dictionary."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    """Take a column out of its dictionary, and out of the views that not every function of Arrow knows."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return column.cast(views[column.type]) if column.type in views else column
 
 
 def _one_by_one(data: Any) -> dict[str, Any]:
@@ -134,15 +191,37 @@ def _one_by_one(data: Any) -> dict[str, Any]:
     named = data if isinstance(data, dict) else {label: data.iloc[:, i] for i, label in enumerate(data.columns)}
     columns: dict[str, Any] = {}
     for label, values in named.items():
-        name = str(label)
+        name = _said(label)
         while name in columns:
             name += "'"
         try:
             column = _plain(to_arrow({name: values}).column(0))
             columns[name] = to_storable(column, name)
-        except UnsupportedData:
-            columns[name] = pa.array([None if _missing(value) else str(value) for value in values], pa.string())
+        except (UnsupportedData, UnicodeEncodeError):
+            columns[name] = _texts(values)
     return columns
+
+
+def _series(values: Any) -> pd.Series[Any]:
+    try:
+        given = np.asarray(values).tolist()
+    except ValueError:  # lists of different lengths are no array
+        given = list(values)
+    try:
+        return pd.Series(given)
+    except UnicodeEncodeError:  # pandas keeps text as UTF-8, which lone surrogates are not
+        return pd.Series(given, dtype=object)
+
+
+def _texts(values: Any) -> Any:
+    return pa.array([None if _missing(value) else _said(value) for value in values], pa.string())
+
+
+def _said(value: object) -> str:
+    """Give a value as text that UTF-8 can keep."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _missing(value: object) -> bool:

@@ -9,9 +9,12 @@ from typing import Any
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.durations import Duration, seconds_of
+from mlops_kit.records.quality import Expectation
 
 LIFETIME = "lifetime"
+TASKS = ("binary", "multiclass", "regression")
 _LEAST_WINDOW = 20
+_LONGEST = 100 * 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,16 @@ class Settings:
             The argument is named.
         """
         made = cls(
-            metrics=_names(metrics or ()),
-            segments=_names(segments),
-            matched_on=_names(matched_on),
-            cost=None if cost is None else tuple(tuple(float(value) for value in row) for row in cost),
-            maturity=None if maturity is None else seconds_of(maturity),
-            retention=None if retention is None else seconds_of(retention),
+            metrics=_names("metrics", metrics or ()),
+            segments=_names("segments", segments),
+            matched_on=_names("matched_on", matched_on),
+            cost=None if cost is None else _matrix(cost),
+            maturity=None if maturity is None else _span("maturity", maturity),
+            retention=None if retention is None else _span("retention", retention),
             **others,
         )
+        if made.task is not None and made.task not in TASKS:
+            raise InvalidInput(f"task={made.task!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
         _check_number("alpha", made.alpha, 0, 1)
         _check_number("tolerance", made.tolerance, -math.inf, 1, closed=True)
         _check_number("min_effect", made.min_effect, -math.inf, 1, closed=True)
@@ -139,8 +144,76 @@ class Settings:
         return 6 * self.alpha / (math.pi * epoch) ** 2
 
 
-def _names(given: Iterable[str] | str) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(str(name) for name in given)
+def metrics_of(given: Any) -> tuple[Any, ...]:
+    """Read what is to be measured: names of metrics, and functions.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such metric; the message lists those there are.
+    """
+    found = _several("metrics", given)
+    for one in found:
+        if isinstance(one, str):
+            from mlops_kit.measures.metrics import metric  # noqa: PLC0415 - loads numpy
+
+            metric(one)
+        elif not callable(one) and not hasattr(one, "tasks"):
+            raise InvalidInput(f"metrics={given!r:.200}: {one!r:.100} is neither the name of a metric nor a function.")
+    return found
+
+
+def expectations_of(given: Any) -> tuple[Expectation, ...]:
+    """Read the rules that a user stated.
+
+    Raises
+    ------
+    InvalidInput
+        One of them is none.
+    """
+    found = _several("expectations", given)
+    for one in found:
+        if not isinstance(one, Expectation):
+            raise InvalidInput(
+                f"{one!r:.200} is no expectation: make one with mlops_kit.expectations, such as "
+                "expectations.in_range('age', 18, 120) or expectations.custom(function)."
+            )
+    return found
+
+
+def _several(what: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, str | Expectation) or callable(given):
+        return (given,)
+    if given is not None and not isinstance(given, Iterable):
+        raise InvalidInput(f"{what}={given!r:.200} is no sequence.")
+    return tuple(given or ())
+
+
+def _names(what: str, given: Any) -> tuple[str, ...]:
+    names = _several(what, given)
+    if not all(isinstance(name, str) for name in names):
+        raise InvalidInput(f"{what}={given!r:.200} is neither a name nor a sequence of names.")
+    return names
+
+
+def _matrix(given: Any) -> tuple[tuple[float, ...], ...]:
+    try:
+        rows = tuple(tuple(float(value) for value in row) for row in given)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"cost={given!r:.200} is not a matrix of numbers: {error}.") from error
+    if not rows or {len(row) for row in rows} != {len(rows)} or not all(math.isfinite(x) for row in rows for x in row):
+        raise InvalidInput(
+            f"cost={given!r:.200} is not a square matrix of finite numbers: give a row for each actual class, and in "
+            "it a number for each predicted one, such as [[0, 5], [100, 0]]."
+        )
+    return rows
+
+
+def _span(what: str, given: Duration) -> float:
+    seconds = seconds_of(given)
+    if seconds > _LONGEST:
+        raise InvalidInput(f"{what}={given!r} is longer than a hundred years.")
+    return seconds
 
 
 def _is_whole(value: object) -> bool:

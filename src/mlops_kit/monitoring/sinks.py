@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mlops_kit.errors import InvalidInput
@@ -88,6 +88,22 @@ def sink_of(given: object) -> Sink:
         f"{given!r} is no place for alerts: pass 'log', a logging.Logger, a function that takes a list of alerts, or "
         "the address of a webhook."
     )
+
+
+def sinks_of(given: object) -> list[Sink]:
+    """Make sinks of one, or of several; two of one name, such as two lambdas, get names of their own.
+
+    Examples
+    --------
+    >>> [sink.name for sink in sinks_of([[].extend, [].extend])]
+    ['call None.list.extend', 'call None.list.extend 2']
+    """
+    several = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    made: list[Sink] = []
+    for sink in map(sink_of, several):
+        alike = sum(sink_of(one).name == sink.name for one in several[: len(made)])
+        made.append(replace(sink, name=f"{sink.name} {alike + 1}") if alike else sink)
+    return made
 
 
 def write_log(logger: logging.Logger, alerts: Iterable[Alert]) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.performance import RARE_STEP, STEP, Losses
+from mlops_kit.monitoring.settings import TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array: TypeAlias = npt.NDArray[Any]
 Rows: TypeAlias = npt.NDArray[np.bool_]
 
-KINDS = ("binary", "multiclass", "regression")
 _MOST_CLASSES = 50
 _SCALE_QUANTILE = 0.99
 _BINARY = 2
@@ -104,22 +108,39 @@ class Task:
         Raises
         ------
         InvalidInput
-            The kind is none of `KINDS`, or the costs do not fit the classes.
+            The kind is none of `TASKS`, or the costs do not fit the classes.
         """
-        if kind is not None and kind not in KINDS:
-            raise InvalidInput(f"task={kind!r} is none that a monitor knows: {', '.join(KINDS)}.")
+        if kind is not None and kind not in TASKS:
+            raise InvalidInput(f"task={kind!r} is none that a monitor knows: {', '.join(TASKS)}.")
         actual, predicted = _values(y), _values(predictions)
         continuous = _is_continuous(actual)
         classes = () if continuous else tuple(_sorted({*actual.tolist()} | _label_like(predicted)))
         if kind is None:
-            kind = "regression" if continuous or len(classes) > _MOST_CLASSES else _classes_kind(classes)
+            numerous = len(classes) > _MOST_CLASSES and actual.dtype.kind in "iuf"
+            kind = "regression" if continuous or numerous else _classes_kind(classes)
         if kind == "regression":
-            error = np.abs(actual.astype(float)[: len(predicted)] - predicted.astype(float)[: len(actual)])
+            error = _errors(_numbers(actual)[: len(predicted)], _numbers(predicted)[: len(actual)])
             return cls(kind, scale=_scale(error))
         if kind == "binary" and len(classes) < _BINARY:
             classes = _filled(classes)
         scores = kind == "binary" and _are_scores(predicted)
         return cls(kind, classes, scores, threshold, cost=_cost(cost, len(classes)))
+
+    def usable(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Make numbers of what must be numbers: in a regression all that are none become nulls, which is no loss of 0.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            With the columns ``prediction`` and ``label``.
+
+        Returns
+        -------
+        DataFrame
+            The same rows.
+        """
+        wanted = ["prediction", "label"] if self.kind == "regression" else ["prediction"] if self.scores else []
+        return rows.assign(**{name: _numbers(rows[name]) for name in wanted})
 
     def decided(self, predictions: object) -> Array:
         """Give the class that each prediction decides for, or the prediction itself of a regression."""
@@ -151,7 +172,7 @@ class Task:
         actual = np.asarray(y)
         everything = np.ones(len(actual), dtype=bool)
         if self.kind == "regression":
-            error = np.abs(actual.astype(float) - np.asarray(predictions).astype(float))
+            error = _errors(actual.astype(float), np.asarray(predictions).astype(float))
             return (Stream("absolute error", np.minimum(error / self.scale, 1.0), everything),)
         decided = np.asarray(self.decided(predictions), dtype=object)
         wrong = np.asarray(decided != np.asarray(actual, dtype=object), dtype=bool).astype(float)
@@ -221,6 +242,22 @@ def _values(given: object) -> Array:
 
     series = pd.Series(given if isinstance(given, pd.Series) else np.asarray(given))
     return np.asarray(series[series.notna()])
+
+
+def _numbers(values: Any) -> Array:
+    """Give numbers, and NaN for what is none."""
+    import pandas as pd  # noqa: PLC0415 - heavy
+
+    if getattr(values, "dtype", None) in ("float64", "int64"):
+        return np.asarray(values, dtype=float)
+    given = pd.Series(np.asarray(values, dtype=object)).map(lambda value: value if isinstance(value, Real) else None)
+    return given.astype(float).to_numpy()
+
+
+def _errors(actual: Losses, predicted: Losses) -> Losses:
+    """Give absolute errors; an infinity that was predicted is no error."""
+    with np.errstate(invalid="ignore"):
+        return np.where(actual == predicted, 0.0, np.abs(actual - predicted))
 
 
 def _is_continuous(values: Array) -> bool:

@@ -19,7 +19,7 @@ from mlops_kit.monitoring.baseline import Baseline, contexts
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.log import AT, LABEL, OWN, PREDICTION, WEIGHT
+from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import (
@@ -318,6 +318,8 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
         task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), settings)
         performance = begin_performance(task, pd.DataFrame({"prediction": [], "label": []}), context)
     known = {report.name: report.n for report in performance.reports()}
+    nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
+    labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
     after = performance.after(rows, window=settings.window, metrics=context.metrics, segments=settings.segments)
     found = list(signals.of_losses(after.reports(), known))
     inputs = dict(watch.inputs)
@@ -325,7 +327,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
         found += signals.of_features(named(LABELS, inputs[LABELS], settings.min_effect))
     alerts, changes = advance(watch.alerts, found, now, context.policy)
-    return replace(watch, performance=after, inputs=inputs, alerts=alerts, last=now), changes
+    return replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now), changes
 
 
 def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:

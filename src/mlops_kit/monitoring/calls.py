@@ -1,0 +1,92 @@
+"""What a function that predicts was given, and what it gave: the rows among its arguments, one prediction for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mlops_kit.errors import InvalidInput
+
+_MATRIX = 2
+
+
+def rows_among(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Find the rows among the arguments of a function: the first table or array, or else the first dict or list.
+
+    Raises
+    ------
+    InvalidInput
+        There are none.
+
+    Examples
+    --------
+    >>> rows_among(["fraud", {"amount": [1, 2]}], {})
+    {'amount': [1, 2]}
+    """
+    from mlops_kit.fingerprints.arrow import is_tabular  # noqa: PLC0415 - only those who watch functions need it
+
+    given = [*args, *kwargs.values()]
+    found = next((one for one in given if is_tabular(one) or getattr(one, "ndim", 0) == _MATRIX), None)
+    if found is None:
+        found = next((one for one in given if isinstance(one, dict | list)), None)
+    if found is None:
+        raise InvalidInput("None of the arguments is a table or a two-dimensional array.")
+    return found
+
+
+def flat(predictions: Any, classes: Callable[[], Sequence[Any]]) -> Any:
+    """Reduce a column of probabilities for each class to what is kept: that of the positive one, or the class.
+
+    Parameters
+    ----------
+    predictions : array-like
+        One for each row, or a row of probabilities for each.
+    classes : callable
+        Gives the values of the target, asked only for three classes or more.
+
+    Returns
+    -------
+    array-like
+        One value for each row.
+
+    Raises
+    ------
+    InvalidInput
+        There is more than one value for each row, and it is no probability of a class.
+
+    Examples
+    --------
+    >>> flat([[0.9, 0.1], [0.2, 0.8]], list).tolist()
+    [0.1, 0.8]
+    >>> flat([[0.1, 0.7, 0.2]], lambda: ["red", "green", "blue"]).tolist()
+    ['green']
+    """
+    shape = getattr(predictions, "shape", None)
+    if shape is None and not _is_nested(predictions):
+        return predictions
+    if shape is not None and len(shape) == 1:
+        return predictions
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    try:
+        matrix = np.asarray(predictions)
+    except ValueError:
+        matrix = np.zeros(())  # lists of different lengths
+    if matrix.ndim != _MATRIX or not matrix.shape[1]:
+        raise InvalidInput(
+            f"A {type(predictions).__name__} of {'lists of different lengths' if shape is None else f'shape {shape}'} "
+            "is no column of predictions: give a value for each row, or for each the probabilities of all classes."
+        )
+    if matrix.shape[1] <= 2:  # noqa: PLR2004 - two classes
+        return matrix[:, -1]
+    known = sorted(classes(), key=lambda value: (str(type(value)), value))
+    chosen = matrix.argmax(axis=1)
+    return np.array(known, dtype=object)[chosen] if len(known) == matrix.shape[1] else chosen
+
+
+def _is_nested(predictions: Any) -> bool:
+    """Tell whether a list is one of lists or arrays."""
+    if not isinstance(predictions, list | tuple) or not predictions:
+        return False
+    first = predictions[0]
+    return isinstance(first, list | tuple) or getattr(first, "ndim", 0) > 0

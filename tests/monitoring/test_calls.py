@@ -1,0 +1,80 @@
+"""What a watched function was given and gave, however it gives it."""
+
+import asyncio
+import logging
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import mlops_kit as mk
+from mlops_kit.errors import InvalidInput
+from mlops_kit.monitoring.calls import flat, rows_among
+
+
+def classes():
+    return ["green", "blue", "red"]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "kept"),
+    [
+        ([1, 2], [1, 2]),
+        (("a", "b"), ["a", "b"]),
+        (np.array([[0.9, 0.1]]), [0.1]),
+        ([[0.9, 0.1], [0.2, 0.8]], [0.1, 0.8]),
+        (np.array([[0.5], [0.6]]), [0.5, 0.6]),
+        (pd.DataFrame({"p": ["x", "y"]}), ["x", "y"]),
+        (pl.DataFrame({"no": [0.9], "yes": [0.1]}), [0.1]),
+        (np.array([[0.1, 0.7, 0.2]]), ["green"]),
+        (np.array([[0.1, 0.2, 0.1, 0.6]]), [3]),
+    ],
+)
+def test_probabilities_of_classes_become_one_value_for_each_row(predictions, kept):
+    assert list(flat(predictions, classes)) == kept
+
+
+@pytest.mark.parametrize("predictions", [np.zeros((2, 0)), np.zeros((2, 2, 2)), [[0.1], [0.1, 0.2]], np.array(5)])
+def test_what_is_no_column_of_predictions_is_refused(predictions):
+    with pytest.raises(InvalidInput, match="no column of predictions"):
+        flat(predictions, classes)
+
+
+def test_the_rows_are_found_among_the_arguments():
+    table = pd.DataFrame({"x": [1]})
+    assert rows_among(["fraud", {"a": [1]}], {"X": table}) is table
+    assert rows_among([[{"x": 1}]], {}) == [{"x": 1}]
+    with pytest.raises(InvalidInput, match="None of the arguments"):
+        rows_among([1, "x"], {})
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    return mk.Monitor(pd.DataFrame({"x": np.arange(200.0)}), name="m", store=tmp_path / "store")
+
+
+def test_a_coroutine_function_is_watched_like_any_other(monitor):
+    @monitor.watch
+    async def predict(X):
+        await asyncio.sleep(0)
+        return X["x"] * 2
+
+    asked = pd.DataFrame({"x": [1.0, 2.0]})
+    assert asyncio.run(predict(asked)).tolist() == [2, 4]
+    assert monitor.predictions()["prediction"].tolist() == [2, 4]
+
+
+def test_a_function_that_fails_or_predicts_nothing_is_not_disturbed(monitor, caplog):
+    @monitor.watch
+    def predict(X, answer):
+        if answer is None:
+            raise KeyError("no model")
+        return answer
+
+    with pytest.raises(KeyError, match="no model"):
+        predict(pd.DataFrame({"x": [1.0]}), None)
+    with caplog.at_level(logging.ERROR):
+        assert predict(pd.DataFrame({"x": [1.0]}), 5) == 5
+    assert "not logged" in caplog.text
+    assert monitor.predictions().empty
