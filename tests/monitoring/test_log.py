@@ -180,6 +180,39 @@ def test_many_processes_log_to_one_monitor_and_a_fork_repeats_nothing(segments, 
     assert len({segment.writer for segment in segments.listed()}) == 4
 
 
+def _log_and_end(url):
+    PredictionLog(Segments(mk.Store(url), "Fraud"), interval=3600).add({"x": [1]}, [1])
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_of_multiprocessing_writes_what_it_has_when_it_ends(segments, tmp_path, method):
+    child = multiprocessing.get_context(method).Process(target=_log_and_end, args=(tmp_path / "store",))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert [rows.num_rows for rows in written(segments)] == [1]
+
+
+class Hidden(MemoryBackend):
+    """A place whose first list misses what was written while it was made."""
+
+    hidden = None
+
+    def walk(self, prefix):
+        hidden, self.hidden = self.hidden, None
+        return [found for found in super().walk(prefix) if hidden is None or hidden not in found.key]
+
+
+def test_a_segment_that_a_list_missed_is_read_all_the_same():
+    store = Store.on(Hidden("log-hidden"))
+    monitor = mk.Monitor({"x": np.arange(300.0)}, name="m", store=store, window=20)
+    for number in range(3):
+        monitor.log({"x": np.full(20, float(number))}, np.zeros(20))
+        monitor.flush()
+    store.backend.hidden = "-000002.predictions"
+    assert monitor.check().rows == 60
+
+
 class Broken(MemoryBackend):
     """A place that refuses to be written for a while."""
 

@@ -14,6 +14,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, MlopsKitError, NotFound
+from mlops_kit.monitoring.epoch import Epoch
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -507,6 +508,54 @@ def test_rows_of_polars_and_of_arrow_are_rows_like_any_other(store):
         monitor.log(rows, pl.Series([0.1] * 400))
         assert monitor.check().status == "ok"
         assert monitor.check(rows).status == "ok"
+
+
+def test_labels_of_a_check_that_was_killed_are_judged_by_the_next(monitor, store, monkeypatch):
+    ids = monitor.log(frame(200, seed=1), [0] * 200)
+    monitor.log_labels(ids, [0] * 200)
+    with monkeypatch.context() as patched:
+        patched.setattr(Epoch, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            monitor.check()
+    again = mk.Monitor(frame(5000), name="payments", store=store, window=200)
+    for _ in range(2):
+        report = again.check()
+        assert (report.coverage.joined, report.coverage.duplicate) == (200, 0)
+        assert {loss.name: loss.n for loss in report.performance}["error"] == 200
+    again.log_labels(ids, [1] * 200)
+    assert again.check().coverage.conflicting == 200
+    again.reset("to begin again")
+    again.log_labels(ids, [1] * 200)
+    assert again.check().coverage.conflicting == 200
+    assert mk.Store(store).fsck().ok
+
+
+def test_segments_are_judged_apart_though_the_reference_holds_no_predictions(store):
+    plans = ["basic, or less", "pro=2"]
+    monitor = mk.Monitor(frame(2000, plan=plans * 1000), segments="plan", name="m", store=store, window=100)
+    ids = monitor.log(frame(200, seed=1, plan=plans * 100), [0] * 200)
+    monitor.log_labels(ids, [0, 1] * 100)
+    for _ in range(2):
+        report = monitor.check()
+        means = {loss.name: loss.current for loss in report.performance}
+        assert (means["error, plan=basic, or less"], means["error, plan=pro=2"]) == (0, 1)
+        assert report.windows[0].metrics["accuracy, plan=pro=2"][0] == 0
+
+
+@pytest.mark.parametrize("told", [dict(segments="nowhere"), dict(matched_on=["plan", "nowhere"])])
+def test_a_column_that_the_reference_lacks_tells_nothing_apart_and_is_refused(told):
+    with pytest.raises(InvalidInput, match="no feature 'nowhere'"):
+        mk.Monitor(frame(200), **told).check(frame(200))
+
+
+def test_many_missing_values_are_noticed_in_small_windows_too(store):
+    monitor = mk.Monitor(frame(2000), name="m", store=store, window=50)
+    monitor.log(frame(200, seed=1), [0.1] * 200)
+    assert not [alert for alert in monitor.check().alerts if alert.kind == "quality"]
+    gone = frame(200, seed=1)
+    gone.loc[::2, "age"] = np.nan
+    monitor.log(gone, [0.1] * 200)
+    assert "nulls of age" in {alert.subject for alert in monitor.check().alerts}
 
 
 @pytest.mark.slow

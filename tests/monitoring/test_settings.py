@@ -18,6 +18,7 @@ from mlops_kit.monitoring.settings import Settings, expectations_of, metrics_of
         dict(metrics=[None]), dict(expectations=5), dict(expectations=["x"]), dict(expectations=[len]),
         dict(segments=5), dict(segments=[None]), dict(matched_on=5), dict(task="ranking"), dict(task=5),
         dict(maturity="9999999d"), dict(retention="9999999d"), dict(sinks=5), dict(sinks=None),
+        dict(segments="label"),
     ],
 )  # fmt: skip
 def test_what_cannot_mean_anything_is_refused_by_name(wrong):

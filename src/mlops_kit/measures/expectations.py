@@ -227,7 +227,7 @@ def custom(function: Callable[[Any], Any], *, name: str | None = None, column: s
     return Expectation("custom", column, {"name": given}, function=function)
 
 
-def infer(profile: TableProfile, *, columns: Iterable[str] | None = None) -> tuple[Expectation, ...]:
+def infer(profile: TableProfile, *, columns: Iterable[str] | None = None, rows: int = _FEW) -> tuple[Expectation, ...]:
     """Write the expectations that a reference suggests.
 
     Parameters
@@ -236,6 +236,8 @@ def infer(profile: TableProfile, *, columns: Iterable[str] | None = None) -> tup
         Of the reference.
     columns : iterable of str, optional
         Only these columns; by default all.
+    rows : int, default 200
+        How many rows are held against them at least. Of fewer than 200, more may be missing by chance.
 
     Returns
     -------
@@ -255,7 +257,7 @@ def infer(profile: TableProfile, *, columns: Iterable[str] | None = None) -> tup
     chosen = profile.columns if columns is None else [profile[name] for name in columns]
     rules = [has_columns({column.name: column.kind for column in chosen})]
     for column in chosen:
-        rules += _inferred(column)
+        rules += _inferred(column, max(1, min(rows, _FEW)))
     return tuple(Expectation(rule.kind, rule.column, rule.limits, inferred=True) for rule in rules)
 
 
@@ -303,21 +305,21 @@ def check(
     return QualityReport(table.num_rows, tuple(results))
 
 
-def _inferred(column: ColumnProfile) -> list[Expectation]:
+def _inferred(column: ColumnProfile, few: int) -> list[Expectation]:
     if not column.rows:
         return []
     rules = []
     if column.nulls < column.rows:
-        slack = column.null_share + _NULL_SLACK + _NULL_ROWS / column.rows
-        rules.append(max_nulls(column.name, min(1.0, column.null_share + slack), min_rows=_FEW))
+        slack = column.null_share + _NULL_SLACK + _NULL_ROWS / column.rows + (_NULL_ROWS / few if few < _FEW else 0.0)
+        rules.append(max_nulls(column.name, min(1.0, column.null_share + slack), min_rows=few))
     if column.kind == "number" and column.low is not None and column.high is not None:
         span = float(column.high) - float(column.low)
         if span < float("inf"):
             rules.append(in_range(column.name, float(column.low) - span, float(column.high) + span))
     if column.kind == "category" and column.levels and not column.counts[-1]:
         rules.append(one_of(column.name, column.levels))
-    if column.rows >= _FEW and column.counts and max(column.counts) <= _COMMON * column.rows:
-        rules.append(not_constant(column.name, min_rows=_FEW))
+    if column.rows >= _FEW and column.counts and max(column.counts) <= _COMMON ** (_FEW / few) * column.rows:
+        rules.append(not_constant(column.name, min_rows=few))
     return rules
 
 

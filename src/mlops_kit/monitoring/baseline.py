@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.expectations import infer
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring.estimate import Estimator
+from mlops_kit.monitoring.judge import frequent
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import LABEL, PREDICTION
 from mlops_kit.monitoring.settings import Settings
@@ -25,6 +27,7 @@ from mlops_kit.records.quality import Expectation
 _SAMPLE = 1000
 _MOST_CONTEXTS = 50
 _LEAST_ROWS = 50
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Baseline:
         Some of its values, from which the classes are told.
     estimator : Estimator or None
         What estimates need; None without predictions, or without the truth about them.
+    segments : dict of str to tuple of str
+        For each column whose values are judged apart, these values.
     """
 
     told: str
@@ -58,11 +63,24 @@ class Baseline:
     target: str | None = None
     truth: tuple[Any, ...] = ()
     estimator: Estimator | None = None
+    segments: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reference: Reference, settings: Settings) -> Baseline:
-        """Take from a reference what a monitor needs."""
+        """Take from a reference what a monitor needs.
+
+        Raises
+        ------
+        InvalidInput
+            A column that was named is not among the features.
+        """
         table = reference.features
+        for what, named in (("segments", settings.segments), ("matched_on", settings.matched_on)):
+            if unknown := [name for name in named if name not in table.column_names]:
+                raise InvalidInput(
+                    f"{what}={list(named)!r}: {reference.told} has no feature {', '.join(map(repr, unknown))}, so rows "
+                    f"cannot be told apart by it. Features: {', '.join(table.column_names[:_LISTED])}."
+                )
         for name, values in ((PREDICTION, reference.prediction), (LABEL, reference.target)):
             if values is not None:
                 table = table.append_column(name, values)
@@ -80,13 +98,14 @@ class Baseline:
             profiles=profiles,
             rules=tuple(
                 rule
-                for rule in infer(profiles[""], columns=reference.features.column_names)
+                for rule in infer(profiles[""], columns=reference.features.column_names, rows=settings.window)
                 if rule.kind != "constant" or rule.column not in settings.matched_on
             ),
             task=settings.task or reference.task,
             target=reference.target_name,
             truth=truth,
             estimator=_estimator(reference, settings),
+            segments={name: frequent(reference.features.column(name).to_pandas()) for name in settings.segments},
         )
 
     def task_of(self, predictions: Iterable[Any], labels: Iterable[Any], settings: Settings) -> Task:
@@ -116,6 +135,7 @@ class Baseline:
             "target": self.target,
             "truth": [codec.plain(value) for value in self.truth],
             "estimator": None if self.estimator is None else self.estimator.plain(),
+            "segments": {name: list(values) for name, values in self.segments.items()},
         }
         return codec.seal("monitor-baseline", {name: value for name, value in members.items() if value is not None})
 
@@ -133,6 +153,7 @@ class Baseline:
             target=members.get("target"),
             truth=tuple(codec.unplain(value) for value in members["truth"]),
             estimator=None if estimator is None else Estimator.of(estimator),
+            segments={name: tuple(values) for name, values in members["segments"].items()},
         )
 
 

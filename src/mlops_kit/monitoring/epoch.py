@@ -18,7 +18,7 @@ from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, read_joined, ripe
 from mlops_kit.monitoring.reference import Reference
-from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, marked
+from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, has_gap, marked
 from mlops_kit.monitoring.settings import Settings
 from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, begin_performance, see_labels, see_time, see_window
 from mlops_kit.records import codec
@@ -55,6 +55,8 @@ class Known:
         Segments of joined rows that are not all judged.
     judged : datetime or None
         With a maturity: predictions up to this moment are judged.
+    joined : tuple of str
+        The marks of the segments of joined rows that count: any other was left by a check that did not come about.
     """
 
     watch: Watch
@@ -66,6 +68,7 @@ class Known:
     waiting: pd.DataFrame | None = None
     unjudged: tuple[tuple[str, str], ...] = ()
     judged: datetime | None = None
+    joined: tuple[str, ...] = ()
 
     def encode(self, *, with_predictions: bool) -> bytes:
         """Write what is too much for the journal as a record."""
@@ -77,6 +80,7 @@ class Known:
             "waiting": [[name, codec.plain(label), moment.isoformat()] for name, label, moment in rows],
             "unjudged": [list(one) for one in self.unjudged],
             "judged": None if self.judged is None else codec.timestamp(self.judged),
+            "joined": list(self.joined),
         }
         return codec.seal("monitor-state", json.loads(json.dumps(members, default=_number)))
 
@@ -146,6 +150,7 @@ class Epoch:
             waiting=waiting if len(waiting) else NO_LABELS,
             unjudged=tuple((one[0], one[1]) for one in members["unjudged"]),
             judged=None if members["judged"] is None else codec.moment(members["judged"]),
+            joined=tuple(members["joined"]),
         )
 
     def go_on(self, known: Known, now: datetime) -> tuple[Known, list[Change], list[Segment]]:
@@ -165,6 +170,8 @@ class Epoch:
             committed yet.
         """
         listed = list(self.segments.listed(_day_before(known.day)))
+        if has_gap(listed, known.marks or {}):
+            listed = list(self.segments.listed(_day_before(known.day)))
         new = fresh(listed, known.marks or {})
         watch, changes, rest = self._windows(known, [one for one in new if one.kind == PREDICTIONS], now)
         watch, more, known, written = self._truth(replace(known, watch=watch, rest=rest), new, now)
@@ -200,7 +207,8 @@ class Epoch:
         written: list[Segment] = []
         rows, counts = pd.DataFrame(), LabelCounts()
         if labels or (len(waiting) and predictions):
-            everything = list(self.segments.listed())
+            everything = [one for one in self.segments.listed() if one.kind != JOINED or one.mark in known.joined]
+            known = replace(known, joined=tuple(one.mark for one in everything if one.kind == JOINED))
             columns = (*settings.segments,)
             found = join_labels(
                 self.segments, labels=labels, waiting=waiting, new=predictions, everything=everything, columns=columns
@@ -209,6 +217,7 @@ class Epoch:
             if len(rows):
                 table = joined_table(rows, columns)
                 written.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
+                known = replace(known, joined=(*known.joined, written[0].mark))
         watch = replace(watch, labels=watch.labels + counts)
         known = replace(known, waiting=waiting)
         if settings.maturity is None:
@@ -339,19 +348,19 @@ def begin(
     store.ensure()
     book = open_book(store, name)
     book.append(lambda state: None if state else ("create", {"name": name}))
-    epoch, alerts, marks = book.read(
-        lambda state: (state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state))
-    )
+    state = book.read(dict)
+    epoch, alerts, marks = state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state)
     baseline = Baseline.of(reference, settings)
     context = Context(name, epoch, settings, baseline, expectations, metrics)
     watch = first_watch(reference, context, alerts)
     ended, changes = settle(watch.alerts, datetime.now(UTC))
-    known = Known(replace(watch, alerts=ended), marks=marks[0], day=marks[1])
     own = Epoch(store, context)
-    state = own.segments.write_state(known.encode(with_predictions=own.with_predictions), writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
+    known = Known(replace(watch, alerts=ended), marks=marks[0], day=marks[1], joined=_joined_before(own, state))
+    data = known.encode(with_predictions=own.with_predictions)
+    written = own.segments.write_state(data, writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
     profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
     body = {
-        **entry_body(name, known, (state.day, state.name), changes, datetime.now(UTC)),
+        **entry_body(name, known, (written.day, written.name), changes, datetime.now(UTC)),
         "epoch": epoch,
         "reference": baseline.told,
         "identity": baseline.identity,
@@ -369,7 +378,7 @@ def begin(
         return "begin", {member: value for member, value in body.items() if value is not None}
 
     if book.append(decide) is None:
-        own.segments.delete(state)
+        own.segments.delete(written)
 
 
 def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[str, Any]] = ()) -> Watch:
@@ -388,6 +397,18 @@ def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[st
 def _marks(state: State) -> tuple[dict[str, int], str]:
     check = state.get("check") or {}
     return dict(check.get("marks", {})), str(check.get("day", ""))
+
+
+def _joined_before(epoch: Epoch, state: State) -> tuple[str, ...]:
+    """Find which joined rows count when a monitor begins again: labels that were known stay known."""
+    place = Segment.of(*state["check"]["state"]) if "check" in state else None
+    try:
+        if place is not None:
+            members = codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")
+            return tuple(members["joined"])
+    except IntegrityError:
+        pass  # a state that is gone is a reason to begin again, and must not prevent it
+    return tuple(one.mark for one in epoch.segments.listed() if one.kind == JOINED)
 
 
 def _day_before(day: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mlops_kit.errors import MlopsKitError
@@ -49,6 +50,8 @@ class Performance:
         The rows of the window that is not complete.
     moments : dict of str to list
         For each stream the last numbers of losses and the moments of them, so that an onset can be dated.
+    parts : tuple of (str, str)
+        The columns and values of the segments.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Performance:
     windows: tuple[dict[str, Any], ...] = ()
     open: Judged = field(default_factory=pd.DataFrame)
     moments: dict[str, list[list[Any]]] = field(default_factory=dict)
+    parts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def begin(
@@ -79,7 +83,7 @@ class Performance:
         reference: Judged,
         *,
         share: float,
-        segments: Sequence[str] = (),
+        segments: Mapping[str, Sequence[str]] | None = None,
         tolerance: float | None = None,
     ) -> Performance:
         """Begin with the losses of the reference.
@@ -92,8 +96,8 @@ class Performance:
             Rows whose truth is known; none if the reference holds no predictions.
         share : float
             What all tests together may spend of the probability of a false alarm.
-        segments : sequence of str
-            The columns whose values are judged apart: the twenty most frequent values of each.
+        segments : mapping of str to sequence of str, optional
+            The columns whose values are judged apart, and these values; see `frequent`.
         tolerance : float, optional
             By how much a mean loss may exceed that of the reference.
 
@@ -106,10 +110,10 @@ class Performance:
         weights = task.weights(names)
         if len(reference):
             reference = task.usable(reference).dropna(subset=["prediction", "label"])
-        parts = [(column, value) for column in segments for value in _values(reference, column)]
+        parts = [(column, value) for column, values in (segments or {}).items() for value in values]
         harms, references = {}, {}
         for part in [None, *parts]:
-            rows = reference if part is None else reference[_text(reference[part[0]]) == part[1]]
+            rows = reference[_among(reference, part)]
             of_part = share if not parts else share / 2 if part is None else share / 2 / len(parts)
             streams = task.streams(rows["label"], rows["prediction"]) if len(rows) else ()
             summaries = {stream.name: Summary.of(stream.losses) for stream in streams}
@@ -120,11 +124,9 @@ class Performance:
                 harms[whole] = Harm.begin(summary, share=of_part * weights[name], tolerance=tolerance, step=step)
                 if summary.n:
                     references[whole] = summary.mean
-        return cls(task, harms, references)
+        return cls(task, harms, references, parts=tuple(parts))
 
-    def after(
-        self, rows: Judged, *, window: int, metrics: Sequence[Any] = (), segments: Sequence[str] = ()
-    ) -> Performance:
+    def after(self, rows: Judged, *, window: int, metrics: Sequence[Any] = ()) -> Performance:
         """Go on with rows whose truth became known, in an order that does not depend on it.
 
         Parameters
@@ -135,8 +137,6 @@ class Performance:
             Rows of a window.
         metrics : sequence
             What is measured beside the losses; by default what suits the task.
-        segments : sequence of str
-            The columns whose values are measured apart.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class Performance:
         if rows.empty:
             return self
         harms, moments = dict(self.harms), dict(self.moments)
-        for name, losses, at in _split(self.task, rows, self.harms):
+        for name, losses, at in _split(self.task, rows, self.parts):
             harms[name] = harms[name].after(losses)
             dated = [harms[name].current.n, at.isoformat()]
             moments[name] = [*moments.get(name, []), dated][-KEPT_WINDOWS:]
@@ -157,7 +157,7 @@ class Performance:
         full = len(waiting) // window
         for number in range(full):
             part = waiting.iloc[number * window : (number + 1) * window]
-            windows.append(measured(self.task, part, metrics, segments, self.harms))
+            windows.append(measured(self.task, part, metrics, self.parts))
         kept = waiting.iloc[full * window :].reset_index(drop=True)
         return replace(self, harms=harms, windows=tuple(windows[-KEPT_WINDOWS:]), open=kept, moments=moments)
 
@@ -197,6 +197,7 @@ class Performance:
             "windows": list(self.windows),
             "open": {**columns, "at": at},
             "moments": self.moments,
+            "parts": [list(part) for part in self.parts],
         }
 
     @classmethod
@@ -207,11 +208,12 @@ class Performance:
             rows["at"] = pd.to_datetime(state["open"]["at"], utc=True, format="ISO8601")
         harms = {name: Harm.of(harm) for name, harm in state["harms"].items()}
         task, windows = Task.of(state["task"]), tuple(state["windows"])
-        return cls(task, harms, dict(state["references"]), windows, rows, dict(state["moments"]))
+        parts = tuple((column, value) for column, value in state["parts"])
+        return cls(task, harms, dict(state["references"]), windows, rows, dict(state["moments"]), parts)
 
 
 def measured(
-    task: Task, rows: Judged, metrics: Sequence[Any], segments: Sequence[str], known: Mapping[str, Any] = {}
+    task: Task, rows: Judged, metrics: Sequence[Any], segments: Sequence[tuple[str, str]] = ()
 ) -> dict[str, Any]:
     """Measure one window.
 
@@ -223,10 +225,8 @@ def measured(
         The rows of the window.
     metrics : sequence
         Names of metrics, or functions of truth and prediction.
-    segments : sequence of str
-        The columns whose values are measured apart.
-    known : mapping
-        Streams; only values of segments that have one are measured.
+    segments : sequence of tuple of str
+        Columns and their values that are measured apart.
 
     Returns
     -------
@@ -234,12 +234,10 @@ def measured(
         ``start``, ``end``, ``rows`` and ``metrics``, in plain values.
     """
     found: dict[str, list[float | None]] = {}
-    parts: list[tuple[str, str] | None] = [None]
-    parts += [(column, value) for column in segments for value in _values(rows, column)]
-    for part in parts:
-        if part is not None and not any(name.endswith(f", {part[0]}={part[1]}") for name in known):
+    for part in (None, *segments):
+        chosen = rows[_among(rows, part)]
+        if part is not None and chosen.empty:
             continue
-        chosen = rows if part is None else rows[_text(rows[part[0]]) == part[1]]
         for name, values in _measure(task, chosen, metrics if part is None else ()).items():
             found[_stream_name(name, part)] = values
     return {
@@ -295,31 +293,40 @@ def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
         return None
 
 
-def _split(task: Task, rows: Judged, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, datetime]]:
+def _split(
+    task: Task, rows: Judged, parts: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, npt.NDArray[np.float64], datetime]]:
     """Give the losses of each stream, and when the last of them was predicted."""
-    streams = task.streams(rows["label"], rows["prediction"])
-    columns = {name.rpartition(", ")[2].partition("=")[0] for name in known if ", " in name}
-    texts = {column: _text(rows[column]).to_numpy() for column in columns if column in rows}
     at = rows["at"].to_numpy()
-    for stream in streams:
-        for name in known:
-            base, _, part = name.partition(", ")
-            if base != stream.name:
-                continue
-            column, _, value = part.partition("=")
-            if part and column not in texts:
-                continue
-            chosen = np.ones(len(rows), dtype=bool) if not part else texts[column] == value
+    streams = task.streams(rows["label"], rows["prediction"])
+    for part in (None, *parts):
+        chosen = _among(rows, part)
+        for stream in streams:
             losses = stream.losses[chosen[stream.rows]]
             if len(losses):
                 last = pd.Timestamp(at[stream.rows & chosen][-1])
-                yield name, losses, (last if last.tzinfo else last.tz_localize("UTC")).to_pydatetime()
+                moment = (last if last.tzinfo else last.tz_localize("UTC")).to_pydatetime()
+                yield _stream_name(stream.name, part), losses, moment
 
 
-def _values(rows: Judged, column: str) -> list[str]:
-    if column not in rows:
-        return []
-    return [str(value) for value in _text(rows[column]).value_counts().index[:_MOST_VALUES]]
+def _among(rows: Judged, part: tuple[str, str] | None) -> npt.NDArray[np.bool_]:
+    """Tell which rows belong to a segment; all do to none."""
+    if part is None or part[0] not in rows:
+        return np.full(len(rows), part is None)
+    return np.asarray(_text(rows[part[0]]) == part[1], dtype=bool)
+
+
+def frequent(column: pd.Series[Any] | None) -> tuple[str, ...]:
+    """Give the most frequent values of a column, at most twenty, as segments are called by them.
+
+    Examples
+    --------
+    >>> frequent(pd.Series(["north", "south", None, "north"]))
+    ('north', 'south', 'missing')
+    """
+    if column is None:
+        return ()
+    return tuple(str(value) for value in _text(column).value_counts().index[:_MOST_VALUES])
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[str]:

@@ -6,6 +6,7 @@ import atexit
 import logging
 import math
 import os
+import sys
 import threading
 import time
 import weakref
@@ -169,6 +170,7 @@ class PredictionLog:
         self._buffer.rows += batch.kept
         if self._thread is None:
             _unwritten.add(self)
+            _flush_at_end()
             self._full.clear()
             self._thread = threading.Thread(target=self._run, name="mlops_kit-monitor", daemon=True)
             self._thread.start()
@@ -244,6 +246,7 @@ class PredictionLog:
 
 _logs: weakref.WeakSet[PredictionLog] = weakref.WeakSet()
 _unwritten: set[PredictionLog] = set()
+_ends_in: int | None = None
 
 
 @atexit.register
@@ -253,6 +256,17 @@ def _flush_all() -> None:
             log.flush()
         except Exception:
             logging.getLogger(_OWN_LOG).exception("predictions were lost at exit")
+
+
+def _flush_at_end() -> None:
+    """See that a child of `multiprocessing`, which ends without `atexit`, writes what it has."""
+    global _ends_in  # noqa: PLW0603 - once for each process
+    process = sys.modules.get("multiprocessing.process")  # which such a child has loaded
+    if process is not None and process.parent_process() is not None and _ends_in != os.getpid():
+        from multiprocessing import util  # noqa: PLC0415 - only its own children need it
+
+        util.Finalize(None, _flush_all, exitpriority=100)
+        _ends_in = os.getpid()
 
 
 def _begin_again() -> None:

@@ -63,6 +63,11 @@ class Segment:
         """The name of the file."""
         return f"{self.writer}-{self.seq:06d}.{self.kind}.{self.first}-{self.rows}.{self.digest}"
 
+    @property
+    def mark(self) -> str:
+        """What tells it from any other, in few letters."""
+        return f"{self.writer}-{self.seq}-{self.digest[:12]}"
+
     def key(self, where: str) -> str:
         """Locate it in the store; `where` is the folder of the monitor."""
         return f"{keys.monitor_prefix(where)}{self.day}/{self.name}.{'json' if self.kind == STATE else 'parquet'}"
@@ -214,6 +219,23 @@ def fresh(segments: Iterable[Segment], marks: Mapping[str, int]) -> list[Segment
         What is new. A writer numbers its segments without a gap and writes one after the other.
     """
     return [segment for segment in segments if segment.kind in LOGGED and segment.seq > marks.get(segment.writer, 0)]
+
+
+def has_gap(segments: Iterable[Segment], marks: Mapping[str, int]) -> bool:
+    """Tell whether a list lacks segments that must be there, as it may if it was made while they were written.
+
+    A writer writes one segment after the other, so what comes before one that is listed is listed the next time.
+
+    Examples
+    --------
+    >>> third = Segment("2026-05-01", "0123456789ab", 3, "labels", 0, 1, "00")
+    >>> has_gap([third], {"0123456789ab": 2}), has_gap([third], {"0123456789ab": 1})
+    (False, True)
+    """
+    seen: dict[str, list[int]] = {}
+    for segment in fresh(segments, marks):
+        seen.setdefault(segment.writer, []).append(segment.seq)
+    return any(max(found) - marks.get(writer, 0) != len(set(found)) for writer, found in seen.items())
 
 
 def marked(segments: Iterable[Segment], marks: Mapping[str, int]) -> dict[str, int]:

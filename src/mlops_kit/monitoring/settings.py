@@ -13,6 +13,7 @@ from mlops_kit.records.quality import Expectation
 
 LIFETIME = "lifetime"
 TASKS = ("binary", "multiclass", "regression")
+_TAKEN = {"id", "at", "prediction", "label", "label_at", "weight"}
 _LEAST_WINDOW = 20
 _LONGEST = 100 * 365.25 * 86_400
 
@@ -101,6 +102,10 @@ class Settings:
         )
         if made.task is not None and made.task not in TASKS:
             raise InvalidInput(f"task={made.task!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
+        if taken := _TAKEN & {*made.segments}:
+            raise InvalidInput(
+                f"segments= cannot name {sorted(taken)}: so is something of the log called. Rename them."
+            )
         _check_number("alpha", made.alpha, 0, 1)
         _check_number("tolerance", made.tolerance, -math.inf, 1, closed=True)
         _check_number("min_effect", made.min_effect, -math.inf, 1, closed=True)

@@ -59,7 +59,7 @@ def told(watch: Watch, context: Context, now: datetime, *, waiting: int = 0) -> 
     if performance is not None:
         windows = [window_of(one) for one in performance.windows]
         if len(performance.open):
-            rest = measured(performance.task, performance.open, context.metrics, context.settings.segments)
+            rest = measured(performance.task, performance.open, context.metrics)
             windows.append(window_of(rest, partial=True))
     bands = {}
     if context.baseline.estimator is not None:

@@ -15,6 +15,7 @@ from mlops_kit.measures.expectations import check
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, advance, remind
+from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
@@ -177,6 +178,9 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     """
     features = table.drop_columns([name for name in OWN if name in table.column_names])
     report = check(features, context.rules, now=now)
+    if PREDICTION in table.column_names:
+        answers = check_answers(table.select([PREDICTION]), _answered(watch.inputs.get(PREDICTED)))
+        report = replace(report, results=(*report.results, *answers))
     found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
     estimates = watch.estimates
     scores = _scores(table)
@@ -246,6 +250,10 @@ def _warmed(profile: TableProfile, context: Context) -> Inputs:
     """Begin to watch predictions from a profile of the first of them."""
     share = context.settings.alpha / 2 / (len(context.baseline.features) + 2)
     return _begun(PREDICTED, profile, [PREDICTION], share, context, PREDICTED)
+
+
+def _answered(inputs: Inputs | None) -> TableProfile | None:
+    return None if inputs is None else replace(inputs.profile, columns=(inputs.profile[PREDICTION],))
 
 
 def _seen(
@@ -320,7 +328,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     known = {report.name: report.n for report in performance.reports()}
     nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
     labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
-    after = performance.after(rows, window=settings.window, metrics=context.metrics, segments=settings.segments)
+    after = performance.after(rows, window=settings.window, metrics=context.metrics)
     found = list(signals.of_losses(after.reports(), known))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
@@ -340,7 +348,8 @@ def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> P
     """Begin with half of the budget of the epoch."""
     settings = context.settings
     share = settings.spend(context.epoch) / 2
-    return Performance.begin(task, reference, share=share, segments=settings.segments, tolerance=settings.tolerance)
+    values = {name: context.baseline.segments.get(name, ()) for name in settings.segments}
+    return Performance.begin(task, reference, share=share, segments=values, tolerance=settings.tolerance)
 
 
 def broken_columns(table: pa.Table, baseline: Baseline) -> list[str]:
