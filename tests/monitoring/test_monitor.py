@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, MlopsKitError, NotFound
+from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, InvalidName, MlopsKitError, NotFound
+from mlops_kit.monitoring import opening
 from mlops_kit.monitoring.epoch import Epoch
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -490,6 +491,43 @@ def test_labels_that_are_no_numbers_are_counted_and_do_not_stop_a_regression(sto
         assert (coverage.joined, coverage.empty) == (usable, 200 - usable)
 
 
+def test_a_stated_rule_that_a_batch_breaks_is_an_alert_at_once():
+    rule = mk.expectations.in_range("age", 0, 130)
+    report = mk.Monitor(frame(2000), expectations=[rule]).check(frame(300, age=150.0))
+    assert ("quality", "range of age", "firing", "alert") in {
+        (alert.kind, alert.subject, alert.state, alert.severity) for alert in report.alerts
+    }
+
+
+def test_an_array_that_is_checked_has_the_columns_of_the_reference():
+    reference = frame(2000)[["amount", "age"]]
+    assert mk.Monitor(reference).check(frame(500, seed=1)[["amount", "age"]].to_numpy()).status == "ok"
+
+
+def test_names_that_differ_in_case_only_are_not_two_monitors(monitor, store):
+    monitor.log(frame(10), [0] * 10)
+    with pytest.raises(InvalidName, match="differs only in case"):
+        mk.Monitor(frame(5000), name="Payments", store=store, window=200).log(frame(10), [0] * 10)
+
+
+def test_control_characters_reach_no_terminal_by_way_of_an_alert(store, caplog):
+    odd = pd.DataFrame({"a\x1b[31m": np.arange(2000.0)})
+    monitor = mk.Monitor(odd, name="m", store=store, window=100, sinks="log")
+    monitor.log(odd + 5000, np.zeros(2000))
+    report = monitor.check()
+    with pytest.raises(AlertRaised) as raised:
+        report.raise_if_alert()
+    assert "\x1b" not in caplog.text + str(raised.value) + repr(report) + report._repr_html_()
+
+
+@pytest.mark.parametrize(("since", "rows"), [("99999999d", 10), ("7d", 10), ("2020-01-01", 10), (None, 10)])
+def test_predictions_are_read_since_any_time(monitor, since, rows):
+    monitor.log(frame(10), [0] * 10)
+    assert len(monitor.predictions(since)) == rows
+    with pytest.raises(InvalidInput):
+        monitor.predictions(pd.NaT)
+
+
 @pytest.mark.parametrize("now", ["2026-05-01", 5, START.date(), pd.NaT, datetime.min.replace(tzinfo=UTC)])
 def test_a_check_at_no_time_is_refused(monitor, now):
     with pytest.raises(InvalidInput, match="now="):
@@ -508,6 +546,19 @@ def test_rows_of_polars_and_of_arrow_are_rows_like_any_other(store):
         monitor.log(rows, pl.Series([0.1] * 400))
         assert monitor.check().status == "ok"
         assert monitor.check(rows).status == "ok"
+
+
+def test_two_that_begin_at_once_begin_one_epoch(store, monkeypatch):
+    first, second = (mk.Monitor(frame(1000), name="m", store=store, window=100) for _ in range(2))
+    read = opening.read_reference
+
+    def read_meanwhile(*given, **told):
+        monkeypatch.setattr(opening, "read_reference", read)
+        second.check()
+        return read(*given, **told)
+
+    monkeypatch.setattr(opening, "read_reference", read_meanwhile)
+    assert first.check().epoch == second.check().epoch == 1
 
 
 def test_labels_of_a_check_that_was_killed_are_judged_by_the_next(monitor, store, monkeypatch):

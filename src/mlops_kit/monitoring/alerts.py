@@ -32,11 +32,14 @@ class Policy:
         Seconds after the end of an alert in which its return is no news.
     repeat : float
         Seconds after which people are told again of what is firing and not acknowledged.
+    looks : tuple of int
+        A rule fires when it failed in so many of so many windows.
     """
 
     clear: int = 2
     cooldown: float = 3600.0
     repeat: float = 86_400.0
+    looks: tuple[int, int] = (2, 3)
 
 
 @dataclass(frozen=True, slots=True)

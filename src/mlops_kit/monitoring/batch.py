@@ -41,7 +41,7 @@ def check_once(data: Any, reference: Reference, context: Context, now: datetime)
         The report. Rows are taken in a random order, since a table may be sorted by its values; rules need no second
         window.
     """
-    table = table_of(data)
+    table = table_of(data, context.baseline.features)
     context = replace(context, settings=replace(context.settings, alpha=context.settings.alpha * np.pi**2 / 6))
     order = np.random.default_rng([_SEED, table.num_rows]).permutation(table.num_rows)
     table = table.take(order)
@@ -58,7 +58,7 @@ def check_once(data: Any, reference: Reference, context: Context, now: datetime)
     if prediction is not None:
         rows = rows.append_column(PREDICTION, prediction)
     if table.num_rows:
-        watch, _ = see_window(watch, rows, replace(context, policy=Policy()), now)
+        watch, _ = see_window(watch, rows, replace(context, policy=Policy(looks=(1, 1))), now)
     if prediction is not None and truth is not None:
         columns = {"prediction": prediction.to_pandas(), "label": values_of(truth).to_pandas(), "at": pd.Timestamp(now)}
         judged = pd.DataFrame(columns)

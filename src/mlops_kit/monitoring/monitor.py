@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlops_kit.errors import InvalidInput, NotFound
+from mlops_kit.errors import InvalidInput, NotFound, NotSerializable
 from mlops_kit.monitoring.book import open_book, told_id
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.report import MonitorReport
@@ -402,7 +402,7 @@ class Monitor:
         return f"Monitor({self.name!r}, store={self.store.url!r})"
 
     def __reduce__(self) -> Any:
-        raise TypeError("A monitor holds a buffer and a thread, and does not pickle: make one in each process.")
+        raise NotSerializable("A monitor holds a buffer and a thread, and does not pickle: make one in each process.")
 
 
 def _delivered(body: dict[str, Any], _state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -425,11 +425,15 @@ def _moment(since: Any) -> datetime | None:
     if since is None:
         return None
     if isinstance(since, datetime):
+        if not since.year >= 1:  # the year of NaT is not a number
+            raise InvalidInput(f"since={since!r} is no moment.")
         return since.replace(tzinfo=UTC) if since.tzinfo is None else since
     from mlops_kit.records.durations import seconds_of  # noqa: PLC0415 - seldom needed
     from mlops_kit.records.moments import as_of_moment  # noqa: PLC0415 - likewise
 
     try:
         return datetime.now(UTC) - timedelta(seconds=seconds_of(since))
+    except OverflowError:
+        return None
     except InvalidInput:
         return as_of_moment(since)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import Conflict
+from mlops_kit.errors import Conflict, InvalidName
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.reference import follows_alias, identity_of, read_reference
 from mlops_kit.monitoring.settings import Settings
@@ -57,8 +57,20 @@ class Opening:
         self._epochs: dict[int, Epoch] = {}
 
     def state(self) -> dict[str, Any]:
-        """Read what the journal says."""
-        return open_book(self._store, self._name).read(dict)
+        """Read what the journal says.
+
+        Raises
+        ------
+        InvalidName
+            There is a monitor whose name differs only in case: both would be one.
+        """
+        state = open_book(self._store, self._name).read(dict)
+        if state.get("name", self._name) != self._name:
+            raise InvalidName(
+                f"There is a monitor {state['name']!r} in {self._store.url}, and {self._name!r} differs only in case: "
+                "use its name, or another one."
+            )
+        return state
 
     def epoch(self) -> Epoch:
         """Find the present epoch, or begin it.
@@ -80,14 +92,18 @@ class Opening:
                     f"The monitor {self._name!r} in {self._store.url} compares with {state['reference']}, not with "
                     "this reference. Use another name, or begin again with monitor.reset('why')."
                 )
-            self.begin(reason=None if known is None else f"now {self._identity}")
+            self._begin(reason=None if known is None else f"now {self._identity}", replacing=known)
             state = self.state()
         if state["epoch"] not in self._epochs:
             self._epochs = {state["epoch"]: self._read(state)}
         return self._epochs[state["epoch"]]
 
     def begin(self, *, reason: str | None) -> None:
-        """Begin an epoch with the present reference."""
+        """Begin an epoch with the present reference, whatever the monitor compared with before."""
+        self._begin(reason=reason, replacing=self.state().get("identity"))
+
+    def _begin(self, *, reason: str | None, replacing: str | None) -> None:
+        """Begin an epoch in the place of the one that was looked at; if another process was first, do nothing."""
         from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
         stated = self._stated
@@ -101,7 +117,7 @@ class Opening:
             self._metrics,
             spec=self._reference if isinstance(self._reference, str) else None,
             reason=reason,
-            replacing=self.state().get("identity"),
+            replacing=replacing,
         )
         self._epochs.clear()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from mlops_kit.errors import AlertRaised
 from mlops_kit.records.monitor import ALERT, MonitorRecord
 from mlops_kit.views.monitor import monitor_html, monitor_text
+from mlops_kit.views.values import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ class MonitorReport(MonitorRecord):
             The status is ``"alert"``; the message names every alert.
         """
         if self.status == ALERT:
-            firing = [f"{alert.kind} of {alert.subject}: {alert.message}" for alert in self.alerts]
+            firing = [clean(f"{alert.kind} of {alert.subject}: {alert.message}") for alert in self.alerts]
             raise AlertRaised(f"The monitor {self.monitor} has alerts.\n  " + "\n  ".join(firing))
 
     def __repr__(self) -> str:

@@ -8,11 +8,9 @@ from mlops_kit.monitoring.alerts import Signal
 from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
 from mlops_kit.records.quality import QualityReport
 
-_WINDOWS = (2, 3)
 
-
-def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]:
-    """Give a signal for each rule: a broken schema fires at once and mutes its columns, all else needs two windows.
+def of_quality(report: QualityReport, broken: Iterable[str], looks: tuple[int, int]) -> Iterator[Signal]:
+    """Give a signal for each rule: a broken schema fires at once and mutes its columns, all else needs more windows.
 
     Parameters
     ----------
@@ -20,6 +18,8 @@ def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]
         Of one window.
     broken : iterable of str
         The columns that are missing or of another kind.
+    looks : tuple of int
+        In how many of how many windows a rule must have failed.
     """
     columns = tuple(broken)
     seen: set[str] = set()
@@ -31,7 +31,7 @@ def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]
             subject += "'"
         seen.add(subject)
         schema = result.kind == "schema"
-        needed, among = (1, 1) if schema else _WINDOWS
+        needed, among = (1, 1) if schema else looks
         yield Signal(
             kind="quality",
             subject=subject,
@@ -79,7 +79,7 @@ def of_losses(reports: Iterable[LossReport], known: Mapping[str, int]) -> Iterat
 
 
 def of_estimates(
-    warned: Iterable[str], estimated: Mapping[str, float], limits: Mapping[str, float]
+    warned: Iterable[str], estimated: Mapping[str, float], limits: Mapping[str, float], looks: tuple[int, int]
 ) -> Iterator[Signal]:
     """Give a signal for each estimated metric; estimates warn and never alert."""
     bad = set(warned)
@@ -92,8 +92,8 @@ def of_estimates(
                 message=f"estimated at {value:.4g}, usually at least {limits[name]:.4g} ({BLIND})",
                 effect=value - limits[name],
                 severity="warning",
-                needed=_WINDOWS[0],
-                among=_WINDOWS[1],
+                needed=looks[0],
+                among=looks[1],
             )
 
 

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.alert import Alert
+from mlops_kit.views.values import clean
 
 Deliver: TypeAlias = Callable[[Sequence[Alert]], object]
 SinkLike: TypeAlias = "str | logging.Logger | Deliver"
@@ -117,7 +118,7 @@ _LEVELS = {"alert": logging.ERROR, "warning": logging.WARNING}
 
 
 def _told(alert: Alert) -> tuple[str, ...]:
-    return alert.monitor, alert.kind, alert.subject, alert.state, alert.message
+    return alert.monitor, alert.kind, clean(alert.subject), alert.state, clean(alert.message)
 
 
 class Webhook:

@@ -181,14 +181,15 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     if PREDICTION in table.column_names:
         answers = check_answers(table.select([PREDICTION]), _answered(watch.inputs.get(PREDICTED)))
         report = replace(report, results=(*report.results, *answers))
-    found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
+    found = list(signals.of_quality(report, broken_columns(features, context.baseline), context.policy.looks))
     estimates = watch.estimates
     scores = _scores(table)
     if context.baseline.estimator is not None and len(scores):
         estimator = context.baseline.estimator
         values = estimator.estimate(scores)
         limits = {name: band.lower for name, band in estimator.bands.items()}
-        found += signals.of_estimates(estimator.warnings(values), values, limits)
+        if table.num_rows >= context.settings.window:  # of fewer rows metrics spread further than the bands
+            found += signals.of_estimates(estimator.warnings(values), values, limits, context.policy.looks)
         estimates = (*estimates, _estimated(table, values))[-KEPT_WINDOWS:]
     at = _last(table, now)
     inputs, warm = _seen(watch, features, table, context, at)
