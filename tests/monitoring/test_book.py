@@ -1,9 +1,13 @@
 """Whom to tell is kept until everybody was told."""
 
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 
 import mlops_kit as mk
+from mlops_kit.monitoring import sinks
 from mlops_kit.monitoring.book import open_book
 
 
@@ -49,3 +53,17 @@ def test_two_sinks_of_one_name_are_told_apart(tmp_path):
     failing[0] = False
     monitor.check()
     assert sorted((fails, subjects[0]) for fails, subjects in told) == [(False, "c0"), (True, "c0")]
+
+
+def test_a_sink_that_hangs_holds_up_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(sinks, "_PATIENCE", 0.5)
+    told, answer = [], threading.Event()
+    monitor = mk.Monitor(
+        shifted(1000, 1), name="m", store=tmp_path / "store", window=200,
+        sinks=[lambda _: answer.wait(20), lambda _: answer.wait(20), lambda _: told.append(time.monotonic())],
+    )  # fmt: skip
+    monitor.log(shifted(600, 1, shift=2.0), np.zeros(600))
+    monitor.check()
+    ended = time.monotonic()
+    answer.set()
+    assert ended - told[0] > 0.4

@@ -109,7 +109,7 @@ def test_a_sink_that_fails_or_hangs_keeps_no_other_from_its_alerts(monkeypatch, 
     def hanging(alerts):
         hang.wait(10)
 
-    failed = deliver([sink_of(broken), sink_of(hanging), sink_of(received.extend)], [alert()])
+    failed = deliver((sink_of(one), [alert()]) for one in (broken, hanging, received.extend))
     hang.set()
     assert received == [alert()]
     assert sorted(reason for reason in failed.values()) == ["RuntimeError: told", "no answer within 0.3 seconds"]

@@ -392,10 +392,12 @@ class Monitor:
         book = open_book(self.store, self.name)
         waiting = book.read(lambda state: list(state.get("waiting", [])))
         names = [sink.name for sink in self._sinks]
-        for sink in self._sinks:
-            due = [item["alert"] for item in waiting if sink.name not in item["taken"]]
-            if due and not deliver([sink], [_alert(one) for one in due]):
-                body = {"sink": sink.name, "sinks": names, "told": [told_id(one) for one in due]}
+        due = [(sink, [one["alert"] for one in waiting if sink.name not in one["taken"]]) for sink in self._sinks]
+        due = [(sink, alerts) for sink, alerts in due if alerts]
+        failed = deliver((sink, [_alert(one) for one in alerts]) for sink, alerts in due)
+        for sink, alerts in due:
+            if sink.name not in failed:
+                body = {"sink": sink.name, "sinks": names, "told": [told_id(one) for one in alerts]}
                 book.append(functools.partial(_delivered, body))
 
     def __repr__(self) -> str:

@@ -211,15 +211,13 @@ def signature(key: str, moment: str, body: bytes) -> str:
     return f"sha256={made.hexdigest()}"
 
 
-def deliver(sinks: Iterable[Sink], alerts: Sequence[Alert]) -> dict[str, str]:
-    """Bring alerts to every sink, each in a thread of its own, so that none holds up another.
+def deliver(due: Iterable[tuple[Sink, Sequence[Alert]]]) -> dict[str, str]:
+    """Bring every sink its alerts, each in a thread of its own, so that none holds up another.
 
     Parameters
     ----------
-    sinks : iterable of Sink
-        Where to.
-    alerts : sequence of Alert
-        What.
+    due : iterable of (Sink, sequence of Alert)
+        Where to, and what.
 
     Returns
     -------
@@ -228,13 +226,13 @@ def deliver(sinks: Iterable[Sink], alerts: Sequence[Alert]) -> dict[str, str]:
     """
     failed: dict[str, str] = {}
     began = []
-    for sink in sinks:
+    for sink, alerts in due:
         problem = [f"no answer within {_PATIENCE:g} seconds"]
         thread = threading.Thread(target=_attempt, args=(sink, alerts, problem), daemon=True)
         thread.start()
-        began.append((sink, problem, thread))
+        began.append((sink, alerts, problem, thread))
     deadline = time.monotonic() + _PATIENCE
-    for sink, problem, thread in began:
+    for sink, alerts, problem, thread in began:
         thread.join(max(0.0, deadline - time.monotonic()))
         if problem:
             failed[sink.name] = problem[0]
