@@ -14,7 +14,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, InvalidName, MlopsKitError, NotFound
-from mlops_kit.monitoring import opening
+from mlops_kit.monitoring import opening, reading
 from mlops_kit.monitoring.epoch import Epoch
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -546,6 +546,27 @@ def test_rows_of_polars_and_of_arrow_are_rows_like_any_other(store):
         monitor.log(rows, pl.Series([0.1] * 400))
         assert monitor.check().status == "ok"
         assert monitor.check(rows).status == "ok"
+
+
+@pytest.mark.parametrize("maturity", [None, "1d"])
+def test_many_labels_are_judged_in_portions_as_all_at_once(store, monkeypatch, maturity):
+    seen = []
+    for number, portion in enumerate((100_000, 30)):
+        monkeypatch.setattr(reading, "_PORTION", portion)
+        monitor = mk.Monitor(judged(2000), prediction="predicted", target="y", name=f"m{number}", store=store,
+                             window=100, maturity=maturity)  # fmt: skip
+        for day in range(8):
+            rows = judged(40, seed=day)
+            at = START + timedelta(days=day)
+            ids = [f"{day}-{place}" for place in range(40)]
+            monitor.log(rows[["amount", "age", "plan"]], rows["predicted"], ids=ids, at=at)
+            monitor.log_labels(ids, rows["y"], at=at)
+            monitor.log_labels([*ids[:5], "nobody"], [*rows["y"][:4], 1 - rows["y"][4], 1], at=at)
+            monitor.flush()
+        report = monitor.check(now=START + timedelta(days=20))
+        seen.append((report.performance, report.windows, report.coverage))
+    assert seen[0] == seen[1]
+    assert seen[0][2].joined == 320
 
 
 def test_two_that_begin_at_once_begin_one_epoch(store, monkeypatch):

@@ -16,7 +16,7 @@ from mlops_kit.monitoring.alerts import Change, settle
 from mlops_kit.monitoring.baseline import Baseline, labelled
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, read_joined, ripe
+from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, has_gap, marked
 from mlops_kit.monitoring.settings import Settings
@@ -204,24 +204,34 @@ class Epoch:
         labels = [one for one in new if one.kind == LABELS]
         predictions = [one for one in new if one.kind == PREDICTIONS]
         waiting = NO_LABELS if known.waiting is None else known.waiting
+        parts = list(portions(labels)) or ([[]] if len(waiting) and predictions else [])
         written: list[Segment] = []
-        rows, counts = pd.DataFrame(), LabelCounts()
-        if labels or (len(waiting) and predictions):
+        changes: list[Change] = []
+        everything: list[Segment] = []
+        if parts:
             everything = [one for one in self.segments.listed() if one.kind != JOINED or one.mark in known.joined]
             known = replace(known, joined=tuple(one.mark for one in everything if one.kind == JOINED))
-            columns = (*settings.segments,)
+        for part in parts:
             found = join_labels(
-                self.segments, labels=labels, waiting=waiting, new=predictions, everything=everything, columns=columns
+                self.segments,
+                labels=part,
+                waiting=waiting,
+                new=predictions if part is parts[0] else (),
+                everything=everything,
+                columns=settings.segments,
             )
-            rows, waiting, counts = found.rows, found.waiting, found.counts
-            if len(rows):
-                table = joined_table(rows, columns)
-                written.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
-                known = replace(known, joined=(*known.joined, written[0].mark))
-        watch = replace(watch, labels=watch.labels + counts)
+            waiting, watch = found.waiting, replace(watch, labels=watch.labels + found.counts)
+            if not len(found.rows):
+                continue
+            table = joined_table(found.rows, settings.segments)
+            written.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
+            everything.append(written[-1])
+            known = replace(known, joined=(*known.joined, written[-1].mark))
+            if settings.maturity is None:
+                watch, more = see_labels(watch, found.rows, self.context, now)
+                changes += more
         known = replace(known, waiting=waiting)
         if settings.maturity is None:
-            watch, changes = see_labels(watch, rows, self.context, now)
             return watch, changes, known, written
         return self._ripened(replace(known, watch=watch), written, now)
 

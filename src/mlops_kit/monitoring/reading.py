@@ -30,6 +30,7 @@ from mlops_kit.monitoring.segments import (
 
 LABEL_AT = "#label_at"
 _MOST_WAITING = 10_000
+_PORTION = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +212,10 @@ def join_labels(
         In the order in which the labels arrived, those that waited first.
     """
     fresh, counts = distinct(_labels(segments, labels))
-    known = [_ids(segments, one) for one in everything if one.kind == JOINED]
-    if known and len(fresh):
-        fresh, more = without_known(fresh, pd.concat(known, ignore_index=True))
-        counts += more
+    for one in everything:
+        if one.kind == JOINED and len(fresh):
+            fresh, more = without_known(fresh, _ids(segments, one))
+            counts += more
     if len(waiting) and len(fresh):
         fresh, more = without_known(fresh, waiting)
         counts += more
@@ -232,6 +233,18 @@ def join_labels(
     kept = left.iloc[-_MOST_WAITING:].reset_index(drop=True)
     counts += LabelCounts(joined=len(rows), unknown=len(unknown) - len(old))
     return Joined(rows, kept, counts)
+
+
+def portions(labels: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """Cut segments of labels into portions that are joined one after the other, so that memory stays bounded."""
+    portion: list[Segment] = []
+    for segment in labels:
+        if portion and sum(one.rows for one in portion) + segment.rows > _PORTION:
+            yield portion
+            portion = []
+        portion.append(segment)
+    if portion:
+        yield portion
 
 
 def joined_table(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
