@@ -569,6 +569,25 @@ def test_many_labels_are_judged_in_portions_as_all_at_once(store, monkeypatch, m
     assert seen[0][2].joined == 320
 
 
+@pytest.mark.parametrize("maturity", [None, "1d"])
+def test_labels_of_an_epoch_before_are_not_those_of_the_present_model(store, maturity):
+    monitor = mk.Monitor(frame(2000), name="m", store=store, window=100, maturity=maturity)
+    old = monitor.log(frame(300), [0] * 300, at=START)
+    monitor.check(now=START)
+    monitor.reset("another model")
+    new = monitor.log(frame(200, seed=1), [0] * 200, at=START)
+    monitor.log_labels([*old, "nobody"], [1] * 301, at=START)
+    monitor.log_labels(new, [0] * 200, at=START)
+    for _ in range(2):
+        report = monitor.check(now=START + timedelta(days=2))
+        assert report.epoch == 2
+        assert {loss.name: (loss.n, loss.current) for loss in report.performance}["error"] == (200, 0)
+        assert (report.coverage.joined, report.coverage.late, report.coverage.unknown) == (200, 300, 1)
+        assert report.coverage.share == 1
+    monitor.log_labels(old, [1] * 300, at=START)
+    assert monitor.check(now=START + timedelta(days=2)).coverage.duplicate == 300
+
+
 def test_two_that_begin_at_once_begin_one_epoch(store, monkeypatch):
     first, second = (mk.Monitor(frame(1000), name="m", store=store, window=100) for _ in range(2))
     read = opening.read_reference

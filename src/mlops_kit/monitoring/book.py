@@ -27,9 +27,9 @@ def fold(state: State, entry: Entry) -> None:
     Parameters
     ----------
     state : dict
-        ``name``; what stands in the last ``begin``; ``began`` and ``checked``: the numbers of that entry, and of the
-        last one that changed ``check`` (where the next check begins) or ``alerts``; ``waiting``: the alerts that some
-        sink has not taken.
+        ``name``; what stands in the last ``begin``; ``since``: what had been read by then; ``began`` and ``checked``:
+        the numbers of that entry, and of the last one that changed ``check`` (where the next check begins) or
+        ``alerts``; ``waiting``: the alerts that some sink has not taken.
     entry : Entry
         The entry; one of another kind changes nothing.
     """
@@ -41,6 +41,7 @@ def fold(state: State, entry: Entry) -> None:
             state.update({name: body[name] for name in _EPOCH})
             state["spec"] = body.get("spec")
             state.update(began=entry.seq, checked=entry.seq, check=body["check"], alerts=body["alerts"])
+            state["since"] = {"marks": body["check"]["marks"], "day": body["check"]["day"]}
             state["waiting"] = _waiting(state, body)
         case "check":
             state.update(checked=entry.seq, check=body["check"], alerts=body["alerts"])

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from mlops_kit.errors import Conflict, IntegrityError
-from mlops_kit.monitoring.alerts import Change, settle
-from mlops_kit.monitoring.baseline import Baseline, labelled
+from mlops_kit.monitoring.alerts import Change
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
-from mlops_kit.monitoring.reference import Reference
+from mlops_kit.monitoring.reading import SEGMENT, Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
 from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, has_gap, marked
-from mlops_kit.monitoring.settings import Settings
-from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, begin_performance, see_labels, see_time, see_window
+from mlops_kit.monitoring.watch import Context, Watch, see_labels, see_time, see_window
 from mlops_kit.records import codec
-from mlops_kit.records.quality import Expectation
 from mlops_kit.store.journal import Decision, State
 from mlops_kit.store.store import Store
 
@@ -57,6 +53,8 @@ class Known:
         With a maturity: predictions up to this moment are judged.
     joined : tuple of str
         The marks of the segments of joined rows that count: any other was left by a check that did not come about.
+    since : mapping
+        The marks and the day when the epoch began: predictions that had been read by then are none of its own.
     """
 
     watch: Watch
@@ -69,6 +67,12 @@ class Known:
     unjudged: tuple[tuple[str, str], ...] = ()
     judged: datetime | None = None
     joined: tuple[str, ...] = ()
+    since: Mapping[str, Any] = field(default_factory=dict)
+
+    def earlier(self, segment: Segment) -> bool:
+        """Tell whether predictions were taken in by an epoch before."""
+        read = self.since.get("marks", {}).get(segment.writer, 0)
+        return segment.seq <= read or segment.day < _day_before(self.since.get("day", ""))
 
     def encode(self, *, with_predictions: bool) -> bytes:
         """Write what is too much for the journal as a record."""
@@ -122,8 +126,8 @@ class Epoch:
         IntegrityError
             The state is damaged or gone.
         """
-        seq, check, alerts = self._book.read(
-            lambda state: (state["checked"], dict(state["check"]), list(state["alerts"]))
+        seq, check, alerts, since = self._book.read(
+            lambda state: (state["checked"], dict(state["check"]), list(state["alerts"]), dict(state["since"]))
         )
         day, name = check["state"]
         segment = Segment.of(day, name)
@@ -151,6 +155,7 @@ class Epoch:
             unjudged=tuple((one[0], one[1]) for one in members["unjudged"]),
             judged=None if members["judged"] is None else codec.moment(members["judged"]),
             joined=tuple(members["joined"]),
+            since=since,
         )
 
     def go_on(self, known: Known, now: datetime) -> tuple[Known, list[Change], list[Segment]]:
@@ -206,6 +211,7 @@ class Epoch:
         waiting = NO_LABELS if known.waiting is None else known.waiting
         parts = list(portions(labels)) or ([[]] if len(waiting) and predictions else [])
         written: list[Segment] = []
+        settled: list[Segment] = []
         changes: list[Change] = []
         everything: list[Segment] = []
         if parts:
@@ -221,19 +227,26 @@ class Epoch:
                 columns=settings.segments,
             )
             waiting, watch = found.waiting, replace(watch, labels=watch.labels + found.counts)
-            if not len(found.rows):
+            if found.rows.empty:
                 continue
-            table = joined_table(found.rows, settings.segments)
-            written.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
-            everything.append(written[-1])
-            known = replace(known, joined=(*known.joined, written[-1].mark))
+            earlier = found.rows[SEGMENT].isin({one.name for one in everything if known.earlier(one)})
+            late = int(earlier.sum())
+            watch = replace(watch, labels=watch.labels + LabelCounts(joined=-late, late=late))
+            for rows, kept in ((found.rows[~earlier], written), (found.rows[earlier], settled)):
+                if rows.empty:
+                    continue
+                table = joined_table(rows, settings.segments)
+                kept.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
+                everything.append(kept[-1])
+                known = replace(known, joined=(*known.joined, kept[-1].mark))
             if settings.maturity is None:
-                watch, more = see_labels(watch, found.rows, self.context, now)
+                watch, more = see_labels(watch, found.rows[~earlier].reset_index(drop=True), self.context, now)
                 changes += more
         known = replace(known, waiting=waiting)
         if settings.maturity is None:
-            return watch, changes, known, written
-        return self._ripened(replace(known, watch=watch), written, now)
+            return watch, changes, known, [*written, *settled]
+        watch, changes, known, written = self._ripened(replace(known, watch=watch), written, now)
+        return watch, changes, known, [*written, *settled]
 
     def _ripened(
         self, known: Known, written: list[Segment], now: datetime
@@ -320,105 +333,6 @@ def entry_body(name: str, after: Known, state: tuple[str, str], changes: list[Ch
         "changes": steps,
         "tell": told,
     }
-
-
-def begin(
-    store: Store,
-    name: str,
-    reference: Reference,
-    settings: Settings,
-    expectations: tuple[Expectation, ...],
-    metrics: tuple[Any, ...],
-    *,
-    spec: str | None = None,
-    reason: str | None = None,
-    replacing: str | None = None,
-) -> None:
-    """Begin an epoch, unless another process has begun one with the same reference.
-
-    Parameters
-    ----------
-    store : Store
-        Where.
-    name : str
-        Of the monitor.
-    reference : Reference
-        What it compares with.
-    settings : Settings
-        How it watches.
-    expectations, metrics : tuple
-        What the user stated.
-    spec : str, optional
-        The name under which the reference was found, if it has one.
-    reason : str, optional
-        Why it begins again.
-    replacing : str, optional
-        The identity of the reference that it replaces; None for a first epoch. An epoch is begun only in its place.
-    """
-    store.ensure()
-    book = open_book(store, name)
-    book.append(lambda state: None if state else ("create", {"name": name}))
-    state = book.read(dict)
-    epoch, alerts, marks = state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state)
-    baseline = Baseline.of(reference, settings)
-    context = Context(name, epoch, settings, baseline, expectations, metrics)
-    watch = first_watch(reference, context, alerts)
-    ended, changes = settle(watch.alerts, datetime.now(UTC))
-    own = Epoch(store, context)
-    known = Known(replace(watch, alerts=ended), marks=marks[0], day=marks[1], joined=_joined_before(own, state))
-    data = known.encode(with_predictions=own.with_predictions)
-    written = own.segments.write_state(data, writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
-    profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
-    body = {
-        **entry_body(name, known, (written.day, written.name), changes, datetime.now(UTC)),
-        "epoch": epoch,
-        "reference": baseline.told,
-        "identity": baseline.identity,
-        "baseline": store.objects.put(baseline.encode()),
-        "profiles": profiles,
-        "settings": settings.plain(),
-        "rules": [rule.members() for rule in expectations if rule.function is None],
-        "spec": spec,
-        "reason": reason,
-    }
-
-    def decide(state: State) -> Decision:
-        if state.get("identity") != replacing or state.get("epoch", 0) != epoch - 1:
-            return None  # another process was first
-        return "begin", {member: value for member, value in body.items() if value is not None}
-
-    if book.append(decide) is None:
-        own.segments.delete(written)
-
-
-def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[str, Any]] = ()) -> Watch:
-    """Give what a monitor knows before the first row."""
-    from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - the alerts of an epoch before
-
-    rows = labelled(reference, context.settings.segments)
-    performance = None
-    if len(rows):
-        task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
-        performance = begin_performance(task, rows, context)
-    held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
-    return Watch(inputs=begin_inputs(context), performance=performance, alerts=held)
-
-
-def _marks(state: State) -> tuple[dict[str, int], str]:
-    check = state.get("check") or {}
-    return dict(check.get("marks", {})), str(check.get("day", ""))
-
-
-def _joined_before(epoch: Epoch, state: State) -> tuple[str, ...]:
-    """Find which joined rows count when a monitor begins again: labels that were known stay known."""
-    place = Segment.of(*state["check"]["state"]) if "check" in state else None
-    try:
-        if place is not None:
-            members = codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")
-            return tuple(members["joined"])
-    except IntegrityError:
-        pass  # a state that is gone is a reason to begin again, and must not prevent it
-    return tuple(one.mark for one in epoch.segments.listed() if one.kind == JOINED)
 
 
 def _day_before(day: str) -> str:

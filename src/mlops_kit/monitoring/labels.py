@@ -25,7 +25,7 @@ class LabelCounts:
     unknown : int
         Have no prediction, so far.
     late : int
-        Arrived after their prediction was judged without them.
+        Arrived after their prediction was judged without them, or after the epoch of their prediction.
     empty : int
         Were null, or in a regression no number.
 

@@ -28,7 +28,7 @@ from mlops_kit.monitoring.segments import (
     Segments,
 )
 
-LABEL_AT = "#label_at"
+LABEL_AT, SEGMENT = "#label_at", "#segment"
 _MOST_WAITING = 10_000
 _PORTION = 100_000
 
@@ -168,7 +168,8 @@ class Joined:
     Parameters
     ----------
     rows : DataFrame
-        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight`` and the columns of the segments.
+        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `SEGMENT` (the name of that of the
+        prediction) and the columns of the segments.
     waiting : DataFrame
         Labels without a prediction, so far.
     counts : LabelCounts
@@ -310,7 +311,7 @@ def _predictions(segments: Segments, segment: Segment, columns: Sequence[str]) -
     rows = table.to_pandas().rename(columns={AT: "at", PREDICTION: "prediction", WEIGHT: "weight", ID: "id"})
     if NUMBER in rows:
         rows["id"] = f"{segment.writer}-" + rows.pop(NUMBER).astype(str)
-    return rows
+    return rows.assign(**{SEGMENT: segment.name})
 
 
 def _holding(labels: pd.DataFrame, everything: Sequence[Segment]) -> list[Segment]:
