@@ -143,8 +143,10 @@ class Life(RuleBasedStateMachine):
         self.now = START
         self.policy = Policy(clear=2, cooldown=900, repeat=3600)
         self.told = {}
+        self.looks = set()
 
     def take(self, changes):
+        self.looks.add(self.now)
         for change in changes:
             assert change.before != change.after or change.tell
             if change.tell and change.after == FIRING and change.before != FIRING:
@@ -200,7 +202,7 @@ class Life(RuleBasedStateMachine):
             if held.state == RESOLVED:
                 assert not held.muted
             if held.state == FIRING:
-                assert START <= held.told <= self.now
+                assert held.told in self.looks
             if self.told.get(key) == RESOLVED:
                 assert held.state != FIRING or held.ended is not None
 
