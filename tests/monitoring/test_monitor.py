@@ -213,6 +213,16 @@ def test_one_batch_is_checked_in_one_call(store):
     assert monitor.check(judged(30, seed=5)).status == "insufficient data"
 
 
+def test_a_monitor_goes_on_with_every_setting_as_it_was_stated(store):
+    stated = dict(
+        prediction="predicted", target="y", task="binary", metrics=["recall"], segments=["plan"], cost=[[0, 1], [5, 0]],
+        matched_on=[], maturity="7d", tolerance=0.01, alpha=0.1, budget=50, window=200, min_effect=0.1, retention="30d",
+    )  # fmt: skip
+    mk.Monitor(judged(2000), name="cards", store=store, **stated).check()
+    again = mk.Monitor(judged(2000), name="cards", store=mk.Store(store), **stated)  # as another process reads it
+    assert again.check().epoch == 1
+
+
 def test_the_same_name_with_another_reference_is_refused_until_it_begins_again(monitor, store):
     monitor.log(frame(400, shift=3), [0.5] * 400)
     assert monitor.check().status == "alert"

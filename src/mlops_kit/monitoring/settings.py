@@ -116,7 +116,7 @@ class Settings:
         """Give them as plain values, without what is at its default."""
         default = Settings()
         members = {name: value for name, value in asdict(self).items() if value != getattr(default, name)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in members.items()}
+        return {name: _listed(value) for name, value in members.items()}
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> Settings:
@@ -137,6 +137,11 @@ class Settings:
         0.05
         """
         return 6 * self.alpha / (math.pi * epoch) ** 2
+
+
+def _listed(value: Any) -> Any:
+    """Give tuples as the lists that a record makes of them."""
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _names(given: Iterable[str] | str) -> tuple[str, ...]:
