@@ -220,6 +220,35 @@ def test_without_a_champion_a_comparison_passes_or_fails_as_stated(trained):
     assert not gate(c.better_than("champion", "auc", absent="fail")).evaluate("risk:1", store=trained.store).passed
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda alias, **options: c.better_than(alias, "auc", **options),
+        lambda alias, **options: c.not_worse_than(alias, "auc", margin=0.1, **options),
+        lambda alias, **options: c.on_slices("shop", c.better_than(alias, "auc", **options)),
+        c.signature_compatible,
+    ],
+    ids=["better", "not worse", "slices", "signature"],
+)
+def test_an_alias_that_never_was_beside_others_is_a_slip_and_does_not_pass(trained, make):
+    assert gate(make("chmapion")).evaluate("risk:2", store=trained.store).passed  # nothing is promoted yet at all
+    trained.promote("risk:1")
+    result = gate(make("chmapion")).evaluate("risk:2", store=trained.store).results[0]
+    assert not result.passed
+    assert "no model is or ever was 'chmapion', while there is champion → 1: is it misspelt?" in result.message
+    with pytest.raises(GateFailed, match="ever was 'chmapion'"):
+        trained.promote("risk:2", gate=gate(make("chmapion")))
+    assert trained.aliases("risk") == {"champion": 1}
+    assert gate(make("chmapion", absent="pass")).evaluate("risk:2", store=trained.store).passed
+    assert not gate(make("chmapion", absent="fail")).evaluate("risk:2", store=trained.store).passed
+
+
+def test_the_first_promotion_to_an_alias_passes_beside_other_aliases(trained):
+    trained.promote("risk:1", "staging")
+    assert trained.promote("risk:2", gate=gate(BETTER, c.signature_compatible())).version == 2
+    assert trained.aliases("risk") == {"champion": 2, "staging": 1}
+
+
 def test_a_champion_that_cannot_predict_the_data_cannot_be_beaten(trained):
     trained.promote("risk:1")
     report = gate(BETTER).evaluate("risk:2", champion=DummyClassifier(), store=trained.store)

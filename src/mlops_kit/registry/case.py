@@ -23,6 +23,7 @@ from mlops_kit.records import codec
 from mlops_kit.records.gate import Contender, JudgedOn
 from mlops_kit.registry.estimators import facts_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
+from mlops_kit.registry.recorded import RecordedModels
 from mlops_kit.registry.version import ModelVersion
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class Case:
         The data by name.
     store : Store
         Where the models are.
+    alias : str or None
+        The alias that the candidate is to be promoted to, if it is.
     champions : dict of str to Judged or None
         By alias, as far as they were asked for; None where an alias points nowhere.
     """
@@ -124,6 +127,7 @@ class Case:
     store: Store
     find: Callable[[str], Judged | None]
     positive: Any = None
+    alias: str | None = None
     champions: dict[str, Judged | None] = field(default_factory=dict)
     _predicted: dict[tuple[int, str], Predicted | str] = field(default_factory=dict)
 
@@ -132,6 +136,13 @@ class Case:
         if alias not in self.champions:
             self.champions[alias] = self.find(alias)
         return self.champions[alias]
+
+    def others(self, alias: str) -> str:
+        """List the aliases there are, if one that points nowhere looks misspelt beside them; else give nothing."""
+        if self.candidate.version is None or alias == self.alias:
+            return ""
+        standing = RecordedModels(self.store).aliases(self.candidate.version.name)
+        return "" if alias in standing else ", ".join(f"{name} → {version}" for name, version in standing.items())
 
     def predicted(self, holdout: Holdout, by: Judged | None = None) -> Predicted | str:
         """Give a model's predictions for some data; or the reason, in words, why there are none.

@@ -82,7 +82,7 @@ def gathered(store: Store, version: ModelVersion, alias: str, gate: Any, tag: Ca
     """
     if not callable(getattr(gate, "evaluate", None)):
         raise InvalidInput(f"gate={gate!r:.80} is no gate: make one with mlops_kit.Gate(…).")
-    report = gate.evaluate(version, store=store)
+    report = gate.evaluate(version, store=store, alias=alias)
     if report.passed:
         return Evidence(store.objects.put(report.encode()), _pointed_to(report, gate))
     digest = None
