@@ -334,9 +334,10 @@ class Monitor:
         reason : str
             Why; kept in the journal. All alerts end.
         """
-        if not str(reason).strip():
+        given: object = reason
+        if not isinstance(given, str) or not given.strip():
             raise InvalidInput("A monitor begins again for a reason: monitor.reset('retrained on May data').")
-        self._opening().begin(reason=str(reason))
+        self._opening().begin(reason=reason)
 
     def flush(self) -> None:
         """Write what was logged and not written yet; a process that ends does so by itself.

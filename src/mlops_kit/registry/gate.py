@@ -71,6 +71,9 @@ class Gate:
     ) -> None:
         if not conditions:
             raise InvalidInput("A gate without conditions would let everything pass: give at least one.")
+        for what, column in (("target", target), ("weights", weights)):
+            if column is not None and not isinstance(column, str):
+                raise InvalidInput(f"{what}={column!r:.80} is not the name of a column.")
         self.conditions = tuple(map(_condition, conditions))
         self.on = on
         self.target = target
