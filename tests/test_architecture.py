@@ -37,6 +37,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "measures/formulas.py",
     "measures/grids.py",
     "measures/intervals.py",
+    "measures/jackknife.py",
     "measures/metrics.py",
     "measures/predicted.py",
     "measures/profile.py",

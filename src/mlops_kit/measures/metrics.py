@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures import formulas
+from mlops_kit.measures import formulas, jackknife
 from mlops_kit.measures.formulas import Formula
 from mlops_kit.measures.intervals import PROPORTIONS, auc_interval, bootstrap_interval
 from mlops_kit.measures.predicted import BINARY, MULTICLASS, REGRESSION, Floats, Predicted
@@ -146,7 +146,8 @@ def measure(
         Of the two-sided interval; None for no interval.
     method : str
         For metrics that are proportions: ``"wilson"`` or ``"clopper-pearson"``. The area under the ROC of two
-        classes has DeLong's interval; all else, and all that is weighted, a bootstrap of 2000 samples.
+        classes has DeLong's interval; all else, and all that is weighted, a bootstrap of 2000 samples, or with over
+        50,000 rows what that comes to; see `mlops_kit.measures.jackknife`.
     seed : int
         Of the bootstrap.
 
@@ -197,9 +198,11 @@ def _interval(
         if min(positive.sum(), (~positive).sum()) > 1:
             return auc_interval(positive, given.scores, confidence)
         return None, ""
-    made = bootstrap_interval(
-        chosen.on(given), given.n, confidence=confidence, weights=given.weights, seed=seed, strata=strata
-    )
+    formula = chosen.on(given)
+    made = jackknife.interval(formula, given.n, confidence=confidence, weights=given.weights, strata=strata)
+    if made is not None:
+        return made, "jackknife"
+    made = bootstrap_interval(formula, given.n, confidence=confidence, weights=given.weights, seed=seed, strata=strata)
     if made is not None and chosen.biased:
         value = chosen.value(given)
         made = max(0.0, 2 * value - made[1]), max(0.0, 2 * value - made[0])
