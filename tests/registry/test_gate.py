@@ -256,6 +256,37 @@ def test_a_champion_that_cannot_predict_the_data_cannot_be_beaten(trained):
     assert "NotFittedError" in report.results[0].message
 
 
+@pytest.mark.parametrize(("told", "truth"), [("xyz", "abc"), ("xyz", "ab"), ("012", (0, 1, 2)), ((0, 1, 2), "abc")])
+def test_a_champion_that_knows_none_of_the_classes_is_not_beaten_by_that(trained, told, truth):
+    def named(classes):
+        return np.array(list(classes))[np.arange(300) % len(classes)]
+
+    features = HOLDOUT[["x", "z"]]
+    candidate = LogisticRegression().fit(features, named("abc" if truth == "ab" else truth))
+    champion = LogisticRegression().fit(features, named(told))
+    asked = c.better_than("champion", "log_loss"), c.not_worse_than("champion", "accuracy", margin=0.1)
+    report = gate(*asked, on=(features, named(truth))).evaluate(candidate, champion=champion, store=trained.store)
+    assert [result.passed for result in report.results] == [False, False]
+    assert "it knows none of the classes of the data: it gives" in report.results[0].message
+    turned = gate(*asked, on=(features, named(truth))).evaluate(champion, champion=candidate, store=trained.store)
+    assert not turned.passed
+
+
+def test_models_that_share_classes_are_compared_by_the_names_of_the_classes(trained):
+    order, truth = HOLDOUT["x"].rank().to_numpy(), np.array(list("abc"))
+    features, truth = HOLDOUT[["x"]], truth[np.minimum((order - 1) // 100, 2).astype(int)]
+    knows_all = LogisticRegression().fit(features, truth)
+    other = LogisticRegression().fit(features[truth != "c"], truth[truth != "c"].astype("<U1"))
+    wider = LogisticRegression().fit(features, np.where(truth == "c", "z", truth))
+    for champion in (wider, other):
+        report = gate(c.better_than("champion", "accuracy"), on=(features, truth)).evaluate(
+            knows_all, champion=champion, store=trained.store
+        )
+        result = report.results[0]
+        assert result.passed == (champion is wider), result.message
+    assert "same rows" in result.message or "two classes" in result.message
+
+
 def test_missing_data_and_models_are_typed_errors(trained):
     with pytest.raises(InvalidInput, match=r"needs data, and it has none: Gate\(…, on="):
         mk.Gate(c.at_least("auc", 0.9))

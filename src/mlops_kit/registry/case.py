@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from mlops_kit.registry.version import ModelVersion
 if TYPE_CHECKING:
     from mlops_kit.store.store import Store
 
+_SHOWN = 5
 _TASKS = {BINARY, MULTICLASS, REGRESSION}
 
 
@@ -320,6 +321,8 @@ def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predi
     given = functools.partial(judged.takes, holdout.table)
     if task == REGRESSION:
         return Predicted.of(holdout.truth, _method(model)(given()), **rest)
+    if classes is not None and holdout.truth is not None:
+        _check_classes(holdout.truth, classes)
     rest |= {"classes": classes, "positive": positive}
     if kind == "score":
         return Predicted.of(
@@ -337,6 +340,14 @@ def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predi
         if scores.ndim == 1 or scores.shape[1] == len(classes):  # not the one-against-one votes of some
             return Predicted.of(holdout.truth, labels, scores=scores, **rest)
     return Predicted.of(holdout.truth, labels, **rest)
+
+
+def _check_classes(truth: pd.Series[Any], classes: Sequence[Any]) -> None:
+    """Refuse a model that means other things than the data: it would lose every comparison, and prove nothing."""
+    present = truth.dropna().unique().tolist()
+    if present and not set(present) & set(classes):
+        knows, holds = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (classes, present))
+        raise InvalidInput(f"it knows none of the classes of the data: it gives {knows}, and the truth is {holds}")
 
 
 def _method(model: Any) -> Callable[[Any], Any]:

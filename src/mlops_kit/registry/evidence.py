@@ -102,7 +102,7 @@ def _pointed_to(report: GateReport, gate: Gate) -> dict[str, int | None]:
         other.alias: int(other.spec.rpartition(":")[2]) for other in report.champions if other.alias and other.spec
     }
     asked = {condition.alias for condition in gate.conditions if condition.alias is not None}
-    return {alias: found.get(alias) for alias in asked}
+    return {alias: found.get(alias) for alias in asked | found.keys()}
 
 
 def _refusal(report: GateReport, version: ModelVersion, alias: str, digest: str | None) -> str:

@@ -106,7 +106,8 @@ def signature(name: str, alias: str, *, absent: bool | None = None) -> Callable[
                 if before is None
                 else f"compatible with {champion and champion.contender}"
             )
-            return ConditionResult(name, passed=True, value=0.0, limit=0.0, message=held)
+            nobody = {"absent": alias} if champion is None else {}
+            return ConditionResult(name, passed=True, value=0.0, limit=0.0, message=held, evidence=nobody)
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         message = "; ".join(problems[:_SHOWN]) + more
         return ConditionResult(name, False, float(len(problems)), 0.0, message, {"problems": problems})
