@@ -323,6 +323,12 @@ def test_a_promotion_carries_its_evidence(trained):
     assert trained.promote("risk:1").evidence is None
 
 
+@pytest.mark.parametrize("wrong", ["churn:1", "", None, 7, "sha256:0"])
+def test_evidence_is_asked_for_by_its_digest(trained, wrong):
+    with pytest.raises(InvalidInput, match="no digest of evidence"):
+        trained.evidence(wrong)
+
+
 def test_a_refused_promotion_changes_no_alias_and_keeps_its_evidence(trained):
     trained.promote("risk:2")
     with pytest.raises(GateFailed, match=r"risk:1 was not promoted to champion: 1 of 1 conditions fails\.") as refused:

@@ -12,6 +12,7 @@ from mlops_kit.records import versions
 from mlops_kit.registry.report import GateReport
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.journal import State
+from mlops_kit.store.keys import DIGEST
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -93,7 +94,18 @@ def gathered(store: Store, version: ModelVersion, alias: str, gate: Any, tag: Ca
 
 
 def read_evidence(store: Store, digest: str) -> GateReport:
-    """Read a report back."""
+    """Read a report back.
+
+    Raises
+    ------
+    InvalidInput
+        It is not named by its digest.
+    """
+    if not DIGEST.fullmatch(str(digest)):
+        raise InvalidInput(
+            f"{digest!r:.80} is no digest of evidence, sha256:<64 hex digits>: models.history(name) shows it in each "
+            "promotion through a gate, and models.get(spec).tags that of a refusal."
+        )
     return GateReport.decode(store.objects.get(digest, what="evidence of a gate"), where=f"evidence {digest}")
 
 

@@ -274,6 +274,8 @@ class ModelStore(GovernedModels):
 
         Raises
         ------
+        InvalidInput
+            It is no digest.
         ObjectNotFound
             The store does not hold it.
         IntegrityError
