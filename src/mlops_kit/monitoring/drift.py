@@ -47,7 +47,7 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
         reached its limit has drifted: the probability that any of them is healthy is within the budget.
     """
     found = []
-    for block, known in zip(plan.blocks(), state.blocks, strict=True):
+    for block, known in zip(plan.blocks, state.blocks, strict=True):
         for row, place in enumerate(block.places):
             found.append(_judged(plan, state, block, known, row, place, min_effect))
     return tuple(sorted(found, key=lambda verdict: (not verdict.drifted, -verdict.evidence, verdict.name)))

@@ -20,6 +20,7 @@ from mlops_kit.records.monitor import FeatureReport, Shape
 from mlops_kit.records.profile import ColumnProfile, TableProfile
 
 Codes: TypeAlias = dict[str, npt.NDArray[np.uint16]]
+Picture: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.uint8]]
 
 BARS = 20
 _RECENT = 10
@@ -46,6 +47,8 @@ class Inputs:
         For the last windows, how many values fell into each bar of each column.
     moments : tuple of (int, str)
         After how many rows it was when, ever more rarely of long ago.
+    pictures : dict of str to tuple
+        For each column the names of its bars, and into which of them each bin or level goes.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Inputs:
     left: Codes = field(default_factory=dict)
     recent: tuple[dict[str, list[int]], ...] = ()
     moments: tuple[tuple[int, str], ...] = ()
+    pictures: dict[str, Picture] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def begin(
@@ -103,7 +107,8 @@ class Inputs:
         chosen = None if columns is None else tuple(columns)
         between = None if windows_between is None else steps_between(windows_between, window, profile)
         plan = Plan.of(profile, monitor=monitor, epoch=epoch, alpha=alpha, columns=chosen, steps_between=between)
-        return cls(kind, profile, plan, begin(plan))
+        watched = {stream.column for stream in plan.streams}
+        return cls(kind, profile, plan, begin(plan), pictures={name: _places(profile[name]) for name in watched})
 
     def after(self, table: pa.Table, at: datetime) -> Inputs:
         """Go on with rows.
@@ -124,8 +129,7 @@ class Inputs:
         codes = {name: values for name, values in encode_table(table, self.profile).items() if name in watched}
         if not codes:
             return self
-        known = self.profile.by_name
-        bars = {name: _bars(values, known[name]) for name, values in codes.items()}
+        bars = {name: _bars(values, self.pictures[name]) for name, values in codes.items()}
         if self.left:
             codes = {name: np.concatenate([self.left[name], codes[name]]) for name in codes.keys() & self.left.keys()}
         rows = len(next(iter(codes.values()), ()))
@@ -212,27 +216,27 @@ class Inputs:
         return np.sum(counts, axis=0) if counts else np.zeros(0, np.int64)
 
     def _missing(self, column: str) -> float | None:
-        counts = self._counts(column)
-        return float(counts[-1] / counts.sum()) if len(counts) and counts.sum() else None
+        windows = [window[column] for window in self.recent if column in window]
+        rows = sum(map(sum, windows))
+        return sum(window[-1] for window in windows) / rows if rows else None
 
     def _shape(self, column: str) -> Shape | None:
-        counts, profile = self._counts(column)[:-1], self.profile[column]
-        labels, places = _places(profile)
-        before = np.bincount(places, profile.counts, len(labels))
+        counts, (labels, places) = self._counts(column)[:-1], self.pictures[column]
+        before = np.bincount(places, self.profile[column].counts, len(labels))
         if not counts.sum() or not before.sum():
             return None
         shares = [tuple((values / values.sum()).round(5).tolist()) for values in (before, counts)]
         return Shape(labels, *shares)
 
 
-def _places(profile: ColumnProfile) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+def _places(profile: ColumnProfile) -> Picture:
     """Say into which bar of a picture each bin or level goes, and what the bars are called."""
     size = len(profile.counts)
     if profile.grid is None:
         names = [*profile.levels, *[""] * (size - len(profile.levels))]
         order = np.argsort(-np.array(profile.counts), kind="stable")
         kept = [int(place) for place in order if names[place]][: BARS - 1]
-        places = np.full(size, len(kept))
+        places = np.full(size, len(kept), np.uint8)
         places[kept] = np.arange(len(kept))
         return (*(names[place] for place in kept), "other"), places
     edges = np.array(profile.grid.edges)
@@ -242,12 +246,12 @@ def _places(profile: ColumnProfile) -> tuple[tuple[str, ...], npt.NDArray[np.int
     middles = np.concatenate([[-np.inf], (edges[:-1] + edges[1:]) / 2, [np.inf]])
     bounds = np.linspace(low, high, BARS + 1)[1:-1]
     labels = [f"{value:.3g}" for value in np.linspace(low, high, BARS + 1)[:-1]]
-    return tuple(labels), np.searchsorted(bounds, middles)[:size]
+    return tuple(labels), np.searchsorted(bounds, middles)[:size].astype(np.uint8)
 
 
-def _bars(codes: npt.NDArray[np.uint16], profile: ColumnProfile) -> list[int]:
+def _bars(codes: npt.NDArray[np.uint16], picture: Picture) -> list[int]:
     """Count the values of each bar, and last those that are missing."""
-    labels, places = _places(profile)
+    labels, places = picture
     there = codes[codes < len(places)]
     counts = np.bincount(places[there], minlength=len(labels))
     return [*counts.tolist(), len(codes) - len(there)]

@@ -179,9 +179,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     report = check(features, context.rules, now=now)
     found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
     estimates = watch.estimates
-    scores = _scores(table)
-    if context.baseline.estimator is not None and len(scores):
-        estimator = context.baseline.estimator
+    estimator = context.baseline.estimator
+    if estimator is not None and len(scores := _scores(table)):
         values = estimator.estimate(scores)
         limits = {name: band.lower for name, band in estimator.bands.items()}
         found += signals.of_estimates(estimator.warnings(values), values, limits)
