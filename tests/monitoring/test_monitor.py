@@ -223,6 +223,53 @@ def test_a_monitor_goes_on_with_every_setting_as_it_was_stated(store):
     assert again.check().epoch == 1
 
 
+def test_a_rule_that_a_batch_breaks_fires_at_once_for_there_is_no_second_window():
+    from mlops_kit.measures.expectations import in_range
+
+    checked = mk.Monitor(frame(2000), expectations=[in_range("age", 18, 95)]).check(
+        frame(500, seed=1).assign(age=150.0)
+    )
+    assert ("quality", "range of age", "firing") in {(one.kind, one.subject, one.state) for one in checked.alerts}
+    with pytest.raises(AlertRaised, match="range of age"):
+        checked.raise_if_alert()
+
+
+def test_a_column_of_which_too_little_is_known_is_never_ok():
+    report = mk.Monitor(frame(2000)).check(frame(500, seed=1).assign(amount=None))
+    table = report.to_frame().set_index("name")
+    assert table.loc["amount", "status"] == "insufficient data"
+    assert table.loc["age", "status"] == "ok"
+    assert any("amount" in note for note in report.notes)
+    assert {one["name"]: one["drifted"] for one in report.to_dict()["features"]}["age"] is False
+
+
+def test_a_batch_is_compared_within_its_contexts_and_by_what_it_predicts():
+    rng = np.random.default_rng(4)
+
+    def week(n, up=0.0):
+        day = rng.choice(["work", "free"], n)
+        return pd.DataFrame({"day": day, "x": rng.normal(np.where(day == "free", 5, 0)), "p": rng.normal(up, 1, n)})
+
+    monitor = mk.Monitor(week(6000), matched_on="day", prediction="p")
+    report = monitor.check(week(2000, up=1.0))
+    assert {(one.kind, one.name) for one in report.features} == {
+        ("drift", "x, day=work"),
+        ("drift", "x, day=free"),
+        ("prediction", "prediction"),
+    }
+    assert [(alert.kind, alert.subject) for alert in report.alerts] == [("prediction", "prediction")]
+
+
+def test_a_broken_column_mutes_what_is_said_of_its_missing_values_and_contexts():
+    from mlops_kit.monitoring.signals import of_features
+    from mlops_kit.records.monitor import FeatureReport
+
+    told = [
+        FeatureReport(name, "drift", "alert", 9.0, 0.9, "tv", 500, column="x") for name in ("x (missing)", "x, day=a")
+    ]
+    assert {signal.columns for signal in of_features(told)} == {("x",)}
+
+
 def test_the_same_name_with_another_reference_is_refused_until_it_begins_again(monitor, store):
     monitor.log(frame(400, shift=3), [0.5] * 400)
     assert monitor.check().status == "alert"

@@ -17,7 +17,16 @@ def record(columns=3, windows=5, name="amount"):
     shape = Shape((name, "b", "c"), (0.5, 0.3, 0.2), (0.1, 0.2, 0.7))
     features = tuple(
         FeatureReport(
-            f"{name} {place}", "drift", place == 0, 10.0 ** (2 - place), 0.1, "|AUC - 0.5|", 500, AT, 0.01, shape
+            f"{name} {place}",
+            "drift",
+            "alert" if place == 0 else "ok",
+            10.0 ** (2 - place),
+            0.1,
+            "|AUC - 0.5|",
+            500,
+            AT,
+            0.01,
+            shape,
         )
         for place in range(columns)
     )

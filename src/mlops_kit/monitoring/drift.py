@@ -54,7 +54,12 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
 
 
 def compare(
-    reference: TableProfile, current: TableProfile, *, alpha: float = 0.05, min_effect: float | None = None
+    reference: TableProfile,
+    current: TableProfile,
+    *,
+    alpha: float = 0.05,
+    min_effect: float | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> tuple[DriftVerdict, ...]:
     """Compare one batch with a reference, once: no state, no budget for life.
 
@@ -71,18 +76,19 @@ def compare(
         The probability with which a healthy batch may be found to have drifted, over all streams.
     min_effect : float, optional
         As of `judge`.
+    columns : tuple of str, optional
+        Only these columns of the reference; by default all.
 
     Returns
     -------
     tuple of DriftVerdict
         Worst first.
     """
-    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6)
-    columns = current.by_name
+    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6, columns=columns)
+    before, now = reference.by_name, current.by_name
     verdicts = []
     for stream in plan.streams:
-        there = columns.get(stream.column)
-        known = reference[stream.column]
+        there, known = now.get(stream.column), before[stream.column]
         pool = np.array(stream.pool)
         if there is None or there.kind != known.kind or (there.grid, there.levels) != (known.grid, known.levels):
             counts = np.zeros_like(pool)

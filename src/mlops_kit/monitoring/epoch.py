@@ -15,6 +15,7 @@ from mlops_kit.errors import Conflict, IntegrityError
 from mlops_kit.monitoring.alerts import Change, settle
 from mlops_kit.monitoring.baseline import Baseline, labelled
 from mlops_kit.monitoring.book import Overtaken, open_book
+from mlops_kit.monitoring.judge import Performance
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, read_joined, ripe
 from mlops_kit.monitoring.reference import Reference
@@ -376,13 +377,18 @@ def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[st
     """Give what a monitor knows before the first row."""
     from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - the alerts of an epoch before
 
-    rows = labelled(reference, context.settings.segments)
-    performance = None
-    if len(rows):
-        task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
-        performance = begin_performance(task, rows, context)
     held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
-    return Watch(inputs=begin_inputs(context), performance=performance, alerts=held)
+    return Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=held)
+
+
+def first_performance(reference: Reference, context: Context) -> Performance | None:
+    """Begin with the losses of the reference; None where it does not hold predictions and the truth about them."""
+    rows = labelled(reference, context.settings.segments)
+    if rows.empty:
+        return None
+    return begin_performance(
+        context.baseline.task_of(rows["prediction"], rows["label"], context.settings), rows, context
+    )
 
 
 def _marks(state: State) -> tuple[dict[str, int], str]:

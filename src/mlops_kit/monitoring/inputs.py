@@ -168,12 +168,6 @@ class Inputs:
         """How many rows are in the evidence."""
         return self.state.rows
 
-    @property
-    def too_few(self) -> bool:
-        """Whether a clear change of every column could have been missed so far."""
-        statuses = {verdict.status for verdict in judge(self.plan, self.state)} if self.plan.streams else set()
-        return statuses <= {"insufficient data"}
-
     def plain(self, *, with_profile: bool = False) -> dict[str, Any]:
         """Give it as plain values; the profile only where it is not kept elsewhere."""
         made = {
@@ -194,18 +188,9 @@ class Inputs:
         return replace(begun, state=state, left=left, recent=tuple(members["recent"]), moments=moments)
 
     def _report(self, verdict: DriftVerdict, *, picture: bool) -> FeatureReport:
-        return FeatureReport(
-            name=verdict.name,
-            kind=self.kind,
-            drifted=verdict.status == "alert",
-            evidence=math.exp(min(_MOST_EVIDENCE, verdict.evidence - verdict.limit)),
-            effect=verdict.effect,
-            measure=_MEASURES[verdict.effect_name],
-            n=verdict.n,
-            since=None if verdict.since is None else self._moment(verdict.since),
-            missing=self._missing(verdict.column),
-            shape=self._shape(verdict.column) if picture and verdict.kind != "missing" else None,
-        )
+        since = None if verdict.since is None else self._moment(verdict.since)
+        shape = self._shape(verdict.column) if picture and verdict.kind != "missing" else None
+        return feature_report(verdict, self.kind, since=since, missing=self._missing(verdict.column), shape=shape)
 
     def _moment(self, row: int) -> datetime | None:
         """Tell when a row was."""
@@ -221,12 +206,46 @@ class Inputs:
         return sum(window[-1] for window in windows) / rows if rows else None
 
     def _shape(self, column: str) -> Shape | None:
-        counts, (labels, places) = self._counts(column)[:-1], self.pictures[column]
-        before = np.bincount(places, self.profile[column].counts, len(labels))
-        if not counts.sum() or not before.sum():
-            return None
-        shares = [tuple((values / values.sum()).round(5).tolist()) for values in (before, counts)]
-        return Shape(labels, *shares)
+        labels, places = self.pictures[column]
+        return _overlaid(
+            labels, np.bincount(places, self.profile[column].counts, len(labels)), self._counts(column)[:-1]
+        )
+
+
+def feature_report(
+    verdict: DriftVerdict, kind: str, *, since: datetime | None, missing: float | None, shape: Shape | None
+) -> FeatureReport:
+    """Tell a verdict as users see it."""
+    return FeatureReport(
+        name=verdict.name,
+        kind=kind,
+        status=verdict.status,
+        evidence=math.exp(min(_MOST_EVIDENCE, verdict.evidence - verdict.limit)),
+        effect=verdict.effect,
+        measure=_MEASURES[verdict.effect_name],
+        n=verdict.n,
+        since=since,
+        missing=missing,
+        shape=shape,
+        column=verdict.column,
+    )
+
+
+def shape_of(reference: ColumnProfile, current: ColumnProfile) -> Shape | None:
+    """Give the distributions of a column in two tables; None if one of them has no value of it."""
+    if len(reference.counts) != len(current.counts) or not reference.counts:
+        return None
+    labels, places = _places(reference)
+    before, now = (np.bincount(places, one.counts, len(labels)) for one in (reference, current))
+    return _overlaid(labels, before, now)
+
+
+def _overlaid(labels: tuple[str, ...], before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Shape | None:
+    if not before.sum() or not now.sum():
+        return None
+    if labels[-1] == "other" and not before[-1] and not now[-1]:
+        labels, before, now = labels[:-1], before[:-1], now[:-1]
+    return Shape(labels, *(tuple((values / values.sum()).round(5).tolist()) for values in (before, now)))
 
 
 def _places(profile: ColumnProfile) -> Picture:

@@ -68,12 +68,12 @@ class MonitorReport(MonitorRecord):
         Returns
         -------
         pandas.DataFrame
-            ``name``, ``kind``, ``drifted``, ``evidence`` (as a share of its limit), ``effect``, ``measure``, ``n``,
-            ``missing`` and ``since``.
+            ``name``, ``kind``, ``status``, ``drifted``, ``evidence`` (as a share of its limit), ``effect``,
+            ``measure``, ``n``, ``missing`` and ``since``.
         """
         import pandas as pd  # noqa: PLC0415 - heavy
 
-        columns = ["name", "kind", "drifted", "evidence", "effect", "measure", "n", "missing", "since"]
+        columns = ["name", "kind", "status", "drifted", "evidence", "effect", "measure", "n", "missing", "since"]
         rows = [[getattr(feature, column) for column in columns] for feature in self.features]
         return pd.DataFrame(rows, columns=columns)
 

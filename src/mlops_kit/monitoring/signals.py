@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from mlops_kit.monitoring.alerts import Signal
 from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
 from mlops_kit.records.quality import QualityReport
 
-_WINDOWS = (2, 3)
+WINDOWS = (2, 3)
+"""A rule that rests on no evidence for life fires when it failed in so many of so many windows."""
 
 
-def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]:
+def of_quality(report: QualityReport, broken: Iterable[str], windows: tuple[int, int] = WINDOWS) -> Iterator[Signal]:
     """Give a signal for each rule: a broken schema fires at once and mutes its columns, all else needs two windows.
 
     Parameters
@@ -20,6 +22,8 @@ def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]
         Of one window.
     broken : iterable of str
         The columns that are missing or of another kind.
+    windows : tuple of int
+        In how many of how many windows a rule must fail.
     """
     columns = tuple(broken)
     seen: set[str] = set()
@@ -31,7 +35,7 @@ def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]
             subject += "'"
         seen.add(subject)
         schema = result.kind == "schema"
-        needed, among = (1, 1) if schema else _WINDOWS
+        needed, among = (1, 1) if schema else windows
         yield Signal(
             kind="quality",
             subject=subject,
@@ -45,6 +49,12 @@ def of_quality(report: QualityReport, broken: Iterable[str]) -> Iterator[Signal]
         )
 
 
+def failed(report: QualityReport) -> Iterator[dict[str, Any]]:
+    """Give the rules that failed, as plain values."""
+    for one in report.problems:
+        yield {"kind": one.kind, "column": one.column, "message": one.message, "inferred": one.inferred}
+
+
 def of_features(reports: Iterable[FeatureReport]) -> Iterator[Signal]:
     """Give a signal for each column: evidence that holds for life needs one crossing."""
     for report in reports:
@@ -56,7 +66,7 @@ def of_features(reports: Iterable[FeatureReport]) -> Iterator[Signal]:
             message=f"no longer distributed as in the reference (evidence {_times(report.evidence)} its limit{effect})",
             evidence=report.evidence,
             effect=report.effect,
-            columns=(report.name.removesuffix(" missing"),),
+            columns=(report.column,),
         )
 
 
@@ -79,7 +89,10 @@ def of_losses(reports: Iterable[LossReport], known: Mapping[str, int]) -> Iterat
 
 
 def of_estimates(
-    warned: Iterable[str], estimated: Mapping[str, float], limits: Mapping[str, float]
+    warned: Iterable[str],
+    estimated: Mapping[str, float],
+    limits: Mapping[str, float],
+    windows: tuple[int, int] = WINDOWS,
 ) -> Iterator[Signal]:
     """Give a signal for each estimated metric; estimates warn and never alert."""
     bad = set(warned)
@@ -92,8 +105,8 @@ def of_estimates(
                 message=f"estimated at {value:.4g}, usually at least {limits[name]:.4g} ({BLIND})",
                 effect=value - limits[name],
                 severity="warning",
-                needed=_WINDOWS[0],
-                among=_WINDOWS[1],
+                needed=windows[0],
+                among=windows[1],
             )
 
 

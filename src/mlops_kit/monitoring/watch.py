@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from mlops_kit.measures.columns import kind_of
 from mlops_kit.measures.expectations import check
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
-from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, advance, remind
+from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
 from mlops_kit.monitoring.baseline import Baseline, contexts
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
@@ -178,24 +178,15 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     features = table.drop_columns([name for name in OWN if name in table.column_names])
     report = check(features, context.rules, now=now)
     found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
-    estimates = watch.estimates
-    estimator = context.baseline.estimator
-    if estimator is not None and len(scores := _scores(table)):
-        values = estimator.estimate(scores)
-        limits = {name: band.lower for name, band in estimator.bands.items()}
-        found += signals.of_estimates(estimator.warnings(values), values, limits)
-        estimates = (*estimates, _estimated(table, values))[-KEPT_WINDOWS:]
+    more, estimates = estimated(table, context)
+    found += more
     at = _last(table, now)
     inputs, warm = _seen(watch, features, table, context, at)
     least = context.settings.min_effect
     found += signals.of_features(
-        report for name, one in inputs.items() if name != LABELS for report in named(name, one, least)
+        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, least)
     )
     alerts, changes = advance(watch.alerts, found, now, context.policy)
-    quality = tuple(
-        {"kind": one.kind, "column": one.column, "message": one.message, "inferred": one.inferred}
-        for one in report.problems
-    )
     weights = table.column(WEIGHT).to_numpy() if WEIGHT in table.column_names else [1.0] * table.num_rows
     after = replace(
         watch,
@@ -203,8 +194,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
         logged=watch.logged + float(sum(weights)),
         inputs=inputs,
         warm=warm,
-        estimates=estimates,
-        quality=quality,
+        estimates=(*watch.estimates, *estimates)[-KEPT_WINDOWS:],
+        quality=tuple(signals.failed(report)),
         alerts=alerts,
         last=now,
     )
@@ -213,18 +204,22 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
 
 def begin_inputs(context: Context) -> dict[str, Inputs]:
     """Begin to watch the columns of the reference, each group of them with its part of half of the budget."""
-    settings, baseline = context.settings, context.baseline
+    begun = {}
+    for name, kind, profile, columns, share in groups(context.baseline, context.settings):
+        begun[name] = _begun(kind, profile, columns, share, context, name)
+    return begun
+
+
+def groups(baseline: Baseline, settings: Settings) -> Iterator[tuple[str, str, TableProfile, list[str], float]]:
+    """Share half of the budget out over groups of columns: name, kind, profile, columns and part of each."""
     columns = [name for name in baseline.features if name not in settings.matched_on]
     profiles = {name: one for name, one in baseline.profiles.items() if name or len(baseline.profiles) == 1}
     share = settings.alpha / 2 / (len(columns) + 2)
-    begun = {}
     for name, profile in profiles.items():
-        key = f"{DRIFT} {name}".rstrip()
-        begun[key] = _begun(DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles), context, key)
+        yield f"{DRIFT} {name}".rstrip(), DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles)
     for kind, column in ((PREDICTED, PREDICTION), (LABELS, LABEL)):
         if column in baseline.profile.by_name and (kind == PREDICTED or settings.maturity is not None):
-            begun[kind] = _begun(kind, baseline.profile, [column], share, context, kind)
-    return begun
+            yield kind, kind, baseline.profile, [column], share
 
 
 def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, context: Context, key: str) -> Inputs:
@@ -252,12 +247,12 @@ def _seen(
 ) -> tuple[dict[str, Inputs], tuple[Any, ...]]:
     """Go on with the evidence of drift."""
     inputs = dict(watch.inputs)
-    groups = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
+    matched = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
     for name, one in watch.inputs.items():
         if name == DRIFT:
             inputs[name] = one.after(features, at)
-        elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in groups:
-            inputs[name] = one.after(features.take(groups[name.removeprefix(f"{DRIFT} ")]), at)
+        elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in matched:
+            inputs[name] = one.after(features.take(matched[name.removeprefix(f"{DRIFT} ")]), at)
         elif one.kind == PREDICTED and PREDICTION in table.column_names:
             inputs[name] = one.after(table.select([PREDICTION]), at)
     if PREDICTED in inputs or PREDICTION not in table.column_names:
@@ -269,16 +264,17 @@ def _seen(
     return inputs, ()
 
 
-def named(name: str, inputs: Inputs, least: float | None, pictures: int = 0) -> list[FeatureReport]:
-    """Name the columns of a context by it, and what the log calls its own by what it is."""
+def reports(name: str, inputs: Inputs, least: float | None, pictures: int = 0) -> list[FeatureReport]:
+    """Tell how the columns stand that are watched under a name."""
     context = name.removeprefix(inputs.kind).strip()
-    own = {PREDICTION: "prediction", LABEL: "label"}
-    named = []
-    for report in inputs.reports(min_effect=least, pictures=pictures):
-        column, note, rest = report.name.partition(" (missing)")
-        told = f"{own.get(column, column)}{note}{rest}"
-        named.append(replace(report, name=f"{told}, {context}" if context else told))
-    return named
+    return [named(report, context) for report in inputs.reports(min_effect=least, pictures=pictures)]
+
+
+def named(report: FeatureReport, context: str) -> FeatureReport:
+    """Name a column of a context by it, and what the log calls its own by what it is."""
+    own = {PREDICTION: "prediction", LABEL: "label"}.get(report.column)
+    told = report.name if own is None else report.name.replace(report.column, own, 1)
+    return replace(report, name=f"{told}, {context}" if context else told, column=own or report.column)
 
 
 def _last(table: pa.Table, now: datetime) -> datetime:
@@ -322,7 +318,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
-        found += signals.of_features(named(LABELS, inputs[LABELS], settings.min_effect))
+        found += signals.of_features(reports(LABELS, inputs[LABELS], settings.min_effect))
     alerts, changes = advance(watch.alerts, found, now, context.policy)
     return replace(watch, performance=after, inputs=inputs, alerts=alerts, last=now), changes
 
@@ -363,8 +359,17 @@ def _scores(table: pa.Table) -> Any:
     return values[values.notna() & values.between(0, 1)].to_numpy()
 
 
-def _estimated(table: pa.Table, values: Mapping[str, float]) -> dict[str, Any]:
+def estimated(
+    table: pa.Table, context: Context, windows: tuple[int, int] = signals.WINDOWS
+) -> tuple[list[Signal], list[dict[str, Any]]]:
+    """Estimate the metrics of a window from its scores, where the reference allows; it warns as `signals` says."""
+    estimator = context.baseline.estimator
+    if estimator is None or not len(scores := _scores(table)):
+        return [], []
+    values = estimator.estimate(scores)
+    limits = {name: band.lower for name, band in estimator.bands.items()}
+    found = list(signals.of_estimates(estimator.warnings(values), values, limits, windows))
     at = table.column(AT).to_pandas()
     metrics = {name: [None if value != value else float(value), None, None] for name, value in values.items()}  # noqa: PLR0124 - NaN
     first, last = (moment.tz_convert(UTC).isoformat() for moment in (at.min(), at.max()))
-    return {"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}
+    return found, [{"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}]

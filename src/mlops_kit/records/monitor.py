@@ -42,8 +42,9 @@ class FeatureReport:
         The column.
     kind : str
         ``"drift"``, ``"prediction"`` or ``"labels"``: what an alert on it would be.
-    drifted : bool
-        Whether the evidence crossed its limit and the effect is large enough to matter.
+    status : str
+        ``"alert"``: it has drifted. ``"warning"``: it has, by an effect too small to matter. ``"insufficient data"``:
+        a shift of half a standard deviation could have been missed. Else ``"ok"``.
     evidence : float
         As a share of the limit: at 1 the budget for false alarms is used up. Compared on a logarithmic scale, 0 for
         no evidence at all.
@@ -54,16 +55,18 @@ class FeatureReport:
     n : int
         Rows compared.
     since : datetime or None
-        When the evidence crossed its limit.
+        When the change began, as best estimated; None of a column that has not drifted.
     missing : float or None
         The share of missing values now.
     shape : Shape or None
         The distributions.
+    column : str
+        The column that it is about; `name` also says of what context, and whether it is about missing values.
     """
 
     name: str
     kind: str
-    drifted: bool
+    status: str
     evidence: float
     effect: float | None
     measure: str
@@ -71,6 +74,12 @@ class FeatureReport:
     since: datetime | None = None
     missing: float | None = None
     shape: Shape | None = None
+    column: str = ""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the evidence crossed its limit and the effect is large enough to matter."""
+        return self.status == ALERT
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +259,8 @@ class MonitorRecord:
         members["coverage"] = {**asdict(self.coverage), "share": self.coverage.share}
         for name in ("features", "quality", "performance", "windows", "estimate"):
             members[name] = [asdict(item) for item in members[name]]
+        for item, feature in zip(members["features"], self.features, strict=True):
+            item["drifted"] = feature.drifted
         return {name: _plain(value) for name, value in members.items()}
 
 

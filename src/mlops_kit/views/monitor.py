@@ -147,13 +147,13 @@ def _rule(kind: str, column: str | None, message: str) -> str:
 
 
 def _features(features: Sequence[FeatureReport]) -> list[tuple[str, ...]]:
-    head = ("column", "drifted", "evidence", "effect", "rows", "missing", "measure")
+    head = ("column", "status", "evidence", "effect", "rows", "missing", "measure")
     return [
         head,
         *(
             (
                 clip(feature.name, 40),
-                "yes" if feature.drifted else "no",
+                feature.status,
                 f"{feature.evidence:.3g}",
                 _number(feature.effect),
                 f"{feature.n:,}",
@@ -202,7 +202,7 @@ def _feature_table(features: Sequence[FeatureReport], room: html.Room) -> str:
         )
         evidence = charts.bars(feature.evidence, over=feature.drifted)
         rows.append(f"<tr>{texts}<td>{evidence}</td><td>{picture}</td></tr>")
-    names = ("column", "drifted", "effect", "rows", "missing", "evidence | limit", "reference ▒ now ―")
+    names = ("column", "status", "effect", "rows", "missing", "evidence | limit", "reference ▒ now ―")
     head = "".join(f"<th>{name}</th>" for name in names)
     left_out = html.note(html.more(len(features) - len(shown)))
     return f'<table class="g"><tr>{head}</tr>{"".join(rows)}</table>{left_out}'
