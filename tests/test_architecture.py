@@ -60,6 +60,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/reading.py",
     "monitoring/rows.py",
     "monitoring/task.py",
+    "monitoring/usual.py",
     "monitoring/watch.py",
 }
 

@@ -99,6 +99,7 @@ def test_a_model_in_the_store_needs_no_configuration(store):
 
     @mk.track(register="fraud", store=store)
     def train(data):
+        mk.log_metrics({"accuracy": 0.71, "mcc": 0.2, "seconds": 3.0})
         return LogisticRegression().fit(data[["amount", "age"]], data["y"])
 
     data = judged(3000)[["amount", "age", "y"]]
@@ -113,6 +114,8 @@ def test_a_model_in_the_store_needs_no_configuration(store):
     assert {feature.name for feature in report.features} >= {"amount", "age"}
     assert "y" not in {feature.name for feature in report.features}
     assert report.coverage.joined == 300
+    assert report.levels == {"accuracy": 0.71, "mcc": 0.2}  # what the training measured is measured again
+    assert {"accuracy", "mcc", "recall"} <= set(report.windows[0].metrics)
     train(data.assign(amount=data["amount"] * 2))
     mk.ModelStore(store).promote("fraud:2")
     assert live.check().epoch == 2
@@ -155,6 +158,35 @@ def test_with_a_maturity_predictions_are_judged_at_their_age_and_late_labels_are
     report = monitor.check(now=START + timedelta(days=10))
     assert sum(window.rows for window in report.windows) == 200
     assert report.coverage.late == 100
+
+
+def test_a_fall_is_dated_in_the_midst_of_one_check_and_told_with_its_size_and_the_share_of_labels(store):
+    monitor = mk.Monitor(judged(4000), name="m", store=store, prediction="predicted", target="y", window=200)
+    for day in range(20):
+        rows = judged(200, seed=100 + day, wrong=0.1 if day < 12 else 0.4)
+        at = START + timedelta(days=day)
+        ids = monitor.log(rows[["amount", "age"]], rows["predicted"], at=at)
+        monitor.log_labels(ids[:150], rows["y"][:150], at=at)
+    report = monitor.check()
+    worst = next(loss for loss in report.performance if loss.name == "error")
+    assert abs(worst.since - (START + timedelta(days=12))) <= timedelta(days=1)
+    assert worst.lately == pytest.approx(0.4, abs=0.08)
+    message = next(alert.message for alert in report.alerts if alert.subject == "error")
+    assert f"since {worst.since:%Y-%m-%d}" in message
+    assert "labels of 75.0% of the predictions" in message
+
+
+def test_what_is_usual_is_told_beside_what_is_measured_and_worse_windows_are_marked(store):
+    settings = {"prediction": "predicted", "target": "y", "window": 200}
+    monitor = mk.Monitor(judged(4000), name="m", store=store, segments="plan", metrics=["accuracy"], **settings)
+    rows = judged(400, seed=1, wrong=0.4)
+    ids = monitor.log(rows.drop(columns=["y", "predicted"]), rows["predicted"])
+    monitor.log_labels(ids, rows["y"])
+    report = monitor.check()
+    low, high = report.bands["accuracy"]
+    assert low < report.levels["accuracy"] < high
+    assert [window.unusual for window in report.windows] == [("accuracy",)] * 2
+    assert {name.partition(", ")[0] for name in report.windows[0].metrics} == {"accuracy"}  # of segments, too
 
 
 def test_a_segment_that_fails_alone_is_found(store):

@@ -37,6 +37,7 @@ def record(columns=3, windows=5, name="amount"):
             AT + timedelta(days=day + 1),
             500,
             {"accuracy": (0.9 - day / 20, 0.8, 0.95), "auc": (None, None, None)},
+            unusual=("accuracy",) if day > 2 else (),
         )
         for day in range(windows)
     )
@@ -60,7 +61,23 @@ def test_a_page_shows_distributions_metrics_bands_marks_and_evidence():
     assert page.count("<svg") >= 3 + 3 + 2
     assert "<circle" in page
     assert "stroke-dasharray" in page
-    assert "estimated: 5 windows" in page
+    assert "estimated (blind to concept drift)</b>: 5 windows" in page
+    assert "#d03b3b" in page  # an alert is red at the first sight
+
+
+def test_a_course_shows_the_reference_left_of_the_divider_its_level_its_band_and_where_an_alert_began():
+    drawn = charts.course(
+        [(0.9, 0.8, 1.0), (0.5, None, None)], band=(0.8, 1.0), level=0.9, alarms=[False, True], begins=1
+    )
+    assert drawn.count("<circle") == 1
+    assert drawn.count("stroke-dasharray") == 3
+    assert drawn.count("<text") == 2
+    assert "<circle" not in charts.course([(0.9, None, None)], band=(0.8, 1.0))
+
+
+def test_bars_are_named_where_there_is_room_and_else_at_their_ends():
+    assert charts.histogram(["north", "south"], [0.5, 0.5], [0.4, 0.6]).count("<text") == 2
+    assert charts.histogram([f"{place}" * 9 for place in range(20)], [0.05] * 20, [0.05] * 20).count("<text") == 3
 
 
 @pytest.mark.parametrize(

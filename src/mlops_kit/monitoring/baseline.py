@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Baseline:
         The column that is predicted.
     truth : tuple
         Some of its values, from which the classes are told.
+    recorded : dict of str to float
+        What the training of the model measured.
     estimator : Estimator or None
         What estimates need; None without predictions, or without the truth about them.
     """
@@ -57,6 +59,7 @@ class Baseline:
     task: str | None = None
     target: str | None = None
     truth: tuple[Any, ...] = ()
+    recorded: dict[str, float] = field(default_factory=dict)
     estimator: Estimator | None = None
 
     @classmethod
@@ -86,6 +89,7 @@ class Baseline:
             task=settings.task or reference.task,
             target=reference.target_name,
             truth=truth,
+            recorded=dict(reference.metrics),
             estimator=_estimator(reference, settings),
         )
 
@@ -115,6 +119,7 @@ class Baseline:
             "task": self.task,
             "target": self.target,
             "truth": [codec.plain(value) for value in self.truth],
+            "recorded": {name: codec.plain(value) for name, value in self.recorded.items()} or None,
             "estimator": None if self.estimator is None else self.estimator.plain(),
         }
         return codec.seal("monitor-baseline", {name: value for name, value in members.items() if value is not None})
@@ -132,6 +137,7 @@ class Baseline:
             task=members.get("task"),
             target=members.get("target"),
             truth=tuple(codec.unplain(value) for value in members["truth"]),
+            recorded={name: codec.unplain(value) for name, value in members.get("recorded", {}).items()},
             estimator=None if estimator is None else Estimator.of(estimator),
         )
 

@@ -87,8 +87,7 @@ def _seen(
             column = after.get(verdict.column)
             shape = None if column is None or verdict.kind == "missing" else shape_of(before[verdict.column], column)
             missing = None if column is None or not column.rows else column.null_share
-            since = now if verdict.drifted else None
-            reports.append(named(feature_report(verdict, kind, since=since, missing=missing, shape=shape), place))
+            reports.append(named(feature_report(verdict, kind, since=None, missing=missing, shape=shape), place))
     found = list(signals.of_quality(quality, broken_columns(features, baseline), windows=(1, 1)))
     rows = every.append_column(AT, moments_of(now, every.num_rows, now))
     more, estimates = estimated(rows, context, windows=(1, 1))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ Judged = pd.DataFrame
 
 KEPT_WINDOWS = 200
 _MOST_VALUES = 20
+_MOST_DATES = 40
 _METRICS = {
     "binary": ("accuracy", "recall", "precision", "f1"),
     "multiclass": ("accuracy", "f1", "balanced_accuracy"),
@@ -48,7 +49,9 @@ class Performance:
     open : DataFrame
         The rows of the window that is not complete.
     moments : dict of str to list
-        For each stream the last numbers of losses and the moments of them, so that an onset can be dated.
+        For each stream up to which number of losses the first was at which moment, so that an onset can be dated.
+    usual : dict of str to list
+        For each metric its value on the reference, and the ends of what is usual there.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Performance:
     windows: tuple[dict[str, Any], ...] = ()
     open: Judged = field(default_factory=pd.DataFrame)
     moments: dict[str, list[list[Any]]] = field(default_factory=dict)
+    usual: dict[str, list[float | None]] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -146,9 +150,8 @@ class Performance:
             return self
         harms, moments = dict(self.harms), dict(self.moments)
         for name, losses, at in _split(self.task, rows, self.harms):
+            moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
             harms[name] = harms[name].after(losses)
-            dated = [harms[name].current.n, at.isoformat()]
-            moments[name] = [*moments.get(name, []), dated][-KEPT_WINDOWS:]
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
         full = len(waiting) // window
@@ -174,6 +177,7 @@ class Performance:
                     allowed=harm.allowed,
                     n=harm.current.n,
                     since=self._dated(name, harm.onset) if harm.crossed is not None else None,
+                    lately=_number(harm.lately) if harm.crossed is not None else None,
                 )
             )
         return tuple(sorted(made, key=lambda report: -report.evidence))
@@ -194,6 +198,7 @@ class Performance:
             "windows": list(self.windows),
             "open": {**columns, "at": at},
             "moments": self.moments,
+            "usual": self.usual,
         }
 
     @classmethod
@@ -204,7 +209,8 @@ class Performance:
             rows["at"] = pd.to_datetime(state["open"]["at"], utc=True, format="ISO8601")
         harms = {name: Harm.of(harm) for name, harm in state["harms"].items()}
         task, windows = Task.of(state["task"]), tuple(state["windows"])
-        return cls(task, harms, dict(state["references"]), windows, rows, dict(state["moments"]))
+        known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
+        return cls(task, harms, *known)
 
 
 def measured(
@@ -237,7 +243,7 @@ def measured(
         if part is not None and not any(name.endswith(f", {part[0]}={part[1]}") for name in known):
             continue
         chosen = rows if part is None else rows[_text(rows[part[0]]) == part[1]]
-        for name, values in _measure(task, chosen, metrics if part is None else ()).items():
+        for name, values in _measure(task, chosen, metrics).items():
             found[_stream_name(name, part)] = values
     return {
         "start": rows["at"].min().isoformat(),
@@ -247,20 +253,19 @@ def measured(
     }
 
 
-def window_of(members: Mapping[str, Any], *, partial: bool = False) -> Window:
-    """Show a window as users see it."""
+def window_of(members: Mapping[str, Any], *, unusual: Sequence[str] = (), partial: bool = False) -> Window:
+    """Show a window as users see it; `unusual` names the metrics that are worse than usual."""
     metrics = {name: (values[0], values[1], values[2]) for name, values in members["metrics"].items()}
     start, end = (datetime.fromisoformat(members[name]).astimezone(UTC) for name in ("start", "end"))
-    return Window(start, end, members["rows"], metrics, partial)
+    return Window(start, end, members["rows"], metrics, tuple(unusual), partial)
 
 
 def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list[float | None]]:
     given = predicted(task, rows)
-    names = tuple(metrics) or (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
     found: dict[str, list[float | None]] = {}
-    for name in names:
-        if callable(name) and not hasattr(name, "tasks"):
-            found[getattr(name, "__name__", "custom")] = [_own(name, rows), None, None]
+    for name in tuple(metrics) or defaults(task):
+        if _is_own(name):
+            found[_own_name(name)] = [_own(name, rows), None, None]
             continue
         one = measure(name, given)
         found[one.metric] = [_number(one.value), _number(one.low), _number(one.high)]
@@ -268,6 +273,29 @@ def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list
         paid = task.paid(rows["label"], task.decided(rows["prediction"]))
         found["cost"] = [float(paid.mean()), None, None]
     return found
+
+
+def defaults(task: Task) -> tuple[str, ...]:
+    """Name what is measured of a task if nobody says."""
+    return (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
+
+
+def metric_value(task: Task, rows: Judged, name: Any) -> tuple[str, float | None]:
+    """Give the name of a metric and its value on rows, without an interval."""
+    if name == "cost":
+        return name, float(task.paid(rows["label"], task.decided(rows["prediction"])).mean()) if len(rows) else None
+    if _is_own(name):
+        return _own_name(name), _own(name, rows)
+    one = measure(name, predicted(task, rows), confidence=None)
+    return one.metric, _number(one.value)
+
+
+def _is_own(name: object) -> TypeGuard[Callable[[Any, Any], Any]]:
+    return callable(name) and not hasattr(name, "tasks")
+
+
+def _own_name(metric: Any) -> str:
+    return str(getattr(metric, "__name__", "custom"))
 
 
 def predicted(task: Task, rows: Judged) -> Predicted:
@@ -292,12 +320,27 @@ def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
         return None
 
 
-def _split(task: Task, rows: Judged, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, datetime]]:
-    """Give the losses of each stream, and when the last of them was predicted."""
+def _dates(before: int, at: pd.Series[Any]) -> list[list[Any]]:
+    """Date losses that come after so many others, in at most so many parts: its end, and the moment of its first."""
+    size = max(RARE_STEP, -(-len(at) // _MOST_DATES))
+    starts = range(0, len(at), size)
+    return [[before + min(start + size, len(at)), at.iloc[start].isoformat()] for start in starts]
+
+
+def _thinned(dates: list[list[Any]]) -> list[list[Any]]:
+    """Keep dates ever more rarely of long ago."""
+    while len(dates) > KEPT_WINDOWS:
+        half = len(dates) // 2
+        dates = [*dates[1:half:2], *dates[half:]]
+    return dates
+
+
+def _split(task: Task, rows: Judged, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, pd.Series[Any]]]:
+    """Give the losses of each stream, and when each of them was predicted."""
     streams = task.streams(rows["label"], rows["prediction"])
     columns = {name.rpartition(", ")[2].partition("=")[0] for name in known if ", " in name}
     texts = {column: _text(rows[column]).to_numpy() for column in columns if column in rows}
-    at = rows["at"].to_numpy()
+    at = pd.to_datetime(rows["at"], utc=True)
     for stream in streams:
         for name in known:
             base, _, part = name.partition(", ")
@@ -309,8 +352,7 @@ def _split(task: Task, rows: Judged, known: Mapping[str, Any]) -> Iterator[tuple
             chosen = np.ones(len(rows), dtype=bool) if not part else texts[column] == value
             losses = stream.losses[chosen[stream.rows]]
             if len(losses):
-                last = pd.Timestamp(at[stream.rows & chosen][-1])
-                yield name, losses, (last if last.tzinfo else last.tz_localize("UTC")).to_pydatetime()
+                yield name, losses, at[stream.rows & chosen]
 
 
 def _values(rows: Judged, column: str) -> list[str]:

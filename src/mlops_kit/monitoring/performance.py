@@ -2,8 +2,9 @@
 
 *Worse than allowed* bets against a mean loss above what the reference had, plus a tolerance. *Worse than before*
 bets that the next losses are higher than the pool of all losses so far, the reference included. Both are products
-of bets that a healthy model loses on average, so by Ville's inequality neither exceeds ``1 / share`` in a whole
-life with a probability above its share of the false-alarm budget.
+of bets that a healthy model loses on average. Of the first, by Ville's inequality, the probability of ever exceeding
+``1 / share`` is proved to be within its share of the false-alarm budget; of the second, whose steps share a pool, that
+is proved at each fixed time, and for a whole life checked by simulation, as of `mlops_kit.monitoring.evidence`.
 
 References: Podkopaev & Ramdas, *Tracking the risk of a deployed model and detecting harmful distribution shifts*
 (arXiv:2110.06177); Shin, Ramdas & Rinaldo, *E-detectors* (arXiv:2203.03532); Hoeffding (1963), *Probability
@@ -135,10 +136,12 @@ class Harm:
         The logarithm of what each bet has won.
     evidence_allowed, evidence_pooled : float
         Log evidence now.
-    rise : float
-        The log evidence for a rise by half that began at `onset`.
-    onset : int
-        After how many losses the present rise began, as far as can be told.
+    rises : tuple of float
+        For each bet the log evidence for a rise that goes on still.
+    onsets : tuple of int
+        After how many losses it began.
+    risen_n, risen_total : tuple of int and of float
+        How many losses there were in whole steps since then, and their sum.
     crossed : int or None
         After how many losses one of the tests first crossed its limit.
 
@@ -164,8 +167,10 @@ class Harm:
     pooled_logs: tuple[float, ...] = ()
     evidence_allowed: float = 0.0
     evidence_pooled: float = 0.0
-    rise: float = 0.0
-    onset: int = 0
+    rises: tuple[float, ...] = (0.0,) * len(POOLED_RATIOS)
+    onsets: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
+    risen_n: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
+    risen_total: tuple[float, ...] = (0.0,) * len(POOLED_RATIOS)
     crossed: int | None = None
 
     @classmethod
@@ -227,6 +232,21 @@ class Harm:
         return max(margins)
 
     @property
+    def onset(self) -> int:
+        """After how many losses the present rise began, as the bet tells that sees it best."""
+        return self.onsets[self._best]
+
+    @property
+    def lately(self) -> float:
+        """The mean loss since then; not a number before the first whole step."""
+        n = self.risen_n[self._best]
+        return self.risen_total[self._best] / n if n else math.nan
+
+    @property
+    def _best(self) -> int:
+        return self.rises.index(max(self.rises))
+
+    @property
     def can_tell(self) -> bool:
         """Whether any of the tests runs."""
         return bool(self.allowed_logs or self.pooled_logs)
@@ -263,8 +283,8 @@ class Harm:
     def of(cls, state: dict[str, Any]) -> Harm:
         """Read what `plain` gave."""
         summaries = {name: Summary(**state[name]) for name in ("pool", "current", "open")}
-        logs = {name: tuple(state[name]) for name in ("allowed_logs", "pooled_logs")}
-        return cls(**{**state, **summaries, **logs})
+        rows = {name: tuple(value) for name, value in state.items() if isinstance(value, list | tuple)}
+        return cls(**{**state, **rows, **summaries})
 
 
 def delta_of(share: float) -> float:
@@ -308,13 +328,18 @@ def _first(over: npt.NDArray[np.bool_]) -> int | None:
     return int(over.argmax()) + 1 if over.any() else None
 
 
-def _onset(won: npt.NDArray[np.float64], rise: float, onset: int, bounds: npt.NDArray[np.int64]) -> tuple[float, int]:
-    """Follow the highest sum of log bets that ends now (Page's CUSUM), and where it began."""
-    sums = np.r_[rise, rise + np.cumsum(won)]
-    low = int(len(sums) - 1 - sums[::-1].argmin())
-    if sums[low] <= 0.0:
-        return float(sums[-1] - sums[low]), int(bounds[low])
-    return float(sums[-1]), onset
+def _risen(harm: Harm, won: npt.NDArray[np.float64], totals: npt.NDArray[np.float64], first: int) -> Harm:
+    """Follow for each bet the highest sum of its logs that ends now (Page's CUSUM), and the losses since it began."""
+    rises, onsets, counts, sums = [], [], [], []
+    for bet, rise in enumerate(harm.rises):
+        path = np.r_[rise, rise + np.cumsum(won[:, bet])]
+        low = int(len(path) - 1 - path[::-1].argmin())
+        goes_on = path[low] > 0.0
+        rises.append(float(path[-1] - (0.0 if goes_on else path[low])))
+        onsets.append(harm.onsets[bet] if goes_on else (first + low) * harm.step)
+        counts.append(harm.risen_n[bet] + harm.step * len(totals) if goes_on else harm.step * (len(totals) - low))
+        sums.append(harm.risen_total[bet] + float(totals.sum()) if goes_on else float(totals[low:].sum()))
+    return replace(harm, rises=tuple(rises), onsets=tuple(onsets), risen_n=tuple(counts), risen_total=tuple(sums))
 
 
 def _allowed(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
@@ -348,9 +373,8 @@ def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     won = np.multiply.outer(sums, np.log(ratios)) - harm.step * np.log1p(np.multiply.outer(shares, ratios - 1))
     pool = harm.pool + Summary(harm.step * len(ends), float(sums.sum()), float(squares.sum()))
     first = (harm.current.n - harm.open.n) // harm.step
-    rise, onset = _onset(won[:, 2], harm.rise, harm.onset, (first + np.arange(len(ends) + 1)) * harm.step)
     rest = Summary.of(losses[ends[-1] :])
-    harm = replace(harm, pool=pool, open=rest, rise=rise, onset=onset)
+    harm = replace(_risen(harm, won, sums, first), pool=pool, open=rest)
     if not harm.pooled_logs:
         return harm, None
     steps = first + np.arange(len(ends))

@@ -30,8 +30,8 @@ class MonitorReport(MonitorRecord):
         The losses, held against those of the reference.
     windows, estimate : tuple of Window
         Metrics by window of labelled rows, and estimated ones by window of predictions.
-    bands : dict
-        What is usual on the reference, for estimated metrics.
+    bands, levels : dict
+        Of a metric what is usual on windows of the reference, and its value on all of it.
     coverage : Coverage
         How much of the truth is known, and what became of the labels.
     notes : tuple of str

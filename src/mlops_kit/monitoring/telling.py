@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,17 +66,20 @@ def told(
     open_alerts = [held for held in watch.alerts.values() if held.state in {PENDING, FIRING} and not held.muted]
     performance = watch.performance
     losses = () if performance is None else performance.reports()
+    usual = {} if performance is None else performance.usual
+    levels = {name: level for name, (level, _, _) in usual.items() if level is not None}
+    bands = {name: (low, high) for name, (_, low, high) in usual.items() if low is not None and high is not None}
     windows: list[Window] = []
     if performance is not None:
-        windows = [window_of(one) for one in performance.windows]
+        windows = [window_of(one, unusual=_unusual(one, bands)) for one in performance.windows]
         if len(performance.open):
-            rest = measured(performance.task, performance.open, context.metrics, context.settings.segments)
+            metrics = context.measured(performance.task)
+            rest = measured(performance.task, performance.open, metrics, context.settings.segments)
             windows.append(window_of(rest, partial=True))
     found = _watched(watch, context) if features is None else features
     shown = tuple(sorted(found, key=lambda report: (not report.drifted, -report.evidence, report.name)))
-    bands = {}
     if context.baseline.estimator is not None:
-        bands = {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
+        bands |= {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
     return MonitorRecord(
         monitor=context.name,
         reference=context.baseline.told,
@@ -91,11 +94,18 @@ def told(
         quality=tuple(RuleReport(**rule) for rule in watch.quality),
         performance=losses,
         windows=tuple(windows),
-        estimate=tuple(window_of(one) for one in watch.estimates),
+        estimate=tuple(window_of(one, unusual=_unusual(one, bands)) for one in watch.estimates),
         bands=bands,
+        levels=levels,
         coverage=Coverage(round(watch.logged), **watch.labels.plain()),
         notes=tuple(_notes(watch, shown, context, waiting)),
     )
+
+
+def _unusual(window: Mapping[str, Any], bands: Mapping[str, tuple[float, float]]) -> list[str]:
+    from mlops_kit.monitoring.usual import worse  # noqa: PLC0415 - loads the metrics
+
+    return [name for name, values in window["metrics"].items() if worse(name, values[0], bands.get(name))]
 
 
 def _watched(watch: Watch, context: Context) -> list[FeatureReport]:

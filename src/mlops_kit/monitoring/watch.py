@@ -17,10 +17,12 @@ from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
 from mlops_kit.monitoring.baseline import Baseline, contexts
 from mlops_kit.monitoring.inputs import Inputs
-from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
+from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, defaults
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.log import AT, LABEL, OWN, PREDICTION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings
+from mlops_kit.monitoring.task import Task
+from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import (
     FeatureReport,
@@ -62,6 +64,10 @@ class Context:
     expectations: tuple[Expectation, ...] = ()
     metrics: tuple[Any, ...] = ()
     policy: Policy = field(default_factory=Policy)
+
+    def measured(self, task: Task) -> tuple[Any, ...]:
+        """Name what is measured: what the user stated, or what suits the task and what the training measured."""
+        return self.metrics or (*defaults(task), *recorded_metrics(task, self.baseline.recorded))
 
     @property
     def rules(self) -> tuple[Expectation, ...]:
@@ -313,8 +319,10 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
         task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), settings)
         performance = begin_performance(task, pd.DataFrame({"prediction": [], "label": []}), context)
     known = {report.name: report.n for report in performance.reports()}
-    after = performance.after(rows, window=settings.window, metrics=context.metrics, segments=settings.segments)
-    found = list(signals.of_losses(after.reports(), known))
+    metrics = context.measured(performance.task)
+    after = performance.after(rows, window=settings.window, metrics=metrics, segments=settings.segments)
+    share = watch.labels.joined / watch.logged if watch.logged and watch.labels.joined else None
+    found = list(signals.of_losses(after.reports(), known, share))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
@@ -331,9 +339,13 @@ def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list
 
 def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
     """Begin with half of the budget of the epoch."""
-    settings = context.settings
+    settings, metrics = context.settings, context.measured(task)
     share = settings.spend(context.epoch) / 2
-    return Performance.begin(task, reference, share=share, segments=settings.segments, tolerance=settings.tolerance)
+    begun = Performance.begin(task, reference, share=share, segments=settings.segments, tolerance=settings.tolerance)
+    usual = recorded_levels(context.baseline.recorded)
+    if len(reference):
+        usual |= usual_of(task, reference, [*metrics, *(["cost"] if task.cost else [])], settings.window)
+    return replace(begun, usual=usual)
 
 
 def broken_columns(table: pa.Table, baseline: Baseline) -> list[str]:

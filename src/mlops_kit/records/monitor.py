@@ -126,6 +126,8 @@ class LossReport:
         Losses since.
     since : datetime or None
         When the rise began, as far as can be told; None without one.
+    lately : float or None
+        The mean loss since then.
     """
 
     name: str
@@ -136,6 +138,7 @@ class LossReport:
     allowed: float | None
     n: int
     since: datetime | None = None
+    lately: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ class Window:
         How many rows.
     metrics : dict
         By name (and segment): value, lower and upper end of its interval; None where nothing defines them.
+    unusual : tuple of str
+        The metrics that are worse than usual on the reference: outside of their band.
     partial : bool
         Whether rows are still coming.
     """
@@ -158,6 +163,7 @@ class Window:
     end: datetime
     rows: int
     metrics: dict[str, tuple[float | None, float | None, float | None]]
+    unusual: tuple[str, ...] = ()
     partial: bool = False
 
 
@@ -221,7 +227,9 @@ class MonitorRecord:
     estimate : tuple of Window
         Estimated metrics by window of predictions, oldest first.
     bands : dict
-        For a metric the lower and the upper end of what is usual on the reference.
+        For a metric the lower and the upper end of what is usual on windows of the reference.
+    levels : dict
+        For a metric its value on the reference, or in the record of the training.
     coverage : Coverage
         What is known of the truth.
     notes : tuple of str
@@ -243,6 +251,7 @@ class MonitorRecord:
     windows: tuple[Window, ...] = ()
     estimate: tuple[Window, ...] = ()
     bands: dict[str, tuple[float, float]] | None = None
+    levels: dict[str, float] | None = None
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
 
