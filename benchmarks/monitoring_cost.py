@@ -1,7 +1,7 @@
 """What a monitor costs: in the path of a prediction, behind it, of one batch, and in memory over ten million rows.
 
 Run with ``python benchmarks/monitoring_cost.py [--quick]``; the whole takes some ten minutes, and writes about 2 GB to
-a temporary directory. A drift check of 100,000 x 60 by others, measured once on a machine of two cores with the releases
+a temporary directory. A drift check of 100,000 x 60 by others, measured once on two cores with the releases
 that are named: Evidently 0.7.23 28.4 s, whylogs 1.6.4 11.8 s, NannyML 0.13.1 4.2 s, alibi-detect 0.13 1.2 s.
 """
 

@@ -30,15 +30,30 @@ def errors(seed, later, rows):
 
 
 def alarm(task):
-    """Give the number of rows from the change to the alarm; None for none, below 0 for a false one."""
-    from mlops_kit.monitoring.performance import Harm, Summary  # noqa: PLC0415 - other environments run this file, too
+    """Judge a binary model, half of whose rows are positive; give the rows from the change to the first alarm."""
+    import pandas as pd  # noqa: PLC0415 - other environments run this file, too
+
+    from mlops_kit.monitoring.judge import Performance  # noqa: PLC0415 - as above
     from mlops_kit.monitoring.settings import Settings  # noqa: PLC0415 - as above
+    from mlops_kit.monitoring.task import Task  # noqa: PLC0415 - as above
+
+    def judged(wrong):
+        truth = rng.integers(0, 2, len(wrong))
+        return pd.DataFrame({"label": truth, "prediction": np.where(wrong > 0, 1 - truth, truth)})
 
     seed, later, rows, tolerance = task
+    rng = np.random.default_rng([6, seed])
     before, healthy, after = errors(seed, later, rows)
-    share = Settings(alpha=ALPHA).spend(1) / 2 / 3  # of a binary model: errors, misses and false alarms
-    harm = Harm.begin(Summary.of(before), share=share, tolerance=tolerance).after(healthy).after(after)
-    return None if harm.crossed is None else harm.crossed - HEALTHY
+    settings = {"share": Settings(alpha=ALPHA).spend(1) / 2, "tolerance": tolerance, "by_day": True}
+    state = Performance.begin(Task("binary", (0, 1)), judged(before), **settings)
+    life = judged(np.concatenate([healthy, after]))
+    life["at"] = [START + timedelta(days=row // A_DAY) for row in range(len(life))]
+    step = 100 if len(life) < 50_000 else 5000
+    for first in range(0, len(life), step):
+        state = state.after(life[first : first + step], window=10**9)
+        if any(loss.harmed for loss in state.reports()):
+            return first + step - HEALTHY
+    return None
 
 
 def adwin(task):
@@ -90,7 +105,9 @@ def fraud(seed):
     rng = np.random.default_rng([8, seed])
     names = {"flagged": "prediction", "fraud": "label"}
     share = Settings(alpha=ALPHA).spend(1) / 2
-    state = Performance.begin(Task("binary", (0, 1)), cases(rng, 50_000, 0.8).rename(columns=names), share=share)
+    state = Performance.begin(
+        Task("binary", (0, 1)), cases(rng, 50_000, 0.8).rename(columns=names), share=share, by_day=True
+    )
     count = 0
     for day, rows in enumerate(days_of_labels(rng)[1]):
         state = state.after(rows.rename(columns=names), window=100_000)

@@ -47,6 +47,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/batch.py",
     "monitoring/bets.py",
     "monitoring/blocks.py",
+    "monitoring/cohorts.py",
     "monitoring/drift.py",
     "monitoring/epoch.py",
     "registry/case.py",

@@ -85,6 +85,7 @@ class Performance:
         share: float,
         segments: Sequence[str] = (),
         tolerance: float | None = None,
+        by_day: bool = False,
     ) -> Performance:
         """Begin with the losses of the reference.
 
@@ -100,6 +101,8 @@ class Performance:
             The columns whose values are judged apart: the twenty most frequent values of each.
         tolerance : float, optional
             By how much a mean loss may exceed that of the reference.
+        by_day : bool
+            Whether labels are judged in another order than that of the predictions.
 
         Returns
         -------
@@ -119,7 +122,8 @@ class Performance:
                 summary = summaries.get(name, Summary())
                 whole = _stream_name(name, part)
                 step = RARE_STEP if name.startswith("misses") else STEP
-                harms[whole] = Harm.begin(summary, share=of_part * weights[name], tolerance=tolerance, step=step)
+                share_of = of_part * weights[name]
+                harms[whole] = Harm.begin(summary, share=share_of, tolerance=tolerance, step=step, by_day=by_day)
                 if summary.n:
                     references[whole] = summary.mean
         return cls(task, harms, references)
@@ -151,7 +155,8 @@ class Performance:
         harms, moments = dict(self.harms), dict(self.moments)
         for name, losses, at in _split(self.task, rows, self.harms):
             moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
-            harms[name] = harms[name].after(losses)
+            days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
+            harms[name] = harms[name].after(losses, days)
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
         full = len(waiting) // window
@@ -176,15 +181,17 @@ class Performance:
                     current=harm.current.mean if harm.current.n else None,
                     allowed=harm.allowed,
                     n=harm.current.n,
-                    since=self._dated(name, harm.onset) if harm.crossed is not None else None,
+                    since=self._since(name, harm) if harm.crossed is not None else None,
                     lately=_number(harm.lately) if harm.crossed is not None else None,
                 )
             )
         return tuple(sorted(made, key=lambda report: -report.evidence))
 
-    def _dated(self, name: str, number: int) -> datetime | None:
-        """Tell when so many losses were known."""
-        known = [moment for n, moment in self.moments.get(name, []) if n > number]
+    def _since(self, name: str, harm: Harm) -> datetime | None:
+        """Tell when the predictions began whose losses are higher."""
+        if harm.day is not None:
+            return datetime.fromtimestamp(harm.day * 86_400, UTC)
+        known = [moment for n, moment in self.moments.get(name, []) if n > harm.onset]
         return datetime.fromisoformat(known[0]) if known else None
 
     def plain(self) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mlops_kit.monitoring.cohorts import Cohorts
+
 Losses: TypeAlias = npt.NDArray[np.float64]
 
 ALLOWED_STAKES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -33,6 +35,7 @@ RARE_STEP = 10
 """Rows of a step in a stream of rare rows, such as actual frauds."""
 _DELTA = 0.01
 _DELTA_SHARE = 0.4
+_BY_ARRIVAL, _BY_DAY = math.log(0.6), math.log(0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,10 @@ class Harm:
         After how many losses it began.
     risen_n, risen_total : tuple of int and of float
         How many losses there were in whole steps since then, and their sum.
+    cohorts : Cohorts or None
+        Where labels come late: the second test by days of prediction, which is averaged with that by arrival.
+    evidence_cohorts : float
+        Its log evidence now.
     crossed : int or None
         After how many losses one of the tests first crossed its limit.
 
@@ -171,11 +178,20 @@ class Harm:
     onsets: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
     risen_n: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
     risen_total: tuple[float, ...] = (0.0,) * len(POOLED_RATIOS)
+    cohorts: Cohorts | None = None
+    evidence_cohorts: float = 0.0
     crossed: int | None = None
 
     @classmethod
     def begin(
-        cls, reference: Summary, *, share: float, tolerance: float | None = None, step: int = STEP, pooled: bool = True
+        cls,
+        reference: Summary,
+        *,
+        share: float,
+        tolerance: float | None = None,
+        step: int = STEP,
+        pooled: bool = True,
+        by_day: bool = False,
     ) -> Harm:
         """Begin before the first loss.
 
@@ -192,6 +208,8 @@ class Harm:
             `STEP`, or `RARE_STEP` for a stream of rare rows.
         pooled : bool
             Whether the second test runs, where no tolerance forbids it.
+        by_day : bool
+            Whether losses come in another order than that of their predictions, so that it also runs by their days.
 
         Returns
         -------
@@ -208,6 +226,7 @@ class Harm:
             pool=reference,
             allowed_logs=(-math.inf,) * len(ALLOWED_STAKES) if bound < 1.0 else (),
             pooled_logs=(-math.inf,) * len(POOLED_RATIOS) if both else (),
+            cohorts=Cohorts() if both and by_day else None,
         )
 
     @property
@@ -222,13 +241,20 @@ class Harm:
         return -math.log(self.share / 2)
 
     @property
+    def evidence_before(self) -> float:
+        """The log evidence of the second test now: where it runs twice, the average of both."""
+        if self.cohorts is None:
+            return self.evidence_pooled
+        return float(np.logaddexp(self.evidence_pooled + _BY_ARRIVAL, self.evidence_cohorts + _BY_DAY))
+
+    @property
     def margin(self) -> float:
         """By how much the stronger test exceeds its limit, as a logarithm; below 0 there is no alarm."""
         margins = [-math.inf]
         if self.allowed_logs:
             margins.append(self.evidence_allowed - self.limit_allowed)
         if self.pooled_logs:
-            margins.append(self.evidence_pooled - self.limit_pooled)
+            margins.append(self.evidence_before - self.limit_pooled)
         return max(margins)
 
     @property
@@ -237,8 +263,16 @@ class Harm:
         return self.onsets[self._best]
 
     @property
+    def day(self) -> int | None:
+        """The day of prediction from which on losses are higher; None if their order tells more."""
+        days = self.cohorts
+        return days.day if days is not None and len(days.days) > 1 and days.best >= max(self.rises) else None
+
+    @property
     def lately(self) -> float:
         """The mean loss since then; not a number before the first whole step."""
+        if self.cohorts is not None and self.day is not None:
+            return self.cohorts.lately
         n = self.risen_n[self._best]
         return self.risen_total[self._best] / n if n else math.nan
 
@@ -251,26 +285,30 @@ class Harm:
         """Whether any of the tests runs."""
         return bool(self.allowed_logs or self.pooled_logs)
 
-    def after(self, losses: Losses) -> Harm:
+    def after(self, losses: Losses, days: npt.NDArray[np.int64] | None = None) -> Harm:
         """Go on with more losses.
 
         Parameters
         ----------
         losses : array of float
             In [0, 1], in an order that does not depend on their values.
+        days : array of int, optional
+            When each was predicted, in days.
 
         Returns
         -------
         Harm
-            The tests after these; feeding losses in parts gives the same as feeding them at once.
+            The tests after these; feeding losses in parts gives the same as feeding them at once, but for steps by day.
         """
         if not len(losses):
             return self
         losses = np.asarray(losses, dtype=np.float64)
         seen = self.current.n
         harm, over_allowed = _allowed(self, losses)
+        harm, over_cohorts = _by_day(harm, losses, days)
         harm, over_pooled = _pooled(harm, losses)
-        crossed = [seen + row for row in (over_allowed, over_pooled) if row is not None]
+        over = len(losses) if harm.pooled_logs and harm.evidence_before >= harm.limit_pooled else None
+        crossed = [seen + row for row in (over_allowed, over_pooled, over_cohorts, over) if row is not None]
         if harm.crossed is None and crossed:
             harm = replace(harm, crossed=min(crossed))
         return replace(harm, current=self.current + Summary.of(losses))
@@ -284,7 +322,8 @@ class Harm:
         """Read what `plain` gave."""
         summaries = {name: Summary(**state[name]) for name in ("pool", "current", "open")}
         rows = {name: tuple(value) for name, value in state.items() if isinstance(value, list | tuple)}
-        return cls(**{**state, **rows, **summaries})
+        by_day = state.get("cohorts")
+        return cls(**{**state, **rows, **summaries, "cohorts": None if by_day is None else Cohorts.of(by_day)})
 
 
 def delta_of(share: float) -> float:
@@ -357,6 +396,17 @@ def _allowed(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     return harm, _first(path >= harm.limit_allowed)
 
 
+def _by_day(harm: Harm, losses: Losses, days: npt.NDArray[np.int64] | None) -> tuple[Harm, int | None]:
+    """Bet on the losses of predictions since each day, whenever their labels arrive."""
+    if harm.cohorts is None or days is None:
+        return harm, None
+    before, ratios = harm.pool + harm.open, np.array(POOLED_RATIOS)
+    cohorts, path = harm.cohorts.after(losses, days, pool=(before.n, before.total), ratios=ratios, step=harm.step)
+    over = _first(path + _BY_DAY >= harm.limit_pooled)  # the average is at least its part of either
+    harm = replace(harm, cohorts=cohorts, evidence_cohorts=float(path[-1]))
+    return harm, None if over is None else min(over * harm.step, len(losses))
+
+
 def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     """Bet rᔆ/(1 + p̂(r − 1))ⁿ on each complete step, p̂ being the mean of the pool with the step in it."""
     ends = np.arange(harm.step - harm.open.n, len(losses) + 1, harm.step)
@@ -380,6 +430,6 @@ def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     steps = first + np.arange(len(ends))
     logs = compounded(np.array(harm.pooled_logs), won, begun(steps) - begun(steps + 1))
     path = np.logaddexp(_mean(logs), np.log(begun(steps + 1)))
-    over = _first(path >= harm.limit_pooled)
+    over = _first(path + (0.0 if harm.cohorts is None else _BY_ARRIVAL) >= harm.limit_pooled)
     harm = replace(harm, pooled_logs=tuple(logs[-1].tolist()), evidence_pooled=float(path[-1]))
     return harm, None if over is None else int(ends[over - 1])

@@ -341,7 +341,14 @@ def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> P
     """Begin with half of the budget of the epoch."""
     settings, metrics = context.settings, context.measured(task)
     share = settings.spend(context.epoch) / 2
-    begun = Performance.begin(task, reference, share=share, segments=settings.segments, tolerance=settings.tolerance)
+    begun = Performance.begin(
+        task,
+        reference,
+        share=share,
+        segments=settings.segments,
+        tolerance=settings.tolerance,
+        by_day=settings.maturity is None,
+    )
     usual = recorded_levels(context.baseline.recorded)
     if len(reference):
         usual |= usual_of(task, reference, [*metrics, *(["cost"] if task.cost else [])], settings.window)
