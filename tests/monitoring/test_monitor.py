@@ -466,6 +466,31 @@ def test_rows_are_compared_with_those_of_the_same_context(store):
     assert "amount, day=weekend" in {alert.subject for alert in matched.check().alerts}
 
 
+def test_rows_of_a_context_that_the_reference_lacks_are_counted_and_not_passed_over_in_silence(store):
+    days = pd.Series(["mon", "tue"] * 1000)
+    monitor = mk.Monitor(frame(2000).assign(day=days), name="m", store=store, matched_on="day", window=200)
+    monitor.log(frame(400, seed=1).assign(day=["mon", "sun"] * 200), [0.5] * 400)
+    assert any(note.startswith("200 rows have values of matched_on=") for note in monitor.check().notes)
+
+
+def test_a_little_of_everything_is_seen_in_all_columns_together(store):
+    rng = np.random.default_rng(5)
+    names = [f"f{place}" for place in range(30)]
+    monitor = mk.Monitor(pd.DataFrame(rng.normal(size=(5000, 30)), columns=names), name="m", store=store)
+    monitor.log(rng.normal(size=(1000, 30)), np.full(1000, 0.5))
+    assert monitor.check().joint < 1
+    monitor.log(rng.normal(0.12, 1, size=(2000, 30)), np.full(2000, 0.5))
+    report = monitor.check()
+    assert report.joint > max(feature.evidence for feature in report.features)
+
+
+def test_a_budget_per_windows_may_be_asked_for_by_name(store):
+    monitor = mk.Monitor(frame(2000), name="m", store=store, budget="per_windows", window=200)
+    monitor.log(frame(400, seed=1, shift=3), [0.5] * 400)
+    assert monitor.check().status == "alert"
+    assert monitor._stated.budget == 100
+
+
 def test_predictions_that_change_are_told_also_where_the_reference_holds_none(monitor):
     rng = np.random.default_rng(0)
     for seed in range(10):

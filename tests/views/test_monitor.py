@@ -1,5 +1,6 @@
 """Reports of monitors shown: bounded, escaped, without script."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -88,6 +89,12 @@ def test_a_page_is_bounded_and_holds_no_script(columns, windows, name):
     assert len(page.encode()) <= 30_000
     assert "<script" not in page
     assert len(monitor_text(record(columns, windows, name))) < 10_000
+
+
+def test_what_only_all_columns_together_show_is_said():
+    calm = [replace(feature, evidence=0.5, status="ok") for feature in record().features]
+    assert "of none by itself" in monitor_text(replace(record(), features=tuple(calm), joint=3.0))
+    assert "of none by itself" not in monitor_text(replace(record(), joint=3.0))
 
 
 def test_pictures_of_nothing_are_nothing():

@@ -141,6 +141,14 @@ def mean_evidence(state: State) -> float:
     return float(np.logaddexp.reduce(every)) - math.log(len(every))
 
 
+def joint_evidence(plan: Plan, state: State) -> float | None:
+    """Tell `mean_evidence` as a share of its limit, up to a million; None with a budget per windows, or no stream."""
+    if plan.steps_between is not None or not plan.streams:
+        return None
+    limit = plan.limit - math.log(len(plan.streams))
+    return math.exp(min(mean_evidence(state) - limit, math.log(1e6)))
+
+
 def e_bh(evidence: Sequence[float], alpha: float) -> tuple[int, ...]:
     """Choose streams so that at most a share α of those chosen is healthy, in the mean (e-BH).
 

@@ -168,6 +168,11 @@ class Inputs:
         """How many rows are in the evidence."""
         return self.state.rows
 
+    @property
+    def seen(self) -> int:
+        """How many rows there were, those that wait for a whole step included."""
+        return self.rows + max((len(values) for values in self.left.values()), default=0)
+
     def plain(self, *, with_profile: bool = False) -> dict[str, Any]:
         """Give it as plain values; the profile only where it is not kept elsewhere."""
         made = {

@@ -68,7 +68,8 @@ class Monitor:
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
-        ``"lifetime"``; or a number of windows in which one false alarm is accepted, for alarms that come sooner.
+        ``"lifetime"``; or a number of windows in which one false alarm of drift is accepted, for alarms that come
+        sooner: ``"per_windows"`` is 100.
     window : int
         Rows of a window.
     min_effect : float, optional

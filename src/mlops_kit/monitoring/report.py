@@ -32,6 +32,8 @@ class MonitorReport(MonitorRecord):
         Metrics by window of labelled rows, and estimated ones by window of predictions.
     bands, levels : dict
         Of a metric what is usual on windows of the reference, and its value on all of it.
+    joint : float or None
+        The evidence that anything drifted at all, as a share of its limit; a secondary figure.
     coverage : Coverage
         How much of the truth is known, and what became of the labels.
     notes : tuple of str

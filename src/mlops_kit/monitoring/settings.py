@@ -10,7 +10,9 @@ from typing import Any
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.durations import Duration, seconds_of
 
-LIFETIME = "lifetime"
+LIFETIME, PER_WINDOWS = "lifetime", "per_windows"
+WINDOWS_PROMISED = 100
+"""In how many windows ``"per_windows"`` accepts one false alarm."""
 _LEAST_WINDOW = 20
 
 
@@ -39,7 +41,7 @@ class Settings:
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
-        ``"lifetime"``, or the number of windows in which one false alarm is accepted.
+        ``"lifetime"``, or the number of windows in which one false alarm is accepted; ``"per_windows"`` is read as 100.
     window : int
         Rows of a window.
     min_effect : float or None
@@ -78,6 +80,7 @@ class Settings:
         matched_on: Iterable[str] | str = (),
         maturity: Duration | None = None,
         retention: Duration | None = None,
+        budget: str | int = LIFETIME,
         **others: Any,
     ) -> Settings:
         """Read what a user passed, and refuse what cannot mean anything.
@@ -94,6 +97,7 @@ class Settings:
             cost=None if cost is None else tuple(tuple(float(value) for value in row) for row in cost),
             maturity=None if maturity is None else seconds_of(maturity),
             retention=None if retention is None else seconds_of(retention),
+            budget=WINDOWS_PROMISED if budget == PER_WINDOWS else budget,
             **others,
         )
         _check_number("alpha", made.alpha, 0, 1)
@@ -103,8 +107,8 @@ class Settings:
             raise InvalidInput(f"window={made.window!r} is not a number of rows of at least {_LEAST_WINDOW}.")
         if made.budget != LIFETIME and not (_is_whole(made.budget) and int(made.budget) > 0):
             raise InvalidInput(
-                f"budget={made.budget!r} is neither 'lifetime' nor the number of windows in which one false alarm "
-                "is accepted, such as 100."
+                f"budget={made.budget!r} is neither 'lifetime', 'per_windows', nor the number of windows in which one "
+                "false alarm is accepted, such as 100."
             )
         if made.retention is not None and made.retention < (made.maturity or 0):
             raise InvalidInput(

@@ -97,6 +97,7 @@ def told(
         estimate=tuple(window_of(one, unusual=_unusual(one, bands)) for one in watch.estimates),
         bands=bands,
         levels=levels,
+        joint=_joint(watch),
         coverage=Coverage(round(watch.logged), **watch.labels.plain()),
         notes=tuple(_notes(watch, shown, context, waiting)),
     )
@@ -136,6 +137,11 @@ def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, wa
         yield f"The reference has only {baseline.profile.rows} rows: too few to say that anything is in order."
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
+    if watch.logged > watch.rows:
+        told = f"{watch.logged:,.0f} predictions were sampled to {watch.rows:,} rows"
+        yield f"{told}: the store was slower than they came."
+    if skipped := _unmatched(watch):
+        yield f"{skipped:,} rows have values of matched_on= that the reference has too seldom: they were not compared."
     if watch.estimates:
         yield f"Estimated metrics are {BLIND}."
     performance = watch.performance
@@ -143,6 +149,19 @@ def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, wa
         yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
     if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
+
+
+def _unmatched(watch: Watch) -> int:
+    """Count the rows that were compared in no context."""
+    mine = [one for name, one in watch.inputs.items() if one.kind == _DRIFT and name != _DRIFT]
+    return watch.rows - sum(one.seen for one in mine) if mine else 0
+
+
+def _joint(watch: Watch) -> float | None:
+    from mlops_kit.monitoring.drift import joint_evidence  # noqa: PLC0415 - loads the statistics
+
+    found = [joint_evidence(one.plan, one.state) for one in watch.inputs.values() if one.kind == _DRIFT]
+    return max((value for value in found if value is not None), default=None)
 
 
 def _and_more(names: list[str]) -> str:

@@ -31,6 +31,7 @@ from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation
 
 DRIFT, PREDICTED, LABELS = "drift", "prediction", "labels"
+_GROUPS = 3
 WARM_ROWS = 1000
 """Predictions after which they are compared with the first ones, where the reference holds none."""
 
@@ -229,7 +230,8 @@ def groups(baseline: Baseline, settings: Settings) -> Iterator[tuple[str, str, T
 
 
 def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, context: Context, key: str) -> Inputs:
-    between = None if context.settings.budget == LIFETIME else int(context.settings.budget)
+    budget = context.settings.budget
+    between = None if budget == LIFETIME else _GROUPS * int(budget)  # each keeps what all together promise
     return Inputs.begin(
         kind,
         profile,

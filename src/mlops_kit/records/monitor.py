@@ -230,6 +230,9 @@ class MonitorRecord:
         For a metric the lower and the upper end of what is usual on windows of the reference.
     levels : dict
         For a metric its value on the reference, or in the record of the training.
+    joint : float or None
+        The evidence that anything drifted at all, averaged over the columns, as a share of its limit. It sees a little
+        of everything sooner than any column by itself; it raises no alert, for its guarantee asks more than theirs.
     coverage : Coverage
         What is known of the truth.
     notes : tuple of str
@@ -252,6 +255,7 @@ class MonitorRecord:
     estimate: tuple[Window, ...] = ()
     bands: dict[str, tuple[float, float]] | None = None
     levels: dict[str, float] | None = None
+    joint: float | None = None
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
 

@@ -136,6 +136,7 @@ def _sheet(record: MonitorRecord) -> Sheet:
             "compared",
             (f"{record.rows:,} rows with {record.reference} ({record.reference_rows:,} rows), epoch {record.epoch}",),
         ),
+        Row("together", _joint(record)),
         Row("truth", (labels,) if labels else ()),
         Row("budget", (f"{record.alpha:.2g} for any false alert in this epoch",)),
         Row("checked", (when(record.at),)),
@@ -145,6 +146,13 @@ def _sheet(record: MonitorRecord) -> Sheet:
 
 
 _COUNTED = ("duplicate", "conflicting", "unknown", "late", "empty")
+
+
+def _joint(record: MonitorRecord) -> tuple[str, ...]:
+    """Say what all columns together show where that is more than the columns by themselves do."""
+    if record.joint is None or record.joint < 1 or any(feature.evidence >= 1 for feature in record.features):
+        return ()
+    return (f"evidence of drift {record.joint:.3g} times its limit over all columns, though of none by itself",)
 
 
 def _alert(alert: Alert) -> str:
