@@ -197,7 +197,7 @@ def main():
         print(f"  ADWIN                    {interval(sum(row is None for row in peer), len(peer))}")
         print("Healthy lives of 100,000 labelled rows: false alarms")
         hits = sum(row is not None for row in pool.map(alarm, [(seed, 0.1, 95_000, None) for seed in range(number)]))
-        print(f"  ours, one of 3 streams   {interval(hits, number)}   {verdict(hits <= ALPHA * number)}")
+        print(f"  ours                     {interval(hits, number)}   {verdict(hits <= ALPHA * number)}")
         print("Recall from .8 to .5, 1 % fraud, labels 3 to 30 days late, a check each day")
         lived = list(pool.map(fraud, range(lives)))
     took = [known for known, *_ in lived if known is not None]
