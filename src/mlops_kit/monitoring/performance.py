@@ -35,6 +35,7 @@ RARE_STEP = 10
 """Rows of a step in a stream of rare rows, such as actual frauds."""
 _DELTA = 0.01
 _DELTA_SHARE = 0.4
+_POOLED_PART = 0.75  # the test that finds a change sooner spends more
 _BY_ARRIVAL, _BY_DAY = math.log(0.6), math.log(0.4)
 
 
@@ -217,7 +218,7 @@ class Harm:
             Both tests before the first loss.
         """
         both = pooled and not tolerance
-        of_allowed = share / 2 if both else share
+        of_allowed = share * (1 - _POOLED_PART) if both else share
         bound = upper_bound(reference, delta_of(of_allowed)) + (tolerance or 0.0)
         return cls(
             share=share,
@@ -232,13 +233,13 @@ class Harm:
     @property
     def limit_allowed(self) -> float:
         """The log evidence at which the first test alarms."""
-        share = self.share / 2 if self.pooled_logs else self.share
+        share = self.share * (1 - _POOLED_PART) if self.pooled_logs else self.share
         return -math.log(share - delta_of(share))
 
     @property
     def limit_pooled(self) -> float:
         """The log evidence at which the second test alarms."""
-        return -math.log(self.share / 2)
+        return -math.log(self.share * _POOLED_PART)
 
     @property
     def evidence_before(self) -> float:
