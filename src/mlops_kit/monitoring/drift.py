@@ -30,7 +30,9 @@ _POWER = 0.84  # the normal quantile of a probability of 0.8
 _SHIFT = 0.5
 
 
-def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple[DriftVerdict, ...]:
+def judge(
+    plan: Plan, state: State, *, min_effect: float | None = None, crossed: bool = False
+) -> tuple[DriftVerdict, ...]:
     """Say of each stream whether it has drifted.
 
     Parameters
@@ -39,6 +41,8 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
         The epoch and its evidence.
     min_effect : float, optional
         The smallest effect that alerts; by default `AUC_MATTERS` for numbers and `TV_MATTERS` for the others.
+    crossed : bool
+        Only those whose evidence ever reached its limit.
 
     Returns
     -------
@@ -49,7 +53,8 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
     found = []
     for block, known in zip(plan.blocks, state.blocks, strict=True):
         for row, place in enumerate(block.places):
-            found.append(_judged(plan, state, block, known, row, place, min_effect))
+            if not crossed or known.crossed[row] >= 0:
+                found.append(_judged(plan, state, block, known, row, place, min_effect))
     return tuple(sorted(found, key=lambda verdict: (not verdict.drifted, -verdict.evidence, verdict.name)))
 
 

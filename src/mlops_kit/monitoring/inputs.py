@@ -145,7 +145,9 @@ class Inputs:
         left = {name: values[whole:] for name, values in codes.items()} if whole < rows else {}
         return replace(self, state=state, left=left, recent=(*self.recent, bars)[-_RECENT:], moments=moments)
 
-    def reports(self, *, min_effect: float | None = None, pictures: int = 0) -> tuple[FeatureReport, ...]:
+    def reports(
+        self, *, min_effect: float | None = None, pictures: int = 0, crossed: bool = False
+    ) -> tuple[FeatureReport, ...]:
         """Tell how each column stands, worst first.
 
         Parameters
@@ -154,13 +156,17 @@ class Inputs:
             The effect below which a change is no alert.
         pictures : int
             For how many of the worst the distributions are given.
+        crossed : bool
+            Only those whose evidence ever reached its limit.
 
         Returns
         -------
         tuple of FeatureReport
             One for each stream: whether values are missing is one of its own.
         """
-        verdicts = judge(self.plan, self.state, min_effect=min_effect) if self.plan.streams else ()
+        if not self.plan.streams:
+            return ()
+        verdicts = judge(self.plan, self.state, min_effect=min_effect, crossed=crossed)
         return tuple(self._report(verdict, picture=place < pictures) for place, verdict in enumerate(verdicts))
 
     @property

@@ -113,7 +113,7 @@ def _watched(watch: Watch, context: Context) -> list[FeatureReport]:
     from mlops_kit.monitoring.watch import reports  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
     least = context.settings.min_effect
-    return [report for name, one in watch.inputs.items() for report in reports(name, one, least, PICTURES)]
+    return [report for name, one in watch.inputs.items() for report in reports(name, one, least, pictures=PICTURES)]
 
 
 def _status(features: Iterable[FeatureReport], alerts: list[Held], context: Context) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mlops_kit.measures.columns import kind_of
 from mlops_kit.measures.expectations import check
+from mlops_kit.measures.glance import glance
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
@@ -182,8 +183,9 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     Watch and list of Change
         What is known then, and how alerts changed.
     """
-    features = table.drop_columns([name for name in OWN if name in table.column_names])
-    report = check(features, context.rules, now=now)
+    there = set(table.column_names)
+    features = table.drop_columns([name for name in OWN if name in there])
+    report = check(features, context.rules, now=now, profile=glance(features))
     found = list(signals.of_quality(report, broken_columns(features, context.baseline)))
     more, estimates = estimated(table, context)
     found += more
@@ -191,14 +193,14 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     inputs, warm = _seen(watch, features, table, context, at)
     least = context.settings.min_effect
     found += signals.of_features(
-        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, least)
+        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, least, crossed=True)
     )
     alerts, changes = advance(watch.alerts, found, now, context.policy)
-    weights = table.column(WEIGHT).to_numpy() if WEIGHT in table.column_names else [1.0] * table.num_rows
+    logged = table.column(WEIGHT).to_numpy().sum() if WEIGHT in there else table.num_rows
     after = replace(
         watch,
         rows=watch.rows + table.num_rows,
-        logged=watch.logged + float(sum(weights)),
+        logged=watch.logged + float(logged),
         inputs=inputs,
         warm=warm,
         estimates=(*watch.estimates, *estimates)[-KEPT_WINDOWS:],
@@ -272,10 +274,13 @@ def _seen(
     return inputs, ()
 
 
-def reports(name: str, inputs: Inputs, least: float | None, pictures: int = 0) -> list[FeatureReport]:
+def reports(
+    name: str, inputs: Inputs, least: float | None, *, pictures: int = 0, crossed: bool = False
+) -> list[FeatureReport]:
     """Tell how the columns stand that are watched under a name."""
     context = name.removeprefix(inputs.kind).strip()
-    return [named(report, context) for report in inputs.reports(min_effect=least, pictures=pictures)]
+    found = inputs.reports(min_effect=least, pictures=pictures, crossed=crossed)
+    return [named(report, context) for report in found]
 
 
 def named(report: FeatureReport, context: str) -> FeatureReport:
@@ -328,7 +333,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
-        found += signals.of_features(reports(LABELS, inputs[LABELS], settings.min_effect))
+        found += signals.of_features(reports(LABELS, inputs[LABELS], settings.min_effect, crossed=True))
     alerts, changes = advance(watch.alerts, found, now, context.policy)
     return replace(watch, performance=after, inputs=inputs, alerts=alerts, last=now), changes
 
