@@ -45,6 +45,11 @@ def equal_scores(random, n=400, share=0.25):
     return [Predicted.of(truth, scores=seen + 0.7 * random.normal(size=n), classes=[0, 1]) for _ in range(2)]
 
 
+def many_scores(random, n=50_000):
+    """Give scores of so many rows that no samples are drawn of them."""
+    return equal_scores(random, n)
+
+
 def equal_values(random, n=300):
     """Give values of two models whose errors are equally wide."""
     truth = random.normal(size=n)
@@ -55,6 +60,7 @@ def equal_values(random, n=300):
 CASES = {
     "better accuracy, exact McNemar": lambda random, seed: superiority("accuracy", *equal_labels(random), seed=seed),
     "better roc_auc, paired bootstrap": lambda random, seed: superiority("roc_auc", *equal_scores(random), seed=seed),
+    "better roc_auc, 50,000 rows": lambda random, seed: superiority("roc_auc", *many_scores(random), seed=seed),
     "better mae, paired bootstrap": lambda random, seed: superiority("mae", *equal_values(random), seed=seed),
     "accuracy worse by the margin, Tango": lambda random, seed: non_inferiority(
         "accuracy", *worse_labels(random), margin=ALLOWED, seed=seed

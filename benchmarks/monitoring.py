@@ -1,11 +1,12 @@
-"""The monitor beside other detectors of drift: false alarms in whole lives, rows until a change is found, and cost.
+"""The monitor beside other detectors of drift: false alarms in whole lives, and rows until a change is found.
 
 All see the same rows, made from the same seeds. The others run in an environment of their own, made in a cache folder
 at the first run: river's ADWIN (its default, and at a confidence that spends the same budget over features and life as
 far as its bound goes), KSWIN and PageHinkley, each feature by itself; and a Kolmogorov-Smirnov test of scipy in each
-window of 1,000 rows, at 0.05 over the features (Bonferroni).
+window of 1,000 rows, at 0.05 over the features (Bonferroni). ``monitoring_truth.py`` does the same for worse models,
+``monitoring_cost.py`` measures what it costs.
 
-Run with ``python benchmarks/monitoring.py [--quick] [--only cost,delays,windows,lives,peers]``. The whole takes about
+Run with ``python benchmarks/monitoring.py [--quick] [--only delays,windows,lives,peers]``. The whole takes about
 an hour on two cores; ``--quick`` takes a few minutes, and its counts are small.
 """
 
@@ -17,7 +18,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -145,43 +145,6 @@ def delay(task):
     if first.found <= CHANGE:
         return None, False
     return first.found - CHANGE, first.column == "f0"
-
-
-def check_cost():
-    """Measure a full check of 100,000 x 60 against a stored profile, and the evidence of a value, in CPU seconds."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    from mlops_kit.fingerprints.arrow import to_arrow  # noqa: PLC0415 - as above
-    from mlops_kit.measures.expectations import check, infer  # noqa: PLC0415 - as above
-    from mlops_kit.measures.profile import encode_table, profile_table  # noqa: PLC0415 - as above
-    from mlops_kit.monitoring.drift import compare  # noqa: PLC0415 - as above
-    from mlops_kit.monitoring.evidence import Plan, advance, begin, whole_steps  # noqa: PLC0415 - as above
-    from mlops_kit.records.profile import TableProfile  # noqa: PLC0415 - as above
-
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(100_000, 60)), columns=[f"f{place}" for place in range(60)])
-    stored = profile_table(to_arrow(frame)).encode()
-    figures = {"drift": [], "drift and inferred expectations": [], "evidence, 20 features, ns a value": []}
-    for _ in range(5):
-        begun = time.process_time()
-        profile = TableProfile.decode(stored, where="a benchmark")
-        data = to_arrow(frame)
-        current = profile_table(data, like=profile)
-        compare(profile, current)
-        figures["drift"].append(time.process_time() - begun)
-        check(data, infer(profile), profile=current)
-        figures["drift and inferred expectations"].append(time.process_time() - begun)
-    few = to_arrow(frame.iloc[:, :20])
-    profile = profile_table(few)
-    plan = Plan.of(profile, monitor="cost")
-    used = whole_steps(plan, begin(plan), few.num_rows)
-    for _ in range(3):
-        begun = time.process_time()
-        codes = encode_table(few.slice(0, used), profile)
-        advance(plan, begin(plan), codes)
-        spent = time.process_time() - begun
-        figures["evidence, 20 features, ns a value"].append(spent / used / 20 * 1e9)
-    return {name: statistics.median(values) for name, values in figures.items()}
 
 
 # The others
@@ -327,7 +290,7 @@ def show_peers(workers, quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="cost,delays,windows,lives,peers")
+    parser.add_argument("--only", default="delays,windows,lives,peers")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--answer", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -336,10 +299,6 @@ def main():
             print(json.dumps(list(pool.map(peer, *zip(*json.load(sys.stdin), strict=True)))))
         return
     wanted = given.only.split(",")
-    if "cost" in wanted:
-        print("CPU of a check of 100,000 x 60 against a stored profile, limit 0.3 s; median of 5")
-        for name, value in check_cost().items():
-            print(f"  {name:36} {value:8.3f}", flush=True)
     with ProcessPoolExecutor(given.workers) as pool:
         for name, show in (("delays", show_delays), ("windows", show_windows), ("lives", show_lives)):
             if name in wanted:

@@ -37,6 +37,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "measures/formulas.py",
     "measures/grids.py",
     "measures/intervals.py",
+    "measures/jackknife.py",
     "measures/metrics.py",
     "measures/predicted.py",
     "measures/profile.py",
@@ -46,6 +47,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/batch.py",
     "monitoring/bets.py",
     "monitoring/blocks.py",
+    "monitoring/cohorts.py",
     "monitoring/drift.py",
     "monitoring/epoch.py",
     "registry/case.py",
@@ -59,6 +61,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/reading.py",
     "monitoring/rows.py",
     "monitoring/task.py",
+    "monitoring/usual.py",
     "monitoring/watch.py",
 }
 

@@ -4,18 +4,65 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
 import os
 import subprocess
 import sys
 import types
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import MlopsKitError
 
 BIG = "x" * 5_000_000
+FRAME = pd.DataFrame({"age": [30, 40]})
+LOOP: list[object] = []
+LOOP.append(LOOP)
+TWO = np.array(["failed", "failed"])
+
+
+def of_version(call):
+    """Ask something of the models of a store that has one."""
+
+    def ask():
+        models = mk.ModelStore()
+        models.register("m", [1])
+        return call(models)
+
+    return ask
+
+
 CALLS = {
+    "timeline([1])": of_version(lambda models: models.timeline("m", [1])),
+    "timeline(array)": of_version(lambda models: models.timeline("m", TWO)),
+    "timeline(no alias)": of_version(lambda models: models.timeline("m", "a b")),
+    "untag([1])": of_version(lambda models: models.untag("m:1", [1])),
+    "untag()": of_version(lambda models: models.untag("m:1")),
+    "approve(reason=LOOP)": of_version(lambda models: models.approve("m:1", reason=LOOP)),
+    "reject(reason=5)": of_version(lambda models: models.reject("m:1", reason=5)),
+    "promote(reason=LOOP)": of_version(lambda models: models.promote("m:1", reason=LOOP)),
+    "promote(reason=5)": of_version(lambda models: models.promote("m:1", reason=5)),
+    "rollback(reason=LOOP)": of_version(lambda models: models.rollback("m", reason=LOOP)),
+    "anchor(reason=LOOP)": of_version(lambda models: models.anchor("m", reason=LOOP)),
+    "archive(reason=[1])": of_version(lambda models: models.archive("m:1", reason=[1])),
+    "delete(reason=None)": of_version(lambda models: models.delete("m:1", reason=None)),
+    "freeze(reason=None)": of_version(lambda models: models.freeze("m", reason=None)),
+    "unfreeze(reason={})": of_version(lambda models: models.unfreeze("m", reason={})),
+    "describe([1])": of_version(lambda models: models.describe("m:1", [1])),
+    "register(description=5)": lambda: mk.ModelStore().register("m", [1], description=5),
+    "register(format=array)": lambda: mk.ModelStore().register("m", [1], format=TWO),
+    "list_runs(status=array)": lambda: mk.list_runs(status=TWO),
+    "get_run(date.max)": lambda: mk.get_run(dt.date.max),
+    "start_run(resume=date.max)": lambda: mk.start_run(resume=dt.date.max),
+    "track(snapshot=array)": lambda: mk.track(lambda: 1, snapshot=TWO),
+    "to_pandas(columns=5)": lambda: mk.Dataset.snapshot(FRAME, name="d").to_pandas(columns=5),
+    "to_arrow(columns='age')": lambda: mk.Dataset.snapshot(FRAME, name="d").to_arrow(columns="age"),
+    "Gate(target=array)": lambda: mk.Gate(mk.conditions.model_size(mb=1), target=TWO),
+    "Gate(weights=[1])": lambda: mk.Gate(mk.conditions.model_size(mb=1), weights=[1]),
+    "Monitor.reset(5)": lambda: mk.Monitor(FRAME).reset(5),
     "Store(5)": lambda: mk.Store(5),
     "ModelStore([1])": lambda: mk.ModelStore([1]),
     "list_runs(store=5)": lambda: mk.list_runs(store=5),

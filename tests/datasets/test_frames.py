@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import io
 import json
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -566,3 +568,14 @@ def test_what_a_writer_calls_the_child_of_a_list_makes_no_other_version(make):
     for first, second, other in (tables, frames):
         identities = [identity(packed.header, packed.table) for packed in map(pack, (first, second, other))]
         assert identities[0] == identities[1] != identities[2]
+
+
+def test_only_values_that_repeat_are_kept_by_a_dictionary():
+    rng = np.random.default_rng(0)
+    flat = pa.table(
+        {"price": rng.normal(size=5000), "stars": rng.integers(1, 6, 5000), "plan": rng.choice(["a", "b"], 5000)}
+    )
+    group = pq.ParquetFile(io.BytesIO(write_parquet(flat))).metadata.row_group(0)
+    used = {group.column(n).path_in_schema: group.column(n).has_dictionary_page for n in range(3)}
+    assert used == {"price": False, "stars": True, "plan": True}
+    assert read_parquet(write_parquet(flat)).equals(flat)

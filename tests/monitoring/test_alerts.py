@@ -143,8 +143,10 @@ class Life(RuleBasedStateMachine):
         self.now = self.earliest = self.latest = START
         self.policy = Policy(clear=2, cooldown=900, repeat=3600)
         self.told = {}
+        self.looks = set()
 
     def take(self, changes):
+        self.looks.add(self.now)
         for change in changes:
             assert change.before != change.after or change.tell
             if change.tell and change.after == FIRING and change.before != FIRING:
@@ -202,7 +204,7 @@ class Life(RuleBasedStateMachine):
             if held.state == RESOLVED:
                 assert not held.muted
             if held.state == FIRING:
-                assert self.earliest <= held.told <= self.latest
+                assert held.told in self.looks
             if self.told.get(key) == RESOLVED:
                 assert held.state != FIRING or held.ended is not None
 

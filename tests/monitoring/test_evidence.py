@@ -219,7 +219,7 @@ def test_a_change_raises_the_evidence_of_its_stream_alone(reference, name, chang
     state = run(plan, encode_table(data, reference), [6000])
     crossed = {
         plan.streams[place].name: int(rows)
-        for block, known in zip(plan.blocks(), state.blocks, strict=True)
+        for block, known in zip(plan.blocks, state.blocks, strict=True)
         for place, rows in zip(block.places, known.crossed, strict=True)
         if rows >= 0
     }

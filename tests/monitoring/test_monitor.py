@@ -102,6 +102,7 @@ def test_a_model_in_the_store_needs_no_configuration(store):
 
     @mk.track(register="fraud", store=store)
     def train(data):
+        mk.log_metrics({"accuracy": 0.71, "mcc": 0.2, "seconds": 3.0})
         return LogisticRegression().fit(data[["amount", "age"]], data["y"])
 
     data = judged(3000)[["amount", "age", "y"]]
@@ -116,6 +117,8 @@ def test_a_model_in_the_store_needs_no_configuration(store):
     assert {feature.name for feature in report.features} >= {"amount", "age"}
     assert "y" not in {feature.name for feature in report.features}
     assert report.coverage.joined == 300
+    assert report.levels == {"accuracy": 0.71, "mcc": 0.2}  # what the training measured is measured again
+    assert {"accuracy", "mcc", "recall"} <= set(report.windows[0].metrics)
     train(data.assign(amount=data["amount"] * 2))
     mk.ModelStore(store).promote("fraud:2")
     assert live.check().epoch == 2
@@ -158,6 +161,35 @@ def test_with_a_maturity_predictions_are_judged_at_their_age_and_late_labels_are
     report = monitor.check(now=START + timedelta(days=10))
     assert sum(window.rows for window in report.windows) == 200
     assert report.coverage.late == 100
+
+
+def test_a_fall_is_dated_in_the_midst_of_one_check_and_told_with_its_size_and_the_share_of_labels(store):
+    monitor = mk.Monitor(judged(4000), name="m", store=store, prediction="predicted", target="y", window=200)
+    for day in range(20):
+        rows = judged(200, seed=100 + day, wrong=0.1 if day < 12 else 0.4)
+        at = START + timedelta(days=day)
+        ids = monitor.log(rows[["amount", "age"]], rows["predicted"], at=at)
+        monitor.log_labels(ids[:150], rows["y"][:150], at=at)
+    report = monitor.check()
+    worst = next(loss for loss in report.performance if loss.name == "error")
+    assert abs(worst.since - (START + timedelta(days=12))) <= timedelta(days=1)
+    assert worst.lately == pytest.approx(0.4, abs=0.08)
+    message = next(alert.message for alert in report.alerts if alert.subject == "error")
+    assert f"since {worst.since:%Y-%m-%d}" in message
+    assert "labels of 75.0% of the predictions" in message
+
+
+def test_what_is_usual_is_told_beside_what_is_measured_and_worse_windows_are_marked(store):
+    settings = {"prediction": "predicted", "target": "y", "window": 200}
+    monitor = mk.Monitor(judged(4000), name="m", store=store, segments="plan", metrics=["accuracy"], **settings)
+    rows = judged(400, seed=1, wrong=0.4)
+    ids = monitor.log(rows.drop(columns=["y", "predicted"]), rows["predicted"])
+    monitor.log_labels(ids, rows["y"])
+    report = monitor.check()
+    low, high = report.bands["accuracy"]
+    assert low < report.levels["accuracy"] < high
+    assert [window.unusual for window in report.windows] == [("accuracy",)] * 2
+    assert {name.partition(", ")[0] for name in report.windows[0].metrics} == {"accuracy"}  # of segments, too
 
 
 def test_a_segment_that_fails_alone_is_found(store):
@@ -214,6 +246,63 @@ def test_one_batch_is_checked_in_one_call(store):
     assert {("drift", "amount"), ("performance", "error")} <= {(alert.kind, alert.subject) for alert in bad.alerts}
     assert monitor.check(judged(1000, seed=5).sort_values("amount")).status == "ok"
     assert monitor.check(judged(30, seed=5)).status == "insufficient data"
+
+
+def test_a_monitor_goes_on_with_every_setting_as_it_was_stated(store):
+    stated = dict(
+        prediction="predicted", target="y", task="binary", metrics=["recall"], segments=["plan"], cost=[[0, 1], [5, 0]],
+        matched_on=[], maturity="7d", tolerance=0.01, alpha=0.1, budget=50, window=200, min_effect=0.1, retention="30d",
+    )  # fmt: skip
+    mk.Monitor(judged(2000), name="cards", store=store, **stated).check()
+    again = mk.Monitor(judged(2000), name="cards", store=mk.Store(store), **stated)  # as another process reads it
+    assert again.check().epoch == 1
+
+
+def test_a_rule_that_a_batch_breaks_fires_at_once_for_there_is_no_second_window():
+    from mlops_kit.measures.expectations import in_range
+
+    checked = mk.Monitor(frame(2000), expectations=[in_range("age", 18, 95)]).check(
+        frame(500, seed=1).assign(age=150.0)
+    )
+    assert ("quality", "range of age", "firing") in {(one.kind, one.subject, one.state) for one in checked.alerts}
+    with pytest.raises(AlertRaised, match="range of age"):
+        checked.raise_if_alert()
+
+
+def test_a_column_of_which_too_little_is_known_is_never_ok():
+    report = mk.Monitor(frame(2000)).check(frame(500, seed=1).assign(amount=None))
+    table = report.to_frame().set_index("name")
+    assert table.loc["amount", "status"] == "insufficient data"
+    assert table.loc["age", "status"] == "ok"
+    assert any("amount" in note for note in report.notes)
+    assert {one["name"]: one["drifted"] for one in report.to_dict()["features"]}["age"] is False
+
+
+def test_a_batch_is_compared_within_its_contexts_and_by_what_it_predicts():
+    rng = np.random.default_rng(4)
+
+    def week(n, up=0.0):
+        day = rng.choice(["work", "free"], n)
+        return pd.DataFrame({"day": day, "x": rng.normal(np.where(day == "free", 5, 0)), "p": rng.normal(up, 1, n)})
+
+    monitor = mk.Monitor(week(6000), matched_on="day", prediction="p")
+    report = monitor.check(week(2000, up=1.0))
+    assert {(one.kind, one.name) for one in report.features} == {
+        ("drift", "x, day=work"),
+        ("drift", "x, day=free"),
+        ("prediction", "prediction"),
+    }
+    assert [(alert.kind, alert.subject) for alert in report.alerts] == [("prediction", "prediction")]
+
+
+def test_a_broken_column_mutes_what_is_said_of_its_missing_values_and_contexts():
+    from mlops_kit.monitoring.signals import of_features
+    from mlops_kit.records.monitor import FeatureReport
+
+    told = [
+        FeatureReport(name, "drift", "alert", 9.0, 0.9, "tv", 500, column="x") for name in ("x (missing)", "x, day=a")
+    ]
+    assert {signal.columns for signal in of_features(told)} == {("x",)}
 
 
 def test_the_same_name_with_another_reference_is_refused_until_it_begins_again(monitor, store):
@@ -378,6 +467,31 @@ def test_rows_are_compared_with_those_of_the_same_context(store):
     assert matched.check().status == "ok"
     matched.log(weekend.assign(amount=weekend["amount"] + 1), [0.1] * len(weekend))
     assert "amount, day=weekend" in {alert.subject for alert in matched.check().alerts}
+
+
+def test_rows_of_a_context_that_the_reference_lacks_are_counted_and_not_passed_over_in_silence(store):
+    days = pd.Series(["mon", "tue"] * 1000)
+    monitor = mk.Monitor(frame(2000).assign(day=days), name="m", store=store, matched_on="day", window=200)
+    monitor.log(frame(400, seed=1).assign(day=["mon", "sun"] * 200), [0.5] * 400)
+    assert any(note.startswith("200 rows have values of matched_on=") for note in monitor.check().notes)
+
+
+def test_a_little_of_everything_is_seen_in_all_columns_together(store):
+    rng = np.random.default_rng(5)
+    names = [f"f{place}" for place in range(30)]
+    monitor = mk.Monitor(pd.DataFrame(rng.normal(size=(5000, 30)), columns=names), name="m", store=store)
+    monitor.log(rng.normal(size=(1000, 30)), np.full(1000, 0.5))
+    assert monitor.check().joint < 1
+    monitor.log(rng.normal(0.12, 1, size=(2000, 30)), np.full(2000, 0.5))
+    report = monitor.check()
+    assert report.joint > max(feature.evidence for feature in report.features)
+
+
+def test_a_budget_per_windows_may_be_asked_for_by_name(store):
+    monitor = mk.Monitor(frame(2000), name="m", store=store, budget="per_windows", window=200)
+    monitor.log(frame(400, seed=1, shift=3), [0.5] * 400)
+    assert monitor.check().status == "alert"
+    assert monitor._stated.budget == 100
 
 
 def test_predictions_that_change_are_told_also_where_the_reference_holds_none(monitor):

@@ -69,7 +69,7 @@ def refold(models, name="fraud"):
 def rechained(models, changes, secret=None, name="fraud"):
     """Rewrite a journal with other bodies, each entry following the one before, with right sums."""
     before = FIRST_PREV
-    for seq in range(1, 7):
+    for seq in range(1, len(list(place(models, 1, name).parent.glob("0*.json"))) + 1):
         entry = dataclasses.replace(read(models, seq, name), prev=before)
         entry = dataclasses.replace(entry, body={**entry.body, **changes.get(seq, {})})
         write(models, entry, secret, name)
@@ -85,8 +85,8 @@ def first_bad(report):
     return min(int(problem.key.rpartition("/")[2].removesuffix(".json")) for problem in report.problems)
 
 
-def audit(models, **given):
-    return mk.ModelStore(mk.Store(models.store.url)).audit("fraud", **given)
+def audit(models, name="fraud", **given):
+    return mk.ModelStore(mk.Store(models.store.url)).audit(name, **given)
 
 
 def test_a_sound_store_is_ok_and_says_what_nothing_would_show(models):
@@ -428,3 +428,27 @@ def test_evidence_that_does_not_bear_a_promotion_out_is_named(models):
     assert kinds(audit(models)) == {"missing-object"}
     rechained(models, {4: {"evidence": put(passed.encode())}, 5: {"evidence": None}})
     assert audit(models).ok
+
+
+def test_evidence_of_another_decision_is_named(models):
+    gate = mk.Gate(mk.conditions.signature_compatible())
+    for name in ("risk", "sandbox"):
+        for content in (1, 2, 3):
+            models.register(name, content, signature=[[0.0], [1.0]])
+    alone = models.promote("risk:2", gate=gate).evidence
+    models.promote("risk:1")
+    twin = models.promote("sandbox:2", gate=gate).evidence  # of equal bytes, in another model
+    first = models.promote("risk:2", gate=gate).evidence
+    models.promote("risk:3")
+    again = models.promote("risk:2", gate=gate)
+    assert audit(models, "risk").ok
+    assert first != again.evidence
+    for evidence, told in (
+        (twin, "is of another decision: it is about sandbox:2"),
+        (alone, "is of another decision: it found nothing as champion, which was 3 then"),
+        (first, "is of another decision: it compares with risk:1 as champion, which was 3 then"),
+    ):
+        rechained(models, {again.seq: {"evidence": evidence}}, name="risk")
+        report = audit(models, "risk")
+        assert kinds(report) == {"false-evidence"}
+        assert told in report.problems[0].message

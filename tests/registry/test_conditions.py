@@ -13,6 +13,8 @@ from sklearn.linear_model import LogisticRegression
 import mlops_kit as mk
 from mlops_kit import conditions as c
 from mlops_kit.errors import InvalidInput
+from mlops_kit.measures.metrics import metric, metrics_for
+from mlops_kit.measures.predicted import Predicted
 from mlops_kit.records.gate import ConditionResult
 
 
@@ -288,8 +290,73 @@ def test_a_matrix_of_values_for_classes_that_are_not_there_does_not_hold(risk):
         lambda: c.better_than("champion", "auc", absent="maybe"),
         lambda: c.better_than("champion", "auc", margin=-1),
         lambda: c.not_worse_than("champion", "auc", margin=0.1, confidence=1),
+        lambda: c.not_worse_than("champion", "auc", margin=0.1, confidence="high"),
+        lambda: c.not_worse_than("champion", "auc", margin="2 %"),
+        lambda: c.not_worse_than("champion", "auc", margin=2),
+        lambda: c.not_worse_than("champion", "auc", margin=float("nan")),
+        lambda: c.better_than("champion", "auc", absent=np.array(["pass"])),
+        lambda: c.better_than("fraud@champion", "auc"),
+        lambda: c.better_than(None, "auc"),
+        lambda: c.at_least("recall", 60),
+        lambda: c.at_least("recall", -0.1),
+        lambda: c.at_least("mcc", -2),
+        lambda: c.at_least("r2", 1.5),
+        lambda: c.at_least("auc", True),
+        lambda: c.at_least("auc", [0.5]),
+        lambda: c.at_least("auc", 0.5, confidence=float("nan")),
+        lambda: c.at_least("auc", 0.5, confidence=[1]),
+        lambda: c.at_least("auc", 0.5, on=[1]),
+        lambda: c.at_most("mae", -1),
+        lambda: c.at_most("mae", float("inf")),
+        lambda: c.at_least(c.business_value({(1, 1): 90, (0, 1): -10}), 91),
+        lambda: c.business_value(5),
+        lambda: c.calibration(-0.1),
+        lambda: c.calibration(5),
+        lambda: c.on_slices("shop", 5),
+        lambda: c.on_slices(5, c.at_least("auc", 0.5)),
+        lambda: c.on_slices("shop", c.at_least("auc", 0.5), bins=0),
+        lambda: c.on_slices("shop", c.at_least("auc", 0.5), min_rows=-1),
+        lambda: c.approvals(0),
+        lambda: c.approvals(-1),
+        lambda: c.approvals(1.5),
+        lambda: c.approvals(True),
+        lambda: c.model_size(mb=0),
+        lambda: c.model_size(mb="10 MB"),
+        lambda: c.predict_latency(p99_ms=0),
+        lambda: c.predict_latency(p99_ms=-5),
+        lambda: c.predict_latency(p99_ms=float("nan")),
+        lambda: c.predict_latency(p99_ms=5, rows=0),
+        lambda: c.predict_latency(p99_ms=5, repeats=0),
+        lambda: c.no_leak(max_share=1),
+        lambda: c.no_leak(max_share=-0.1),
+        lambda: c.same_environment(5),
+        lambda: c.signature_compatible("the champion"),
+        lambda: c.signature_compatible(absent="maybe"),
     ],
 )
 def test_a_condition_that_means_nothing_is_refused_where_it_is_made(make):
     with pytest.raises(InvalidInput):
         make()
+
+
+def test_a_limit_that_a_metric_never_has_is_refused_with_what_it_may_be():
+    with pytest.raises(InvalidInput, match=r"60 cannot be a limit of recall.* 0 and 1: .* Write 0\.6 for 60 %"):
+        c.at_least("recall", 60)
+    with pytest.raises(InvalidInput, match="-1 cannot be a limit of mae, which is at least 0"):
+        c.at_most("mae", -1)
+    with pytest.raises(InvalidInput, match="margin=2 cannot be a margin of accuracy, which is between 0 and 1"):
+        c.not_worse_than("champion", "accuracy", margin=2)
+
+
+@pytest.mark.parametrize("name", metrics_for("binary") + metrics_for("regression"))
+def test_the_bounds_of_a_metric_hold_what_it_is_of_the_best_and_of_the_worst_predictions(name):
+    truth = np.arange(40.0) if name in metrics_for("regression") else np.arange(40) % 2
+    options = {} if name in metrics_for("regression") else {"probabilities": truth}
+    wrong = {} if not options else {"probabilities": 1 - truth}
+    best = Predicted.of(truth + 1 if not options else truth, None if options else truth + 1, **options)
+    worst = Predicted.of(truth + 1 if not options else truth, None if wrong else -1e6 * truth, **wrong)
+    low, high = metric(name).bounds
+    values = metric(name).value(best), metric(name).value(worst)
+    assert low <= min(values) <= max(values) <= high
+    good = high if metric(name).greater_is_better else low
+    assert values[0] == pytest.approx(good)

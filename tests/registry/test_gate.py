@@ -220,11 +220,71 @@ def test_without_a_champion_a_comparison_passes_or_fails_as_stated(trained):
     assert not gate(c.better_than("champion", "auc", absent="fail")).evaluate("risk:1", store=trained.store).passed
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda alias, **options: c.better_than(alias, "auc", **options),
+        lambda alias, **options: c.not_worse_than(alias, "auc", margin=0.1, **options),
+        lambda alias, **options: c.on_slices("shop", c.better_than(alias, "auc", **options)),
+        c.signature_compatible,
+    ],
+    ids=["better", "not worse", "slices", "signature"],
+)
+def test_an_alias_that_never_was_beside_others_is_a_slip_and_does_not_pass(trained, make):
+    assert gate(make("chmapion")).evaluate("risk:2", store=trained.store).passed  # nothing is promoted yet at all
+    trained.promote("risk:1")
+    result = gate(make("chmapion")).evaluate("risk:2", store=trained.store).results[0]
+    assert not result.passed
+    assert "no model is or ever was 'chmapion', while there is champion → 1: is it misspelt?" in result.message
+    with pytest.raises(GateFailed, match="ever was 'chmapion'"):
+        trained.promote("risk:2", gate=gate(make("chmapion")))
+    assert trained.aliases("risk") == {"champion": 1}
+    assert gate(make("chmapion", absent="pass")).evaluate("risk:2", store=trained.store).passed
+    assert not gate(make("chmapion", absent="fail")).evaluate("risk:2", store=trained.store).passed
+
+
+def test_the_first_promotion_to_an_alias_passes_beside_other_aliases(trained):
+    trained.promote("risk:1", "staging")
+    assert trained.promote("risk:2", gate=gate(BETTER, c.signature_compatible())).version == 2
+    assert trained.aliases("risk") == {"champion": 2, "staging": 1}
+
+
 def test_a_champion_that_cannot_predict_the_data_cannot_be_beaten(trained):
     trained.promote("risk:1")
     report = gate(BETTER).evaluate("risk:2", champion=DummyClassifier(), store=trained.store)
     assert not report.passed
     assert "NotFittedError" in report.results[0].message
+
+
+@pytest.mark.parametrize(("told", "truth"), [("xyz", "abc"), ("xyz", "ab"), ("012", (0, 1, 2)), ((0, 1, 2), "abc")])
+def test_a_champion_that_knows_none_of_the_classes_is_not_beaten_by_that(trained, told, truth):
+    def named(classes):
+        return np.array(list(classes))[np.arange(300) % len(classes)]
+
+    features = HOLDOUT[["x", "z"]]
+    candidate = LogisticRegression().fit(features, named("abc" if truth == "ab" else truth))
+    champion = LogisticRegression().fit(features, named(told))
+    asked = c.better_than("champion", "log_loss"), c.not_worse_than("champion", "accuracy", margin=0.1)
+    report = gate(*asked, on=(features, named(truth))).evaluate(candidate, champion=champion, store=trained.store)
+    assert [result.passed for result in report.results] == [False, False]
+    assert "it knows none of the classes of the data: it gives" in report.results[0].message
+    turned = gate(*asked, on=(features, named(truth))).evaluate(champion, champion=candidate, store=trained.store)
+    assert not turned.passed
+
+
+def test_models_that_share_classes_are_compared_by_the_names_of_the_classes(trained):
+    order, truth = HOLDOUT["x"].rank().to_numpy(), np.array(list("abc"))
+    features, truth = HOLDOUT[["x"]], truth[np.minimum((order - 1) // 100, 2).astype(int)]
+    knows_all = LogisticRegression().fit(features, truth)
+    other = LogisticRegression().fit(features[truth != "c"], truth[truth != "c"].astype("<U1"))
+    wider = LogisticRegression().fit(features, np.where(truth == "c", "z", truth))
+    for champion in (wider, other):
+        report = gate(c.better_than("champion", "accuracy"), on=(features, truth)).evaluate(
+            knows_all, champion=champion, store=trained.store
+        )
+        result = report.results[0]
+        assert result.passed == (champion is wider), result.message
+    assert "same rows" in result.message or "two classes" in result.message
 
 
 def test_missing_data_and_models_are_typed_errors(trained):
@@ -261,6 +321,12 @@ def test_a_promotion_carries_its_evidence(trained):
     assert report == gate(BETTER).evaluate("risk:2", champion="risk:1", store=trained.store)
     assert trained.history("risk")[-1].body["evidence"] == made.evidence
     assert trained.promote("risk:1").evidence is None
+
+
+@pytest.mark.parametrize("wrong", ["churn:1", "", None, 7, "sha256:0"])
+def test_evidence_is_asked_for_by_its_digest(trained, wrong):
+    with pytest.raises(InvalidInput, match="no digest of evidence"):
+        trained.evidence(wrong)
 
 
 def test_a_refused_promotion_changes_no_alias_and_keeps_its_evidence(trained):

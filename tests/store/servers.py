@@ -83,6 +83,24 @@ def moto(fault=lambda _environ: None):
 
 
 @contextlib.contextmanager
+def silent():
+    """Take every connection and never answer, as a machine does that hangs; give the port."""
+    taken = []
+
+    def take(server):
+        with contextlib.suppress(OSError):  # closed: it is over
+            while True:
+                taken.append(server.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=take, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in taken:
+        connection.close()
+
+
+@contextlib.contextmanager
 def serving(server):
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -3,6 +3,8 @@
 import os
 import random
 import secrets
+import threading
+import time
 import warnings
 
 import pytest
@@ -14,6 +16,7 @@ from mlops_kit.store import retry
 from mlops_kit.store.spool import spool_of
 
 NOBODY = 65534
+PAUSE = retry.pause
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +76,76 @@ def test_a_run_whose_server_stops_in_its_middle_finishes_and_is_delivered_once(m
         assert mk.Store(url).sync().runs == ()
         complete(url, run.id)
     assert not spool_of(url).root.exists()
+
+
+ELSEWHERE = {
+    "s3": lambda port, monkeypatch: lead(monkeypatch, f"http://127.0.0.1:{port}"),
+    "gs": lambda port, monkeypatch: monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}"),
+    "az": lambda port, monkeypatch: monkeypatch.setenv(
+        "AZURE_STORAGE_CONNECTION_STRING",
+        f"DefaultEndpointsProtocol=http;AccountName={servers.AZURITE_ACCOUNT};AccountKey={servers.AZURITE_KEY};"
+        f"BlobEndpoint=http://127.0.0.1:{port}/{servers.AZURITE_ACCOUNT};",
+    ),
+    "sftp": lambda port, monkeypatch: None,
+}
+SILENCE, ATTEMPTS = 0.3, 6
+BOUND = ATTEMPTS * SILENCE + 0.25 * (2 ** (ATTEMPTS - 1) - 1) + 3
+"""Six attempts, the longest pauses between them, and three seconds for the work itself."""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait for answers as long as a user says, and between attempts as in earnest."""
+    monkeypatch.setenv("MLOPS_KIT_TIMEOUT", str(SILENCE))
+    monkeypatch.setattr(retry, "pause", PAUSE)
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_a_server_that_never_answers_costs_a_run_some_seconds_and_nothing_else(monkeypatch, impatient, kind, figure):
+    with servers.silent() as port:
+        ELSEWHERE[kind](port, monkeypatch)
+        place = f"127.0.0.1:{port}/home" if kind == "sftp" else "bucket"
+        url = f"{kind}://{place}/{secrets.token_hex(4)}"
+        mk.track(lambda: 1, store="memory://warm")()  # what is imported at first use is not the server's
+        begun = time.monotonic()
+        with pytest.warns(RecordingWarning, match="cannot be reached|did not answer|later.*delivers it"):
+            run = one_of_everything(mk.Store(url))
+        seconds = time.monotonic() - begun
+        figure(f"a run on a silent {kind} server, with {SILENCE} s to answer: {seconds:.1f} s")
+        assert seconds < BOUND
+        assert run.load("second.txt") == b"second"
+    if kind != "s3":
+        return
+    with servers.moto() as endpoint:
+        lead(monkeypatch, endpoint)
+        report = mk.Store(url).sync()
+        assert (report.runs, report.versions, report.problems) == ((run.id,), ("m:1",), ())
+        complete(url, run.id)
+    assert not spool_of(url).root.exists()
+
+
+def test_a_server_that_falls_silent_in_the_middle_of_a_run_is_left_at_that(monkeypatch, impatient, figure):
+    quiet, over = threading.Event(), threading.Event()
+    url = f"s3://bucket/{secrets.token_hex(4)}"
+    with servers.moto(lambda _environ: (503, False) if quiet.is_set() and over.wait(60) else None) as endpoint:
+        lead(monkeypatch, endpoint)
+        begun = time.monotonic()
+        with pytest.warns(RecordingWarning, match="delivers it"):
+            run = one_of_everything(mk.Store(url), quiet.set)
+        seconds = time.monotonic() - begun
+        figure(f"a run on an S3 server that falls silent, with {SILENCE} s to answer: {seconds:.1f} s")
+        assert seconds < BOUND
+        quiet.clear()
+        over.set()
+        assert mk.Store(url).sync().runs == (run.id,)
+        complete(url, run.id)
+
+
+def test_a_time_out_that_is_no_number_is_named_and_costs_no_training(monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_TIMEOUT", "1 min")
+    lead(monkeypatch, "http://127.0.0.1:9")
+    with pytest.warns(RecordingWarning, match="MLOPS_KIT_TIMEOUT='1 min' is not a number of seconds"):
+        one_of_everything(mk.Store(f"s3://bucket/{secrets.token_hex(4)}"))
 
 
 @pytest.mark.parametrize("seed", range(3))

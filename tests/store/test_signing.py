@@ -1,5 +1,7 @@
 """Signatures: made with the user's own key, over the whole entry and its place, and counted as the user says."""
 
+import contextlib
+import dataclasses
 import os
 import pickle
 import stat
@@ -213,6 +215,76 @@ def test_a_signed_entry_does_not_count_in_another_journal(url, write_as):
     (folder / "payments/000000000001.json").write_bytes((folder / "harmless/000000000001.json").read_bytes())
     with pytest.raises((UntrustedArtifact, mk.errors.ModelNotFound)):
         fresh(url).load("payments:1")
+
+
+def renumbered(path, source, **members):
+    """Put a signed entry elsewhere, with a number and a predecessor that fit there, and its signature as it was."""
+    entry = dataclasses.replace(Entry.decode(source.read_bytes(), where="m"), **members)
+    path.write_bytes(entry.encode())
+    path.with_name("head.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+@pytest.mark.parametrize("fitted", [False, True], ids=["as it was", "made to fit"])
+@pytest.mark.parametrize(("replayed", "at"), [(2, 3), (2, 5), (4, 5), (4, 6), (3, 2)])
+def test_a_signed_entry_that_is_replayed_elsewhere_in_its_journal_counts_for_nothing(
+    url, write_as, demanded, fitted, replayed, at
+):
+    write_as(ANN)
+    mk.Trust(url).add_signer("ann", SigningKey(ANN).public)
+    if demanded:
+        mk.Trust(url).require_signatures()  # before there is anything, so that nothing is pinned
+    models = mk.ModelStore(url)
+    for content in ("old", "new"):
+        models.register("m", content)
+    models.promote("m:1")
+    models.promote("m:2")  # entries 1 to 5: create, register, register, promote, promote
+    opened_to_others(url)
+    path = url / "journals/models/m"
+    place, source = path / f"{at:012}.json", path / f"{replayed:012}.json"
+    if fitted:
+        renumbered(place, source, seq=at, prev=tip((path / f"{at - 1:012}.json").read_bytes()))
+    else:
+        place.write_bytes(source.read_bytes())
+        (path / "head.json").unlink()
+    assert not fresh(url).audit("m").ok
+    if demanded:
+        with pytest.raises((SignatureInvalid, IntegrityError)):
+            fresh(url).aliases("m")
+    for version, content in (("m:1", "old"), ("m:2", "new")):
+        with contextlib.suppress(SignatureInvalid, IntegrityError, UntrustedArtifact):
+            assert fresh(url).load(version) == content
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+def test_a_signed_entry_of_another_store_counts_for_nothing_where_the_history_is_another(
+    url, tmp_path, write_as, demanded
+):
+    write_as(ANN)
+    for place, contents in ((url, ("first", "second")), (tmp_path / "other", ("apart", "evil"))):
+        for content in contents:
+            mk.ModelStore(place).register("m", content)
+    mk.Trust(url).add_signer("ann", SigningKey(ANN).public)
+    if demanded:
+        mk.Trust(url).require_signatures()
+    opened_to_others(url)
+    path, other = url / "journals/models/m", tmp_path / "other/journals/models/m"
+    (path / "000000000003.json").write_bytes((other / "000000000003.json").read_bytes())
+    (path / "head.json").unlink()
+    assert "broken-chain" in {problem.kind for problem in fresh(url).audit("m").problems}
+    with pytest.raises(IntegrityError):
+        fresh(url).load("m:2")
+
+
+def test_a_signed_entry_of_a_dataset_counts_for_no_model_and_the_other_way_round(url, write_as):
+    write_as(ANN)
+    mk.ModelStore(url).register("m", "mine")
+    mk.Trust(url).add_signer("ann", SigningKey(ANN).public)
+    opened_to_others(url)
+    entry = Entry.decode((url / "journals/models/m/000000000002.json").read_bytes(), where="m")
+    for journal, counts in (("models/m", True), ("datasets/m", False), ("models/n", False)):
+        said = statement(entry.signed(None).encode(), journal)
+        assert verified(entry.signature["key"], entry.signature["value"], said) is counts
 
 
 # Signatures demanded

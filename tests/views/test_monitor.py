@@ -1,5 +1,6 @@
 """Reports of monitors shown: bounded, escaped, without script."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +18,16 @@ def record(columns=3, windows=5, name="amount"):
     shape = Shape((name, "b", "c"), (0.5, 0.3, 0.2), (0.1, 0.2, 0.7))
     features = tuple(
         FeatureReport(
-            f"{name} {place}", "drift", place == 0, 10.0 ** (2 - place), 0.1, "|AUC - 0.5|", 500, AT, 0.01, shape
+            f"{name} {place}",
+            "drift",
+            "alert" if place == 0 else "ok",
+            10.0 ** (2 - place),
+            0.1,
+            "|AUC - 0.5|",
+            500,
+            AT,
+            0.01,
+            shape,
         )
         for place in range(columns)
     )
@@ -28,6 +38,7 @@ def record(columns=3, windows=5, name="amount"):
             AT + timedelta(days=day + 1),
             500,
             {"accuracy": (0.9 - day / 20, 0.8, 0.95), "auc": (None, None, None)},
+            unusual=("accuracy",) if day > 2 else (),
         )
         for day in range(windows)
     )
@@ -51,7 +62,23 @@ def test_a_page_shows_distributions_metrics_bands_marks_and_evidence():
     assert page.count("<svg") >= 3 + 3 + 2
     assert "<circle" in page
     assert "stroke-dasharray" in page
-    assert "estimated: 5 windows" in page
+    assert "estimated (blind to concept drift)</b>: 5 windows" in page
+    assert "#d03b3b" in page  # an alert is red at the first sight
+
+
+def test_a_course_shows_the_reference_left_of_the_divider_its_level_its_band_and_where_an_alert_began():
+    drawn = charts.course(
+        [(0.9, 0.8, 1.0), (0.5, None, None)], band=(0.8, 1.0), level=0.9, alarms=[False, True], begins=1
+    )
+    assert drawn.count("<circle") == 1
+    assert drawn.count("stroke-dasharray") == 3
+    assert drawn.count("<text") == 2
+    assert "<circle" not in charts.course([(0.9, None, None)], band=(0.8, 1.0))
+
+
+def test_bars_are_named_where_there_is_room_and_else_at_their_ends():
+    assert charts.histogram(["north", "south"], [0.5, 0.5], [0.4, 0.6]).count("<text") == 2
+    assert charts.histogram([f"{place}" * 9 for place in range(20)], [0.05] * 20, [0.05] * 20).count("<text") == 3
 
 
 @pytest.mark.parametrize(
@@ -62,6 +89,12 @@ def test_a_page_is_bounded_and_holds_no_script(columns, windows, name):
     assert len(page.encode()) <= 30_000
     assert "<script" not in page
     assert len(monitor_text(record(columns, windows, name))) < 10_000
+
+
+def test_what_only_all_columns_together_show_is_said():
+    calm = [replace(feature, evidence=0.5, status="ok") for feature in record().features]
+    assert "of none by itself" in monitor_text(replace(record(), features=tuple(calm), joint=3.0))
+    assert "of none by itself" not in monitor_text(replace(record(), joint=3.0))
 
 
 def test_pictures_of_nothing_are_nothing():

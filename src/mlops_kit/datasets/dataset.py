@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_kit.datasets.expected import expected
 from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_manifest
-from mlops_kit.errors import DatasetNotFound
+from mlops_kit.errors import DatasetNotFound, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.measures.expectations import check
 from mlops_kit.records.dataset import DatasetRecord, Manifest
@@ -299,7 +299,7 @@ class Dataset:
         """
         from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
-        chosen = None if columns is None else list(columns)
+        chosen = _chosen(columns)
         frame = frames.unpack_pandas(self._table(chosen), self._record.manifest.header, chosen)
         if chosen is None:
             _remember_origin(frame, self)
@@ -320,7 +320,7 @@ class Dataset:
         """
         from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
-        chosen = None if columns is None else list(columns)
+        chosen = _chosen(columns)
         return frames.unpack_arrow(self._table(chosen), self._record.manifest.header, chosen)
 
     def _table(self, columns: list[object] | None) -> pa.Table:
@@ -410,6 +410,13 @@ def _remember_origin(data: object, dataset: Dataset) -> None:
 
 def _drop(origins: dict[int, Any], key: int, _gone: object) -> None:
     origins.pop(key, None)
+
+
+def _chosen(columns: Iterable[object] | None) -> list[object] | None:
+    given: object = columns
+    if isinstance(given, str | bytes) or not (given is None or isinstance(given, Iterable)):
+        raise InvalidInput(f"columns={given!r:.80} is no list of labels, such as columns=['age', 'income'].")
+    return None if given is None else list(given)
 
 
 def _reopen(spec: str, url: str) -> Dataset:

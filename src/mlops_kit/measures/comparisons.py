@@ -4,7 +4,7 @@ Both questions are one-sided tests of paired predictions. Where each row is righ
 (accuracy, recall, specificity): the exact test of McNemar (1947) on the rows that only one has right; with a margin,
 the score test of Tango (1998) with a correction for continuity. Everything else: a bootstrap that draws the same rows
 for both models, stratified by class where a metric needs the classes, with percentiles expanded for few rows
-(Hesterberg 2015).
+(Hesterberg 2015); with over 50,000 rows, what that comes to (see `mlops_kit.measures.jackknife`).
 
 Imported only once predictions are at hand, so numpy and scipy may be imported at the top.
 """
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures.intervals import replicated, smallest
+from mlops_kit.measures import jackknife
+from mlops_kit.measures.intervals import REPLICATES, replicated, smallest
 from mlops_kit.measures.metrics import Metric, metric
 from mlops_kit.measures.predicted import BINARY, REGRESSION, Floats, Predicted
 from mlops_kit.records.measurement import Comparison
@@ -319,8 +321,14 @@ def _by_bootstrap(asked: _Question, candidate: Predicted, champion: Predicted, f
     fewest = smallest(candidate.n, strata)
     if fewest < 2:  # noqa: PLR2004 - nothing varies in a single row
         return replace(found, undefined="a single row, or a class of one, tells nothing of how values vary")
+    pair = asked.chosen.on(candidate), asked.chosen.on(champion)
+    told, before = (jackknife.influence(formula, candidate.n, candidate.weights) for formula in pair)
+    if told is not None and before is not None:
+        error = jackknife.standard_error(told - before, strata)
+        if error is not None:
+            return _by_jackknife(asked, error, fewest, found)
     values = replicated(
-        [asked.chosen.on(candidate), asked.chosen.on(champion)],
+        pair,
         candidate.n,
         weights=candidate.weights,
         seed=asked.seed,
@@ -339,7 +347,29 @@ def _by_bootstrap(asked: _Question, candidate: Predicted, champion: Predicted, f
     )
 
 
-def bootstrap_p(short: int | NDArray[np.int64], samples: int, rows: int) -> NDArray[np.float64]:
+def _by_jackknife(asked: _Question, error: float, fewest: int, found: Comparison) -> Comparison:
+    """Decide as a bootstrap does on average, whose samples spread as a normal distribution with this error."""
+    gain, most = asked.sign * found.difference, jackknife.share_short(asked.confidence, fewest)
+    short = _share_beyond(asked, gain, error)
+    bound = None if most is None else gain + error * float(special.ndtri(most))
+    p_value = float(bootstrap_p(np.asarray(REPLICATES * short), REPLICATES, fewest))
+    return replace(
+        found,
+        bound=None if bound is None else asked.sign * bound,
+        p_value=p_value,
+        holds=p_value <= 1 - asked.confidence,
+        method="paired-jackknife",
+    )
+
+
+def _share_beyond(asked: _Question, gain: float, error: float) -> float:
+    """Give the share of samples that fall short."""
+    if error == 0:
+        return float(gain <= asked.border if asked.strict else gain < asked.border)
+    return float(special.ndtr((asked.border - gain) / error))
+
+
+def bootstrap_p(short: int | NDArray[Any], samples: int, rows: int) -> NDArray[np.float64]:
     """Give the p-value of a share of bootstrap samples, on the safe side of two things.
 
     Which samples were drawn is luck: the share is taken at its upper 95 % limit (Clopper and Pearson), so that no
@@ -348,8 +378,8 @@ def bootstrap_p(short: int | NDArray[np.int64], samples: int, rows: int) -> NDAr
 
     Parameters
     ----------
-    short : int or array of int
-        The samples in which the candidate falls short.
+    short : int or array
+        The samples in which the candidate falls short; their mean, if they were not drawn.
     samples : int
         All samples.
     rows : int

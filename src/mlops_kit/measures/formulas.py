@@ -9,9 +9,9 @@ Imported only once predictions are at hand, so numpy may be imported at the top.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from scipy import sparse
 from mlops_kit.measures.predicted import BINARY, Floats, Predicted
 
 _BINS = 10
+_STEP = 1e-5
 
 
 class Formula(Protocol):
@@ -27,6 +28,18 @@ class Formula(Protocol):
 
     def __call__(self, weights: Floats) -> Floats:
         """Take weights of shape (m, n), give m values."""
+
+
+@runtime_checkable
+class Smooth(Formula, Protocol):
+    """A formula that can tell how its value moves as each row counts a little more."""
+
+    @property
+    def smooth(self) -> bool:
+        """Whether it moves evenly, so that this tells what chance does to it."""
+
+    def influence(self, weights: Floats) -> Floats:
+        """Take weights of shape (n,), give n derivatives by how often each row is drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +52,8 @@ class Sums:
         What is summed.
     combine : callable
         Takes sums of shape (m, k) and gives m values.
+    smooth : bool
+        Whether `combine` has no corners.
 
     Examples
     --------
@@ -49,11 +64,22 @@ class Sums:
 
     columns: Floats | sparse.csr_array
     combine: Callable[[Floats], Floats]
+    smooth: bool = True
 
     def __call__(self, weights: Floats) -> Floats:
         """Sum by each weighting, and combine."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.combine(weights @ self.columns)
+
+    def influence(self, weights: Floats) -> Floats:
+        """Move each sum a little, and give each row its part in it."""
+        sizes: Any = abs(self.columns)
+        sums, steps = weights @ self.columns, _STEP * (weights @ sizes)
+        moved = np.concatenate([sums + np.diag(steps), sums - np.diag(steps)])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up, down = np.split(self.combine(moved), 2)
+            slopes = np.where(steps > 0, (up - down) / (2 * steps), 0.0)
+        return np.asarray(weights * (self.columns @ slopes))
 
 
 class Concordance:
@@ -73,13 +99,13 @@ class Concordance:
     [0.25, 0.5]
     """
 
+    smooth: ClassVar[bool] = True
+
     def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
-        negatives = np.flatnonzero(~positive)
-        self._positives = np.flatnonzero(positive)
-        self._negatives = negatives[np.argsort(scores[negatives], kind="stable")]
-        ascending = scores[self._negatives]
-        self._below = np.searchsorted(ascending, scores[self._positives], "left")
-        self._not_above = np.searchsorted(ascending, scores[self._positives], "right")
+        order = np.argsort(scores, kind="stable")
+        self._positives, self._negatives = order[positive[order]], order[~positive[order]]
+        self._scores = scores
+        self._below, self._not_above = self._places(self._negatives, self._positives)
 
     def __call__(self, weights: Floats) -> Floats:
         """Count the weighted pairs that are in order, among all."""
@@ -91,6 +117,28 @@ class Concordance:
             below = (below + up_to[:, self._not_above]) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.einsum("ij,ij->i", positives, below) / (positives.sum(axis=1) * up_to[:, -1]))
+
+    def influence(self, weights: Floats) -> Floats:
+        """Give each row how it stands against the rows of the other class: what DeLong calls structural components."""
+        positives, negatives = weights[self._positives], weights[self._negatives]
+        below = _up_to(negatives, self._below, self._not_above) / negatives.sum()
+        above = 1 - _up_to(positives, *self._places(self._positives, self._negatives)) / positives.sum()
+        area = float(positives @ below / positives.sum())
+        made = np.empty(len(weights))
+        made[self._positives] = positives * (below - area) / positives.sum()
+        made[self._negatives] = negatives * (above - area) / negatives.sum()
+        return made
+
+    def _places(self, among: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Count how many of some rows score below each of others, and how many not above; both in ascending order."""
+        ascending, given = self._scores[among], self._scores[rows]
+        return np.searchsorted(ascending, given, "left"), np.searchsorted(ascending, given, "right")
+
+
+def _up_to(weights: Floats, below: NDArray[np.int64], not_above: NDArray[np.int64]) -> Floats:
+    """Sum the weights below a place, and half of those at it."""
+    sums = np.concatenate([[0.0], np.cumsum(weights)])
+    return np.asarray((sums[below] + sums[not_above]) / 2)
 
 
 class StepArea:
@@ -110,6 +158,8 @@ class StepArea:
     [0.833]
     """
 
+    smooth: ClassVar[bool] = True
+
     def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
         self._order = np.argsort(-scores, kind="stable")
         self._positive = positive[self._order]
@@ -126,6 +176,43 @@ class StepArea:
         precision = so_far / np.maximum(np.cumsum(ranked, axis=1), np.finfo(np.float64).tiny)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((found * precision).sum(axis=1) / so_far[:, -1])
+
+    def influence(self, weights: Floats) -> Floats:
+        """Give each row its part in the precision at its own score and at all scores below."""
+        ranked, step = weights[self._order], np.zeros(len(weights), dtype=np.int64)
+        step[self._starts[1:]] = 1
+        step = np.cumsum(step)
+        found = np.bincount(step, np.where(self._positive, ranked, 0.0))
+        so_far, counted = np.cumsum(found), np.cumsum(np.bincount(step, ranked))
+        counted = np.where(counted > 0, counted, 1.0)
+        gained = np.cumsum((found / counted)[::-1])[::-1]
+        lost = np.cumsum((found * so_far / counted**2)[::-1])[::-1]
+        own = so_far / counted + gained - float(found @ (so_far / counted)) / so_far[-1]
+        made = np.empty(len(weights))
+        made[self._order] = ranked * (np.where(self._positive, own[step], 0.0) - lost[step]) / so_far[-1]
+        return made
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Average:
+    """The mean of several values of the same rows.
+
+    Parameters
+    ----------
+    parts : sequence of Concordance or StepArea
+        The formulas.
+    """
+
+    parts: Sequence[Concordance | StepArea]
+    smooth: ClassVar[bool] = True
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Compute all, and average."""
+        return np.asarray(np.mean([part(weights) for part in self.parts], axis=0))
+
+    def influence(self, weights: Floats) -> Floats:
+        """Average the influences."""
+        return np.asarray(np.mean([part.influence(weights) for part in self.parts], axis=0))
 
 
 def mean(values: Floats, counted: NDArray[np.bool_] | None = None) -> Sums:
@@ -206,7 +293,7 @@ def average_precision(given: Predicted) -> Formula:
     return _one_against_rest(given, StepArea)
 
 
-def _one_against_rest(given: Predicted, area: Callable[[NDArray[np.bool_], Floats], Formula]) -> Formula:
+def _one_against_rest(given: Predicted, area: type[Concordance | StepArea]) -> Formula:
     """Take the area of two classes; of more, the mean over those that occur, each against all others."""
     if given.scores is None:
         raise AssertionError("a metric of scores is asked for where there are some")
@@ -217,7 +304,7 @@ def _one_against_rest(given: Predicted, area: Callable[[NDArray[np.bool_], Float
         for number in range(len(given.classes))
         if 0 < int((given.truth == number).sum()) < given.n
     ]
-    return lambda weights: np.mean([part(weights) for part in parts], axis=0)
+    return Average(parts)
 
 
 def probabilities(given: Predicted) -> Floats:
@@ -262,7 +349,7 @@ def calibration_error(given: Predicted, bins: int = _BINS) -> Sums:
     told, so = confidences(given)
     place = np.minimum((told * bins).astype(np.int64), bins - 1)
     columns = _columns(bins + 1, (told - so, place), (np.ones(given.n), np.full(given.n, bins)))
-    return Sums(columns, lambda sums: np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1])
+    return Sums(columns, lambda sums: np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1], smooth=False)
 
 
 def r2(given: Predicted) -> Sums:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures import formulas
+from mlops_kit.measures import formulas, jackknife
 from mlops_kit.measures.formulas import Formula
 from mlops_kit.measures.intervals import PROPORTIONS, auc_interval, bootstrap_interval
 from mlops_kit.measures.predicted import BINARY, MULTICLASS, REGRESSION, Floats, Predicted
@@ -66,6 +66,8 @@ class Metric:
         values, ``"nonzero"`` no 0, ``"predicted"`` a row predicted to be positive.
     named : tuple
         The classes that it names; without one of them there is no value.
+    bounds : tuple of float
+        The least and the greatest value it may have, of any data.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class Metric:
     biased: bool = False
     requires: str = ""
     named: tuple[Any, ...] = ()
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def undefined(self, given: Predicted) -> str | None:
         """Tell in words why there is no value on these rows; None if there is one."""
@@ -143,7 +146,8 @@ def measure(
         Of the two-sided interval; None for no interval.
     method : str
         For metrics that are proportions: ``"wilson"`` or ``"clopper-pearson"``. The area under the ROC of two
-        classes has DeLong's interval; all else, and all that is weighted, a bootstrap of 2000 samples.
+        classes has DeLong's interval; all else, and all that is weighted, a bootstrap of 2000 samples, or with over
+        50,000 rows what that comes to; see `mlops_kit.measures.jackknife`.
     seed : int
         Of the bootstrap.
 
@@ -194,9 +198,11 @@ def _interval(
         if min(positive.sum(), (~positive).sum()) > 1:
             return auc_interval(positive, given.scores, confidence)
         return None, ""
-    made = bootstrap_interval(
-        chosen.on(given), given.n, confidence=confidence, weights=given.weights, seed=seed, strata=strata
-    )
+    formula = chosen.on(given)
+    made = jackknife.interval(formula, given.n, confidence=confidence, weights=given.weights, strata=strata)
+    if made is not None:
+        return made, "jackknife"
+    made = bootstrap_interval(formula, given.n, confidence=confidence, weights=given.weights, seed=seed, strata=strata)
     if made is not None and chosen.biased:
         value = chosen.value(given)
         made = max(0.0, 2 * value - made[1]), max(0.0, 2 * value - made[0])
@@ -251,12 +257,13 @@ def _f1(given: Predicted) -> Formula:
 
 
 def _good(name: str, needs: str = LABELS, **members: Any) -> Metric:
-    return Metric(name, members.pop("tasks", _CLASSIFICATION), needs, greater_is_better=True, **members)
+    members = {"tasks": _CLASSIFICATION, "bounds": (0.0, 1.0), **members}
+    return Metric(name=name, needs=needs, greater_is_better=True, **members)
 
 
 def _loss(name: str, of: Callable[[Predicted], Floats], needs: str = LABELS, **members: Any) -> Metric:
-    tasks = members.pop("tasks", (REGRESSION,))
-    return Metric(name, tasks, needs, greater_is_better=False, rows=partial(_every, of), **members)
+    members = {"tasks": (REGRESSION,), "bounds": (0.0, math.inf), **members}
+    return Metric(name=name, needs=needs, greater_is_better=False, rows=partial(_every, of), **members)
 
 
 def _macro(name: str) -> Callable[[Predicted], Formula]:
@@ -273,22 +280,23 @@ _KNOWN = (
     _good("recall_macro", formula=_macro("recall")),
     _good("f1_macro", formula=_macro("f1")),
     _good("specificity", tasks=(BINARY,), rows=partial(_recalled, number=0), proportion=True, requires="negative"),
-    _good("mcc", formula=formulas.mcc, requires="classes"),
+    _good("mcc", formula=formulas.mcc, requires="classes", bounds=(-1.0, 1.0)),
     _good("roc_auc", SCORES, formula=formulas.roc_auc, requires="classes"),
     _good("average_precision", SCORES, formula=formulas.average_precision, requires="classes"),
     _loss("log_loss", formulas.log_losses, PROBABILITIES, tasks=_CLASSIFICATION),
-    _loss("brier", formulas.brier_losses, PROBABILITIES, tasks=_CLASSIFICATION),
+    _loss("brier", formulas.brier_losses, PROBABILITIES, tasks=_CLASSIFICATION, bounds=(0.0, 2.0)),
     Metric(
         *("calibration_error", _CLASSIFICATION, PROBABILITIES),
         greater_is_better=False,
         formula=formulas.calibration_error,
         biased=True,
+        bounds=(0.0, 1.0),
     ),
     _loss("mae", formulas.absolute_errors),
     _loss("mse", formulas.squared_errors),
     _loss("mape", _relative, requires="nonzero"),
-    Metric("rmse", (REGRESSION,), LABELS, greater_is_better=False, formula=formulas.rmse),
-    _good("r2", tasks=(REGRESSION,), formula=formulas.r2, requires="spread"),
+    Metric(*("rmse", (REGRESSION,), LABELS), greater_is_better=False, formula=formulas.rmse, bounds=(0.0, math.inf)),
+    _good("r2", tasks=(REGRESSION,), formula=formulas.r2, requires="spread", bounds=(-math.inf, 1.0)),
 )
 _METRICS = {known.name: known for known in _KNOWN}
 _ALIASES = {"auc": "roc_auc", "pr_auc": "average_precision", "ece": "calibration_error"}
@@ -390,13 +398,13 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
     >>> caught.value(Predicted.of(["ok", "ok", "fraud", "fraud"], ["ok", "fraud", "fraud", "fraud"]))
     42.5
     """
-    if not values:
+    given_pairs: Any = values
+    if not isinstance(given_pairs, Mapping) or not given_pairs:
         raise InvalidInput("A business value needs values, such as {('fraud', 'fraud'): 90, ('ok', 'fraud'): -10}.")
-    given_pairs: Mapping[Any, Any] = values
     for pair, value in given_pairs.items():
         if not (isinstance(pair, tuple) and len(pair) == 2):  # noqa: PLR2004 - a pair
             raise InvalidInput(f"{pair!r} is no pair (true class, predicted class), such as ('ok', 'fraud').")
-        if not (isinstance(value, Real) and math.isfinite(value)):
+        if not isinstance(value, Real) or not math.isfinite(value):
             raise InvalidInput(f"What {pair!r} brings must be a finite number, and is {value!r}.")
 
     def brings(given: Predicted) -> Floats:
@@ -407,4 +415,5 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
         return np.asarray(matrix[given.truth, given.labels])
 
     named = tuple(dict.fromkeys(label for pair in values for label in pair))
-    return _good(name, rows=partial(_every, brings), named=named)
+    ends = min(0.0, *map(float, values.values())), max(0.0, *map(float, values.values()))
+    return _good(name, rows=partial(_every, brings), named=named, bounds=ends)

@@ -49,6 +49,8 @@ class Baseline:
         The column that is predicted.
     truth : tuple
         Some of its values, from which the classes are told.
+    recorded : dict of str to float
+        What the training of the model measured.
     estimator : Estimator or None
         What estimates need; None without predictions, or without the truth about them.
     segments : dict of str to tuple of str
@@ -62,6 +64,7 @@ class Baseline:
     task: str | None = None
     target: str | None = None
     truth: tuple[Any, ...] = ()
+    recorded: dict[str, float] = field(default_factory=dict)
     estimator: Estimator | None = None
     segments: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -104,6 +107,7 @@ class Baseline:
             task=settings.task or reference.task,
             target=reference.target_name,
             truth=truth,
+            recorded=dict(reference.metrics),
             estimator=_estimator(reference, settings),
             segments={name: frequent(reference.features.column(name).to_pandas()) for name in settings.segments},
         )
@@ -134,6 +138,7 @@ class Baseline:
             "task": self.task,
             "target": self.target,
             "truth": [codec.plain(value) for value in self.truth],
+            "recorded": {name: codec.plain(value) for name, value in self.recorded.items()} or None,
             "estimator": None if self.estimator is None else self.estimator.plain(),
             "segments": {name: list(values) for name, values in self.segments.items()},
         }
@@ -152,6 +157,7 @@ class Baseline:
             task=members.get("task"),
             target=members.get("target"),
             truth=tuple(codec.unplain(value) for value in members["truth"]),
+            recorded={name: codec.unplain(value) for name, value in members.get("recorded", {}).items()},
             estimator=None if estimator is None else Estimator.of(estimator),
             segments={name: tuple(values) for name, values in members["segments"].items()},
         )

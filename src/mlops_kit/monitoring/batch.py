@@ -1,4 +1,4 @@
-"""A check of one table against a reference, once: the same machine as for life, begun for it and thrown away."""
+"""A check of one table against a reference, once: every column compared in a single step, nothing kept."""
 
 from __future__ import annotations
 
@@ -8,64 +8,118 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from mlops_kit.monitoring.alerts import Policy
-from mlops_kit.monitoring.beginning import first_watch
-from mlops_kit.monitoring.reference import Reference
+from mlops_kit.measures.expectations import check
+from mlops_kit.measures.profile import profile_table
+from mlops_kit.monitoring import signals
+from mlops_kit.monitoring.alerts import Policy, advance
+from mlops_kit.monitoring.baseline import contexts
+from mlops_kit.monitoring.drift import compare
+from mlops_kit.monitoring.inputs import feature_report, shape_of
+from mlops_kit.monitoring.judge import Performance
+from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.rows import moments_of, table_of, values_of
-from mlops_kit.monitoring.segments import AT, PREDICTION
+from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
-from mlops_kit.monitoring.watch import Context, see_labels, see_window
-from mlops_kit.records.monitor import MonitorRecord
+from mlops_kit.monitoring.watch import Context, Watch, answered, broken_columns, estimated, groups, named, see_labels
+from mlops_kit.records.monitor import FeatureReport, MonitorRecord
+from mlops_kit.records.profile import TableProfile
 
 _SEED = 20_260_501
 
 
-def check_once(data: Any, reference: Reference, context: Context, now: datetime) -> MonitorRecord:
+def check_once(data: Any, context: Context, performance: Performance | None, now: datetime) -> MonitorRecord:
     """Hold a table against a reference.
 
     Parameters
     ----------
     data : table
         Features, and perhaps the columns with predictions and the truth.
-    reference : Reference
-        What it is held against.
     context : Context
-        How.
+        What it is held against, and how.
+    performance : Performance or None
+        The losses of the reference.
     now : datetime
         The time of the check.
 
     Returns
     -------
     MonitorRecord
-        The report. Rows are taken in a random order, since a table may be sorted by its values; rules need no second
+        The report. Losses are taken in a random order, since a table may be sorted by its values; rules need no second
         window.
     """
+    context = replace(context, policy=Policy(looks=(1, 1)))
     table = table_of(data, context.baseline.features)
-    context = replace(context, settings=replace(context.settings, alpha=context.settings.alpha * np.pi**2 / 6))
-    order = np.random.default_rng([_SEED, table.num_rows]).permutation(table.num_rows)
-    table = table.take(order)
-    settings = context.settings
-    features, prediction = table, None
-    truth = table.column(context.baseline.target) if context.baseline.target in table.column_names else None
-    if settings.prediction in table.column_names:
-        prediction = values_of(table.column(settings.prediction))
-    apart = [settings.prediction, context.baseline.target]
-    own = [name for name in apart if name in table.column_names and name not in context.baseline.features]
-    features = table.drop_columns(own)
-    watch = first_watch(reference, context)
-    rows = features.append_column(AT, moments_of(now, table.num_rows, now))
-    if prediction is not None:
-        rows = rows.append_column(PREDICTION, prediction)
+    settings, baseline = context.settings, context.baseline
+    own = {PREDICTION: settings.prediction, LABEL: baseline.target}
+    there = {kept: values_of(table.column(name)) for kept, name in own.items() if name in table.column_names}
+    features = table.drop_columns(
+        [name for name in own.values() if name in table.column_names and name not in baseline.features]
+    )
+    watch = Watch(performance=performance)
+    reports: list[FeatureReport] = []
     if table.num_rows:
-        watch, _ = see_window(watch, rows, replace(context, policy=Policy(looks=(1, 1))), now)
-    if prediction is not None and truth is not None:
-        columns = {"prediction": prediction.to_pandas(), "label": values_of(truth).to_pandas(), "at": pd.Timestamp(now)}
-        judged = pd.DataFrame(columns)
-        for column in settings.segments:
-            if column in features.column_names:
-                judged[column] = features.column(column).to_pandas()
-        judged = judged.dropna(subset=["prediction", "label"])
-        watch, _ = see_labels(watch, judged, context, now)
-        watch = replace(watch, labels=replace(watch.labels, joined=len(judged)))
-    return told(watch, context, now)
+        watch, reports = _seen(features, there, context, performance, now)
+    if len(there) == len(own):
+        rows = _judged(features, there, settings.segments, now)
+        watch, _ = see_labels(watch, rows, context, now)
+        watch = replace(watch, labels=watch.labels + LabelCounts(joined=len(rows)))
+    return told(watch, context, now, features=reports)
+
+
+def _seen(
+    features: pa.Table, there: dict[str, Any], context: Context, performance: Performance | None, now: datetime
+) -> tuple[Watch, list[FeatureReport]]:
+    """Compare columns, and hold the table against the rules."""
+    baseline, least = context.baseline, context.settings.min_effect
+    every = features
+    for kept, values in there.items():
+        every = every.append_column(kept, values)
+    current = profile_table(every, like=baseline.profile)
+    quality = check(features, context.rules, now=now, profile=current)
+    if PREDICTION in there:
+        quality = replace(quality, results=(*quality.results, *answered(every, baseline.profile)))
+    reports = []
+    for name, kind, profile, columns, alpha in groups(baseline, context.settings):
+        place = name.removeprefix(kind).strip()
+        mine = _of_context(every, place, profile, context) if place else current
+        verdicts = compare(profile, mine, alpha=alpha, min_effect=least, columns=tuple(columns))
+        before, after = profile.by_name, mine.by_name
+        for verdict in verdicts:
+            column = after.get(verdict.column)
+            shape = None if column is None or verdict.kind == "missing" else shape_of(before[verdict.column], column)
+            missing = None if column is None or not column.rows else column.null_share
+            reports.append(named(feature_report(verdict, kind, since=None, missing=missing, shape=shape), place))
+    found = list(signals.of_quality(quality, broken_columns(features, baseline), context.policy.looks))
+    rows = every.append_column(AT, moments_of(now, every.num_rows, now))
+    more, estimates = estimated(rows, context)
+    found += [*more, *signals.of_features(reports)]
+    alerts, _ = advance({}, found, now, context.policy)
+    watch = Watch(
+        rows=every.num_rows,
+        logged=every.num_rows if PREDICTION in there else 0,
+        performance=performance,
+        estimates=tuple(estimates),
+        quality=tuple(signals.failed(quality)),
+        alerts=alerts,
+        last=now,
+    )
+    return watch, reports
+
+
+def _of_context(table: pa.Table, place: str, profile: TableProfile, context: Context) -> TableProfile:
+    rows = contexts(table, context.settings.matched_on).get(place, np.empty(0, np.int64))
+    return profile_table(table.take(rows), like=profile)
+
+
+def _judged(features: pa.Table, there: dict[str, Any], segments: tuple[str, ...], now: datetime) -> pd.DataFrame:
+    """Give the rows whose truth is known, in a random order."""
+    rows = pd.DataFrame(
+        {"prediction": there[PREDICTION].to_pandas(), "label": there[LABEL].to_pandas(), "at": pd.Timestamp(now)}
+    )
+    for column in segments:
+        if column in features.column_names:
+            rows[column] = features.column(column).to_pandas()
+    order = np.random.default_rng([_SEED, len(rows)]).permutation(len(rows))
+    return rows.iloc[order].dropna(subset=["prediction", "label"]).reset_index(drop=True)

@@ -12,6 +12,7 @@ from mlops_kit.monitoring.alerts import settle
 from mlops_kit.monitoring.baseline import Baseline, labelled
 from mlops_kit.monitoring.book import open_book
 from mlops_kit.monitoring.epoch import Epoch, Known, entry_body
+from mlops_kit.monitoring.judge import Performance
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import JOINED, Segment
 from mlops_kit.monitoring.settings import Settings
@@ -95,13 +96,17 @@ def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[st
     """Give what a monitor knows before the first row."""
     from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - the alerts of an epoch before
 
-    rows = labelled(reference, context.settings.segments)
-    performance = None
-    if len(rows):
-        task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
-        performance = begin_performance(task, rows, context)
     held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
-    return Watch(inputs=begin_inputs(context), performance=performance, alerts=held)
+    return Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=held)
+
+
+def first_performance(reference: Reference, context: Context) -> Performance | None:
+    """Begin with the losses of the reference; None where it does not hold predictions and the truth about them."""
+    rows = labelled(reference, context.settings.segments)
+    if rows.empty:
+        return None
+    task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
+    return begin_performance(task, rows, context)
 
 
 def _marks(state: State) -> tuple[dict[str, int], str]:

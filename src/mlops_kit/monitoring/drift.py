@@ -30,7 +30,9 @@ _POWER = 0.84  # the normal quantile of a probability of 0.8
 _SHIFT = 0.5
 
 
-def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple[DriftVerdict, ...]:
+def judge(
+    plan: Plan, state: State, *, min_effect: float | None = None, crossed: bool = False
+) -> tuple[DriftVerdict, ...]:
     """Say of each stream whether it has drifted.
 
     Parameters
@@ -39,6 +41,8 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
         The epoch and its evidence.
     min_effect : float, optional
         The smallest effect that alerts; by default `AUC_MATTERS` for numbers and `TV_MATTERS` for the others.
+    crossed : bool
+        Only those whose evidence ever reached its limit.
 
     Returns
     -------
@@ -47,14 +51,20 @@ def judge(plan: Plan, state: State, *, min_effect: float | None = None) -> tuple
         reached its limit has drifted: the probability that any of them is healthy is within the budget.
     """
     found = []
-    for block, known in zip(plan.blocks(), state.blocks, strict=True):
+    for block, known in zip(plan.blocks, state.blocks, strict=True):
         for row, place in enumerate(block.places):
-            found.append(_judged(plan, state, block, known, row, place, min_effect))
+            if not crossed or known.crossed[row] >= 0:
+                found.append(_judged(plan, state, block, known, row, place, min_effect))
     return tuple(sorted(found, key=lambda verdict: (not verdict.drifted, -verdict.evidence, verdict.name)))
 
 
 def compare(
-    reference: TableProfile, current: TableProfile, *, alpha: float = 0.05, min_effect: float | None = None
+    reference: TableProfile,
+    current: TableProfile,
+    *,
+    alpha: float = 0.05,
+    min_effect: float | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> tuple[DriftVerdict, ...]:
     """Compare one batch with a reference, once: no state, no budget for life.
 
@@ -71,18 +81,19 @@ def compare(
         The probability with which a healthy batch may be found to have drifted, over all streams.
     min_effect : float, optional
         As of `judge`.
+    columns : tuple of str, optional
+        Only these columns of the reference; by default all.
 
     Returns
     -------
     tuple of DriftVerdict
         Worst first.
     """
-    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6)
-    columns = current.by_name
+    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6, columns=columns)
+    before, now = reference.by_name, current.by_name
     verdicts = []
     for stream in plan.streams:
-        there = columns.get(stream.column)
-        known = reference[stream.column]
+        there, known = now.get(stream.column), before[stream.column]
         pool = np.array(stream.pool)
         if there is None or there.kind != known.kind or (there.grid, there.levels) != (known.grid, known.levels):
             counts = np.zeros_like(pool)
@@ -133,6 +144,14 @@ def mean_evidence(state: State) -> float:
     """
     every = np.concatenate([known.evidence for known in state.blocks]) if state.blocks else np.zeros(1)
     return float(np.logaddexp.reduce(every)) - math.log(len(every))
+
+
+def joint_evidence(plan: Plan, state: State) -> float | None:
+    """Tell `mean_evidence` as a share of its limit, up to a million; None with a budget per windows, or no stream."""
+    if plan.steps_between is not None or not plan.streams:
+        return None
+    limit = plan.limit - math.log(len(plan.streams))
+    return math.exp(min(mean_evidence(state) - limit, math.log(1e6)))
 
 
 def e_bh(evidence: Sequence[float], alpha: float) -> tuple[int, ...]:

@@ -149,7 +149,7 @@ class Band:
     Parameters
     ----------
     lower, upper : float
-        The mean of the chunks less and plus three standard deviations, within [0, 1].
+        The mean of the chunks less and plus three standard deviations.
     mean : float
         The mean of the chunks.
 
@@ -165,13 +165,14 @@ class Band:
     mean: float
 
     @classmethod
-    def over(cls, values: Sequence[float]) -> Band | None:
-        """Give the band over chunks; None for fewer than three that have a value."""
+    def over(cls, values: Sequence[float], *, bounded: bool = True) -> Band | None:
+        """Give the band over chunks, within [0, 1] unless told otherwise; None for fewer than three with a value."""
         known = np.array([value for value in values if np.isfinite(value)])
         if len(known) < _FEWEST_CHUNKS:
             return None
         mean, spread = float(known.mean()), float(known.std())
-        return cls(max(0.0, mean - _SPREADS * spread), min(1.0, mean + _SPREADS * spread), mean)
+        low, high = mean - _SPREADS * spread, mean + _SPREADS * spread
+        return cls(max(0.0, low), min(1.0, high), mean) if bounded else cls(low, high, mean)
 
     def warns(self, value: float) -> bool:
         """Tell whether a value is worse than on the reference: lower; higher is no harm."""

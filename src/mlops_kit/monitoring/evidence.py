@@ -32,6 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Stream:
         return np.array([*self.groups, MISSING], np.uint16).take(np.minimum(codes, len(self.groups)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What an epoch of a monitor watches, and what it may spend.
 
@@ -157,8 +158,9 @@ class Plan:
             return math.log(self.steps_between)
         return math.log(max(1, len(self.streams)) / epoch_alpha(self.alpha, self.epoch))
 
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Give the streams in two blocks, whose arithmetic differs: numbers, and levels."""
+        """The streams in two blocks, whose arithmetic differs: numbers, and levels."""
         numbers = [(place, stream) for place, stream in enumerate(self.streams) if stream.kind == "number"]
         levels = [(place, stream) for place, stream in enumerate(self.streams) if stream.kind != "number"]
         made = []
@@ -194,7 +196,7 @@ class State:
 
     def members(self, plan: Plan) -> dict[str, Any]:
         """Give the plain members, for a record."""
-        blocks = [state.members(block) for state, block in zip(self.blocks, plan.blocks(), strict=True)]
+        blocks = [state.members(block) for state, block in zip(self.blocks, plan.blocks, strict=True)]
         whole = {
             "rows": self.rows,
             "steps": self.steps,
@@ -207,7 +209,7 @@ class State:
     def from_members(cls, plan: Plan, members: Mapping[str, Any]) -> State:
         """Read the members of a record; the plan is the one they were written with."""
         given: Any = codec.unplain(dict(members))
-        pairs = zip(plan.blocks(), given["blocks"], strict=True)
+        pairs = zip(plan.blocks, given["blocks"], strict=True)
         blocks = tuple(BlockState.from_members(block, entry) for block, entry in pairs)
         return cls(
             given["rows"],
@@ -237,7 +239,7 @@ def steps_between(windows: float, window: int, profile: TableProfile) -> float:
 
 def begin(plan: Plan) -> State:
     """Give the state of an epoch that has seen no row."""
-    return State(0, 0, ((0, 0),), tuple(BlockState.begin(block) for block in plan.blocks()))
+    return State(0, 0, ((0, 0),), tuple(BlockState.begin(block) for block in plan.blocks))
 
 
 def whole_steps(plan: Plan, state: State, rows: int) -> int:
@@ -273,7 +275,7 @@ def advance(plan: Plan, state: State, codes: Mapping[str, Codes]) -> State:
     sizes = _sizes(plan.rows + state.rows, rows)
     if sum(sizes) != rows:
         raise InvalidInput(f"{rows:,} rows are not whole steps: pass the first {sum(sizes):,}, and keep the others.")
-    blocks = plan.blocks()
+    blocks = plan.blocks
     cells = [np.stack([_cells(plan.streams[place], codes, rows) for place in block.places]) for block in blocks]
     widest = max((block.reference.size for block in blocks), default=1)
     start = 0

@@ -20,6 +20,7 @@ from mlops_kit.records.monitor import FeatureReport, Shape
 from mlops_kit.records.profile import ColumnProfile, TableProfile
 
 Codes: TypeAlias = dict[str, npt.NDArray[np.uint16]]
+Picture: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.uint8]]
 
 BARS = 20
 _RECENT = 10
@@ -46,6 +47,8 @@ class Inputs:
         For the last windows, how many values fell into each bar of each column.
     moments : tuple of (int, str)
         After how many rows it was when, ever more rarely of long ago.
+    pictures : dict of str to tuple
+        For each column the names of its bars, and into which of them each bin or level goes.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Inputs:
     left: Codes = field(default_factory=dict)
     recent: tuple[dict[str, list[int]], ...] = ()
     moments: tuple[tuple[int, str], ...] = ()
+    pictures: dict[str, Picture] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def begin(
@@ -103,7 +107,8 @@ class Inputs:
         chosen = None if columns is None else tuple(columns)
         between = None if windows_between is None else steps_between(windows_between, window, profile)
         plan = Plan.of(profile, monitor=monitor, epoch=epoch, alpha=alpha, columns=chosen, steps_between=between)
-        return cls(kind, profile, plan, begin(plan))
+        watched = {stream.column for stream in plan.streams}
+        return cls(kind, profile, plan, begin(plan), pictures={name: _places(profile[name]) for name in watched})
 
     def after(self, table: pa.Table, at: datetime) -> Inputs:
         """Go on with rows.
@@ -124,8 +129,7 @@ class Inputs:
         codes = {name: values for name, values in encode_table(table, self.profile).items() if name in watched}
         if not codes:
             return self
-        known = self.profile.by_name
-        bars = {name: _bars(values, known[name]) for name, values in codes.items()}
+        bars = {name: _bars(values, self.pictures[name]) for name, values in codes.items()}
         if self.left:
             codes = {name: np.concatenate([self.left[name], codes[name]]) for name in codes.keys() & self.left.keys()}
         rows = len(next(iter(codes.values()), ()))
@@ -141,7 +145,9 @@ class Inputs:
         left = {name: values[whole:] for name, values in codes.items()} if whole < rows else {}
         return replace(self, state=state, left=left, recent=(*self.recent, bars)[-_RECENT:], moments=moments)
 
-    def reports(self, *, min_effect: float | None = None, pictures: int = 0) -> tuple[FeatureReport, ...]:
+    def reports(
+        self, *, min_effect: float | None = None, pictures: int = 0, crossed: bool = False
+    ) -> tuple[FeatureReport, ...]:
         """Tell how each column stands, worst first.
 
         Parameters
@@ -150,13 +156,17 @@ class Inputs:
             The effect below which a change is no alert.
         pictures : int
             For how many of the worst the distributions are given.
+        crossed : bool
+            Only those whose evidence ever reached its limit.
 
         Returns
         -------
         tuple of FeatureReport
             One for each stream: whether values are missing is one of its own.
         """
-        verdicts = judge(self.plan, self.state, min_effect=min_effect) if self.plan.streams else ()
+        if not self.plan.streams:
+            return ()
+        verdicts = judge(self.plan, self.state, min_effect=min_effect, crossed=crossed)
         return tuple(self._report(verdict, picture=place < pictures) for place, verdict in enumerate(verdicts))
 
     @property
@@ -165,10 +175,9 @@ class Inputs:
         return self.state.rows
 
     @property
-    def too_few(self) -> bool:
-        """Whether a clear change of every column could have been missed so far."""
-        statuses = {verdict.status for verdict in judge(self.plan, self.state)} if self.plan.streams else set()
-        return statuses <= {"insufficient data"}
+    def seen(self) -> int:
+        """How many rows there were, those that wait for a whole step included."""
+        return self.rows + max((len(values) for values in self.left.values()), default=0)
 
     def plain(self, *, with_profile: bool = False) -> dict[str, Any]:
         """Give it as plain values; the profile only where it is not kept elsewhere."""
@@ -190,18 +199,9 @@ class Inputs:
         return replace(begun, state=state, left=left, recent=tuple(members["recent"]), moments=moments)
 
     def _report(self, verdict: DriftVerdict, *, picture: bool) -> FeatureReport:
-        return FeatureReport(
-            name=verdict.name,
-            kind=self.kind,
-            drifted=verdict.status == "alert",
-            evidence=math.exp(min(_MOST_EVIDENCE, verdict.evidence - verdict.limit)),
-            effect=verdict.effect,
-            measure=_MEASURES[verdict.effect_name],
-            n=verdict.n,
-            since=None if verdict.since is None else self._moment(verdict.since),
-            missing=self._missing(verdict.column),
-            shape=self._shape(verdict.column) if picture and verdict.kind != "missing" else None,
-        )
+        since = None if verdict.since is None else self._moment(verdict.since)
+        shape = self._shape(verdict.column) if picture and verdict.kind != "missing" else None
+        return feature_report(verdict, self.kind, since=since, missing=self._missing(verdict.column), shape=shape)
 
     def _moment(self, row: int) -> datetime | None:
         """Tell when a row was."""
@@ -212,27 +212,61 @@ class Inputs:
         return np.sum(counts, axis=0) if counts else np.zeros(0, np.int64)
 
     def _missing(self, column: str) -> float | None:
-        counts = self._counts(column)
-        return float(counts[-1] / counts.sum()) if len(counts) and counts.sum() else None
+        windows = [window[column] for window in self.recent if column in window]
+        rows = sum(map(sum, windows))
+        return sum(window[-1] for window in windows) / rows if rows else None
 
     def _shape(self, column: str) -> Shape | None:
-        counts, profile = self._counts(column)[:-1], self.profile[column]
-        labels, places = _places(profile)
-        before = np.bincount(places, profile.counts, len(labels))
-        if not counts.sum() or not before.sum():
-            return None
-        shares = [tuple((values / values.sum()).round(5).tolist()) for values in (before, counts)]
-        return Shape(labels, *shares)
+        labels, places = self.pictures[column]
+        return _overlaid(
+            labels, np.bincount(places, self.profile[column].counts, len(labels)), self._counts(column)[:-1]
+        )
 
 
-def _places(profile: ColumnProfile) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+def feature_report(
+    verdict: DriftVerdict, kind: str, *, since: datetime | None, missing: float | None, shape: Shape | None
+) -> FeatureReport:
+    """Tell a verdict as users see it."""
+    return FeatureReport(
+        name=verdict.name,
+        kind=kind,
+        status=verdict.status,
+        evidence=math.exp(min(_MOST_EVIDENCE, verdict.evidence - verdict.limit)),
+        effect=verdict.effect,
+        measure=_MEASURES[verdict.effect_name],
+        n=verdict.n,
+        since=since,
+        missing=missing,
+        shape=shape,
+        column=verdict.column,
+    )
+
+
+def shape_of(reference: ColumnProfile, current: ColumnProfile) -> Shape | None:
+    """Give the distributions of a column in two tables; None if one of them has no value of it."""
+    if len(reference.counts) != len(current.counts) or not reference.counts:
+        return None
+    labels, places = _places(reference)
+    before, now = (np.bincount(places, one.counts, len(labels)) for one in (reference, current))
+    return _overlaid(labels, before, now)
+
+
+def _overlaid(labels: tuple[str, ...], before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Shape | None:
+    if not before.sum() or not now.sum():
+        return None
+    if labels[-1] == "other" and not before[-1] and not now[-1]:
+        labels, before, now = labels[:-1], before[:-1], now[:-1]
+    return Shape(labels, *(tuple((values / values.sum()).round(5).tolist()) for values in (before, now)))
+
+
+def _places(profile: ColumnProfile) -> Picture:
     """Say into which bar of a picture each bin or level goes, and what the bars are called."""
     size = len(profile.counts)
     if profile.grid is None:
         names = [*profile.levels, *[""] * (size - len(profile.levels))]
         order = np.argsort(-np.array(profile.counts), kind="stable")
         kept = [int(place) for place in order if names[place]][: BARS - 1]
-        places = np.full(size, len(kept))
+        places = np.full(size, len(kept), np.uint8)
         places[kept] = np.arange(len(kept))
         return (*(names[place] for place in kept), "other"), places
     edges = np.array(profile.grid.edges)
@@ -242,12 +276,12 @@ def _places(profile: ColumnProfile) -> tuple[tuple[str, ...], npt.NDArray[np.int
     middles = np.concatenate([[-np.inf], (edges[:-1] + edges[1:]) / 2, [np.inf]])
     bounds = np.linspace(low, high, BARS + 1)[1:-1]
     labels = [f"{value:.3g}" for value in np.linspace(low, high, BARS + 1)[:-1]]
-    return tuple(labels), np.searchsorted(bounds, middles)[:size]
+    return tuple(labels), np.searchsorted(bounds, middles)[:size].astype(np.uint8)
 
 
-def _bars(codes: npt.NDArray[np.uint16], profile: ColumnProfile) -> list[int]:
+def _bars(codes: npt.NDArray[np.uint16], picture: Picture) -> list[int]:
     """Count the values of each bar, and last those that are missing."""
-    labels, places = _places(profile)
+    labels, places = picture
     there = codes[codes < len(places)]
     counts = np.bincount(places[there], minlength=len(labels))
     return [*counts.tolist(), len(codes) - len(there)]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ Judged = pd.DataFrame
 
 KEPT_WINDOWS = 200
 _MOST_VALUES = 20
+_MOST_DATES = 40
 _METRICS = {
     "binary": ("accuracy", "recall", "precision", "f1"),
     "multiclass": ("accuracy", "f1", "balanced_accuracy"),
@@ -49,7 +50,9 @@ class Performance:
     open : DataFrame
         The rows of the window that is not complete.
     moments : dict of str to list
-        For each stream the last numbers of losses and the moments of them, so that an onset can be dated.
+        For each stream up to which number of losses the first was at which moment, so that an onset can be dated.
+    usual : dict of str to list
+        For each metric its value on the reference, and the ends of what is usual there.
     parts : tuple of (str, str)
         The columns and values of the segments.
 
@@ -74,6 +77,7 @@ class Performance:
     windows: tuple[dict[str, Any], ...] = ()
     open: Judged = field(default_factory=pd.DataFrame)
     moments: dict[str, list[list[Any]]] = field(default_factory=dict)
+    usual: dict[str, list[float | None]] = field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -85,6 +89,7 @@ class Performance:
         share: float,
         segments: Mapping[str, Sequence[str]] | None = None,
         tolerance: float | None = None,
+        by_day: bool = False,
     ) -> Performance:
         """Begin with the losses of the reference.
 
@@ -100,6 +105,8 @@ class Performance:
             The columns whose values are judged apart, and these values; see `frequent`.
         tolerance : float, optional
             By how much a mean loss may exceed that of the reference.
+        by_day : bool
+            Whether labels are judged in another order than that of the predictions.
 
         Returns
         -------
@@ -121,7 +128,8 @@ class Performance:
                 summary = summaries.get(name, Summary())
                 whole = _stream_name(name, part)
                 step = RARE_STEP if name.startswith("misses") else STEP
-                harms[whole] = Harm.begin(summary, share=of_part * weights[name], tolerance=tolerance, step=step)
+                share_of = of_part * weights[name]
+                harms[whole] = Harm.begin(summary, share=share_of, tolerance=tolerance, step=step, by_day=by_day)
                 if summary.n:
                     references[whole] = summary.mean
         return cls(task, harms, references, parts=tuple(parts))
@@ -149,9 +157,9 @@ class Performance:
             return self
         harms, moments = dict(self.harms), dict(self.moments)
         for name, losses, at in _split(self.task, rows, self.parts):
-            harms[name] = harms[name].after(losses)
-            dated = [harms[name].current.n, at.isoformat()]
-            moments[name] = [*moments.get(name, []), dated][-KEPT_WINDOWS:]
+            moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
+            days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
+            harms[name] = harms[name].after(losses, days)
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
         full = len(waiting) // window
@@ -176,14 +184,17 @@ class Performance:
                     current=harm.current.mean if harm.current.n else None,
                     allowed=harm.allowed,
                     n=harm.current.n,
-                    since=self._dated(name, harm.onset) if harm.crossed is not None else None,
+                    since=self._since(name, harm) if harm.crossed is not None else None,
+                    lately=_number(harm.lately) if harm.crossed is not None else None,
                 )
             )
         return tuple(sorted(made, key=lambda report: -report.evidence))
 
-    def _dated(self, name: str, number: int) -> datetime | None:
-        """Tell when so many losses were known."""
-        known = [moment for n, moment in self.moments.get(name, []) if n > number]
+    def _since(self, name: str, harm: Harm) -> datetime | None:
+        """Tell when the predictions began whose losses are higher."""
+        if harm.day is not None:
+            return datetime.fromtimestamp(harm.day * 86_400, UTC)
+        known = [moment for n, moment in self.moments.get(name, []) if n > harm.onset]
         return datetime.fromisoformat(known[0]) if known else None
 
     def plain(self) -> dict[str, Any]:
@@ -197,6 +208,7 @@ class Performance:
             "windows": list(self.windows),
             "open": {**columns, "at": at},
             "moments": self.moments,
+            "usual": self.usual,
             "parts": [list(part) for part in self.parts],
         }
 
@@ -208,8 +220,8 @@ class Performance:
             rows["at"] = pd.to_datetime(state["open"]["at"], utc=True, format="ISO8601")
         harms = {name: Harm.of(harm) for name, harm in state["harms"].items()}
         task, windows = Task.of(state["task"]), tuple(state["windows"])
-        parts = tuple((column, value) for column, value in state["parts"])
-        return cls(task, harms, dict(state["references"]), windows, rows, dict(state["moments"]), parts)
+        known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
+        return cls(task, harms, *known, tuple((column, value) for column, value in state["parts"]))
 
 
 def measured(
@@ -238,7 +250,7 @@ def measured(
         chosen = rows[_among(rows, part)]
         if part is not None and chosen.empty:
             continue
-        for name, values in _measure(task, chosen, metrics if part is None else ()).items():
+        for name, values in _measure(task, chosen, metrics).items():
             found[_stream_name(name, part)] = values
     return {
         "start": rows["at"].min().isoformat(),
@@ -248,20 +260,19 @@ def measured(
     }
 
 
-def window_of(members: Mapping[str, Any], *, partial: bool = False) -> Window:
-    """Show a window as users see it."""
+def window_of(members: Mapping[str, Any], *, unusual: Sequence[str] = (), partial: bool = False) -> Window:
+    """Show a window as users see it; `unusual` names the metrics that are worse than usual."""
     metrics = {name: (values[0], values[1], values[2]) for name, values in members["metrics"].items()}
     start, end = (datetime.fromisoformat(members[name]).astimezone(UTC) for name in ("start", "end"))
-    return Window(start, end, members["rows"], metrics, partial)
+    return Window(start, end, members["rows"], metrics, tuple(unusual), partial)
 
 
 def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list[float | None]]:
     given = predicted(task, rows)
-    names = tuple(metrics) or (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
     found: dict[str, list[float | None]] = {}
-    for name in names:
-        if callable(name) and not hasattr(name, "tasks"):
-            found[getattr(name, "__name__", "custom")] = [_own(name, rows), None, None]
+    for name in tuple(metrics) or defaults(task):
+        if _is_own(name):
+            found[_own_name(name)] = [_own(name, rows), None, None]
             continue
         one = measure(name, given)
         found[one.metric] = [_number(one.value), _number(one.low), _number(one.high)]
@@ -269,6 +280,29 @@ def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list
         paid = task.paid(rows["label"], task.decided(rows["prediction"]))
         found["cost"] = [float(paid.mean()), None, None]
     return found
+
+
+def defaults(task: Task) -> tuple[str, ...]:
+    """Name what is measured of a task if nobody says."""
+    return (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
+
+
+def metric_value(task: Task, rows: Judged, name: Any) -> tuple[str, float | None]:
+    """Give the name of a metric and its value on rows, without an interval."""
+    if name == "cost":
+        return name, float(task.paid(rows["label"], task.decided(rows["prediction"])).mean()) if len(rows) else None
+    if _is_own(name):
+        return _own_name(name), _own(name, rows)
+    one = measure(name, predicted(task, rows), confidence=None)
+    return one.metric, _number(one.value)
+
+
+def _is_own(name: object) -> TypeGuard[Callable[[Any, Any], Any]]:
+    return callable(name) and not hasattr(name, "tasks")
+
+
+def _own_name(metric: Any) -> str:
+    return str(getattr(metric, "__name__", "custom"))
 
 
 def predicted(task: Task, rows: Judged) -> Predicted:
@@ -293,20 +327,33 @@ def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
         return None
 
 
+def _dates(before: int, at: pd.Series[Any]) -> list[list[Any]]:
+    """Date losses that come after so many others, in at most so many parts: its end, and the moment of its first."""
+    size = max(RARE_STEP, -(-len(at) // _MOST_DATES))
+    starts = range(0, len(at), size)
+    return [[before + min(start + size, len(at)), at.iloc[start].isoformat()] for start in starts]
+
+
+def _thinned(dates: list[list[Any]]) -> list[list[Any]]:
+    """Keep dates ever more rarely of long ago."""
+    while len(dates) > KEPT_WINDOWS:
+        half = len(dates) // 2
+        dates = [*dates[1:half:2], *dates[half:]]
+    return dates
+
+
 def _split(
     task: Task, rows: Judged, parts: Sequence[tuple[str, str]]
-) -> Iterator[tuple[str, npt.NDArray[np.float64], datetime]]:
-    """Give the losses of each stream, and when the last of them was predicted."""
-    at = rows["at"].to_numpy()
+) -> Iterator[tuple[str, npt.NDArray[np.float64], pd.Series[Any]]]:
+    """Give the losses of each stream, and when each of them was predicted."""
+    at = pd.to_datetime(rows["at"], utc=True)
     streams = task.streams(rows["label"], rows["prediction"])
     for part in (None, *parts):
         chosen = _among(rows, part)
         for stream in streams:
             losses = stream.losses[chosen[stream.rows]]
             if len(losses):
-                last = pd.Timestamp(at[stream.rows & chosen][-1])
-                moment = (last if last.tzinfo else last.tz_localize("UTC")).to_pydatetime()
-                yield _stream_name(stream.name, part), losses, moment
+                yield _stream_name(stream.name, part), losses, at[stream.rows & chosen]
 
 
 def _among(rows: Judged, part: tuple[str, str] | None) -> npt.NDArray[np.bool_]:

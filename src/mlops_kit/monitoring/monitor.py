@@ -69,7 +69,8 @@ class Monitor:
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
-        ``"lifetime"``; or a number of windows in which one false alarm is accepted, for alarms that come sooner.
+        ``"lifetime"``; or a number of windows in which one false alarm of drift is accepted, for alarms that come
+        sooner: ``"per_windows"`` is 100.
     window : int
         Rows of a window.
     min_effect : float, optional
@@ -356,9 +357,10 @@ class Monitor:
         reason : str
             Why; kept in the journal. All alerts end.
         """
-        if not str(reason).strip():
+        given: object = reason
+        if not isinstance(given, str) or not given.strip():
             raise InvalidInput("A monitor begins again for a reason: monitor.reset('retrained on May data').")
-        self._opening().begin(reason=str(reason))
+        self._opening().begin(reason=reason)
 
     def flush(self) -> None:
         """Write what was logged and not written yet; a process that ends does so by itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
     from mlops_kit.monitoring.epoch import Epoch, Known
+    from mlops_kit.monitoring.judge import Performance
+    from mlops_kit.monitoring.watch import Context
 
 AS_BEGUN = object()
 """In place of a reference: the one that the monitor was begun with."""
@@ -55,6 +58,7 @@ class Opening:
         self._stated, self._expectations, self._metrics = settings, expectations, metrics
         self._identity: str | None = None
         self._epochs: dict[int, Epoch] = {}
+        self._once: tuple[Context, Performance | None] | None = None
 
     def state(self) -> dict[str, Any]:
         """Read what the journal says.
@@ -143,8 +147,16 @@ class Opening:
 
     def check_once(self, data: Any, now: datetime) -> MonitorRecord:
         """Check a table against the reference, and keep nothing."""
-        from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
         from mlops_kit.monitoring.batch import check_once  # noqa: PLC0415 - as above
+
+        if self._once is None or follows_alias(self._reference):
+            self._once = self._begin_once()
+        return check_once(data, *self._once, now)
+
+    def _begin_once(self) -> tuple[Context, Performance | None]:
+        """Read the reference for checks of single tables, which keep nothing but this."""
+        from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.beginning import first_performance  # noqa: PLC0415 - as above
         from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
 
         stated = self._stated
@@ -152,8 +164,9 @@ class Opening:
         settings = replace(stated, maturity=stated.maturity if stated.maturity is not None else 0.0)
         baseline = Baseline.of(reference, settings)
         metrics = self._metrics or stated.metrics
+        settings = replace(settings, alpha=settings.alpha * math.pi**2 / 6)  # all of it: there is no second epoch
         context = Context(self._name, 1, settings, baseline, self._expectations, metrics)
-        return check_once(data, reference, context, now)
+        return context, first_performance(reference, context)
 
     def _read(self, state: dict[str, Any]) -> Epoch:
         from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above

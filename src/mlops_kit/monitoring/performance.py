@@ -2,8 +2,9 @@
 
 *Worse than allowed* bets against a mean loss above what the reference had, plus a tolerance. *Worse than before*
 bets that the next losses are higher than the pool of all losses so far, the reference included. Both are products
-of bets that a healthy model loses on average, so by Ville's inequality neither exceeds ``1 / share`` in a whole
-life with a probability above its share of the false-alarm budget.
+of bets that a healthy model loses on average. Of the first, by Ville's inequality, the probability of ever exceeding
+``1 / share`` is proved to be within its share of the false-alarm budget; of the second, whose steps share a pool, that
+is proved at each fixed time, and for a whole life checked by simulation, as of `mlops_kit.monitoring.evidence`.
 
 References: Podkopaev & Ramdas, *Tracking the risk of a deployed model and detecting harmful distribution shifts*
 (arXiv:2110.06177); Shin, Ramdas & Rinaldo, *E-detectors* (arXiv:2203.03532); Hoeffding (1963), *Probability
@@ -20,6 +21,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mlops_kit.monitoring.cohorts import Cohorts
+
 Losses: TypeAlias = npt.NDArray[np.float64]
 
 ALLOWED_STAKES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -32,6 +35,8 @@ RARE_STEP = 10
 """Rows of a step in a stream of rare rows, such as actual frauds."""
 _DELTA = 0.01
 _DELTA_SHARE = 0.4
+_POOLED_PART = 0.75  # the test that finds a change sooner spends more
+_BY_ARRIVAL, _BY_DAY = math.log(0.6), math.log(0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +140,16 @@ class Harm:
         The logarithm of what each bet has won.
     evidence_allowed, evidence_pooled : float
         Log evidence now.
-    rise : float
-        The log evidence for a rise by half that began at `onset`.
-    onset : int
-        After how many losses the present rise began, as far as can be told.
+    rises : tuple of float
+        For each bet the log evidence for a rise that goes on still.
+    onsets : tuple of int
+        After how many losses it began.
+    risen_n, risen_total : tuple of int and of float
+        How many losses there were in whole steps since then, and their sum.
+    cohorts : Cohorts or None
+        Where labels come late: the second test by days of prediction, which is averaged with that by arrival.
+    evidence_cohorts : float
+        Its log evidence now.
     crossed : int or None
         After how many losses one of the tests first crossed its limit.
 
@@ -164,13 +175,24 @@ class Harm:
     pooled_logs: tuple[float, ...] = ()
     evidence_allowed: float = 0.0
     evidence_pooled: float = 0.0
-    rise: float = 0.0
-    onset: int = 0
+    rises: tuple[float, ...] = (0.0,) * len(POOLED_RATIOS)
+    onsets: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
+    risen_n: tuple[int, ...] = (0,) * len(POOLED_RATIOS)
+    risen_total: tuple[float, ...] = (0.0,) * len(POOLED_RATIOS)
+    cohorts: Cohorts | None = None
+    evidence_cohorts: float = 0.0
     crossed: int | None = None
 
     @classmethod
     def begin(
-        cls, reference: Summary, *, share: float, tolerance: float | None = None, step: int = STEP, pooled: bool = True
+        cls,
+        reference: Summary,
+        *,
+        share: float,
+        tolerance: float | None = None,
+        step: int = STEP,
+        pooled: bool = True,
+        by_day: bool = False,
     ) -> Harm:
         """Begin before the first loss.
 
@@ -187,6 +209,8 @@ class Harm:
             `STEP`, or `RARE_STEP` for a stream of rare rows.
         pooled : bool
             Whether the second test runs, where no tolerance forbids it.
+        by_day : bool
+            Whether losses come in another order than that of their predictions, so that it also runs by their days.
 
         Returns
         -------
@@ -194,7 +218,7 @@ class Harm:
             Both tests before the first loss.
         """
         both = pooled and not tolerance
-        of_allowed = share / 2 if both else share
+        of_allowed = share * (1 - _POOLED_PART) if both else share
         bound = upper_bound(reference, delta_of(of_allowed)) + (tolerance or 0.0)
         return cls(
             share=share,
@@ -203,18 +227,26 @@ class Harm:
             pool=reference,
             allowed_logs=(-math.inf,) * len(ALLOWED_STAKES) if bound < 1.0 else (),
             pooled_logs=(-math.inf,) * len(POOLED_RATIOS) if both else (),
+            cohorts=Cohorts() if both and by_day else None,
         )
 
     @property
     def limit_allowed(self) -> float:
         """The log evidence at which the first test alarms."""
-        share = self.share / 2 if self.pooled_logs else self.share
+        share = self.share * (1 - _POOLED_PART) if self.pooled_logs else self.share
         return -math.log(share - delta_of(share))
 
     @property
     def limit_pooled(self) -> float:
         """The log evidence at which the second test alarms."""
-        return -math.log(self.share / 2)
+        return -math.log(self.share * _POOLED_PART)
+
+    @property
+    def evidence_before(self) -> float:
+        """The log evidence of the second test now: where it runs twice, the average of both."""
+        if self.cohorts is None:
+            return self.evidence_pooled
+        return float(np.logaddexp(self.evidence_pooled + _BY_ARRIVAL, self.evidence_cohorts + _BY_DAY))
 
     @property
     def margin(self) -> float:
@@ -223,34 +255,61 @@ class Harm:
         if self.allowed_logs:
             margins.append(self.evidence_allowed - self.limit_allowed)
         if self.pooled_logs:
-            margins.append(self.evidence_pooled - self.limit_pooled)
+            margins.append(self.evidence_before - self.limit_pooled)
         return max(margins)
+
+    @property
+    def onset(self) -> int:
+        """After how many losses the present rise began, as the bet tells that sees it best."""
+        return self.onsets[self._best]
+
+    @property
+    def day(self) -> int | None:
+        """The day of prediction from which on losses are higher; None if their order tells more."""
+        days = self.cohorts
+        return days.day if days is not None and len(days.days) > 1 and days.best >= max(self.rises) else None
+
+    @property
+    def lately(self) -> float:
+        """The mean loss since then; not a number before the first whole step."""
+        if self.cohorts is not None and self.day is not None:
+            return self.cohorts.lately
+        n = self.risen_n[self._best]
+        return self.risen_total[self._best] / n if n else math.nan
+
+    @property
+    def _best(self) -> int:
+        return self.rises.index(max(self.rises))
 
     @property
     def can_tell(self) -> bool:
         """Whether any of the tests runs."""
         return bool(self.allowed_logs or self.pooled_logs)
 
-    def after(self, losses: Losses) -> Harm:
+    def after(self, losses: Losses, days: npt.NDArray[np.int64] | None = None) -> Harm:
         """Go on with more losses.
 
         Parameters
         ----------
         losses : array of float
             In [0, 1], in an order that does not depend on their values.
+        days : array of int, optional
+            When each was predicted, in days.
 
         Returns
         -------
         Harm
-            The tests after these; feeding losses in parts gives the same as feeding them at once.
+            The tests after these; feeding losses in parts gives the same as feeding them at once, but for steps by day.
         """
         if not len(losses):
             return self
         losses = np.asarray(losses, dtype=np.float64)
         seen = self.current.n
         harm, over_allowed = _allowed(self, losses)
+        harm, over_cohorts = _by_day(harm, losses, days)
         harm, over_pooled = _pooled(harm, losses)
-        crossed = [seen + row for row in (over_allowed, over_pooled) if row is not None]
+        over = len(losses) if harm.pooled_logs and harm.evidence_before >= harm.limit_pooled else None
+        crossed = [seen + row for row in (over_allowed, over_pooled, over_cohorts, over) if row is not None]
         if harm.crossed is None and crossed:
             harm = replace(harm, crossed=min(crossed))
         return replace(harm, current=self.current + Summary.of(losses))
@@ -263,8 +322,9 @@ class Harm:
     def of(cls, state: dict[str, Any]) -> Harm:
         """Read what `plain` gave."""
         summaries = {name: Summary(**state[name]) for name in ("pool", "current", "open")}
-        logs = {name: tuple(state[name]) for name in ("allowed_logs", "pooled_logs")}
-        return cls(**{**state, **summaries, **logs})
+        rows = {name: tuple(value) for name, value in state.items() if isinstance(value, list | tuple)}
+        by_day = state.get("cohorts")
+        return cls(**{**state, **rows, **summaries, "cohorts": None if by_day is None else Cohorts.of(by_day)})
 
 
 def delta_of(share: float) -> float:
@@ -308,13 +368,18 @@ def _first(over: npt.NDArray[np.bool_]) -> int | None:
     return int(over.argmax()) + 1 if over.any() else None
 
 
-def _onset(won: npt.NDArray[np.float64], rise: float, onset: int, bounds: npt.NDArray[np.int64]) -> tuple[float, int]:
-    """Follow the highest sum of log bets that ends now (Page's CUSUM), and where it began."""
-    sums = np.r_[rise, rise + np.cumsum(won)]
-    low = int(len(sums) - 1 - sums[::-1].argmin())
-    if sums[low] <= 0.0:
-        return float(sums[-1] - sums[low]), int(bounds[low])
-    return float(sums[-1]), onset
+def _risen(harm: Harm, won: npt.NDArray[np.float64], totals: npt.NDArray[np.float64], first: int) -> Harm:
+    """Follow for each bet the highest sum of its logs that ends now (Page's CUSUM), and the losses since it began."""
+    rises, onsets, counts, sums = [], [], [], []
+    for bet, rise in enumerate(harm.rises):
+        path = np.r_[rise, rise + np.cumsum(won[:, bet])]
+        low = int(len(path) - 1 - path[::-1].argmin())
+        goes_on = path[low] > 0.0
+        rises.append(float(path[-1] - (0.0 if goes_on else path[low])))
+        onsets.append(harm.onsets[bet] if goes_on else (first + low) * harm.step)
+        counts.append(harm.risen_n[bet] + harm.step * len(totals) if goes_on else harm.step * (len(totals) - low))
+        sums.append(harm.risen_total[bet] + float(totals.sum()) if goes_on else float(totals[low:].sum()))
+    return replace(harm, rises=tuple(rises), onsets=tuple(onsets), risen_n=tuple(counts), risen_total=tuple(sums))
 
 
 def _allowed(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
@@ -330,6 +395,17 @@ def _allowed(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     path = np.logaddexp(_mean(logs), np.log(begun(rows // starts + 1)))
     harm = replace(harm, allowed_logs=tuple(logs[-1].tolist()), evidence_allowed=float(path[-1]))
     return harm, _first(path >= harm.limit_allowed)
+
+
+def _by_day(harm: Harm, losses: Losses, days: npt.NDArray[np.int64] | None) -> tuple[Harm, int | None]:
+    """Bet on the losses of predictions since each day, whenever their labels arrive."""
+    if harm.cohorts is None or days is None:
+        return harm, None
+    before, ratios = harm.pool + harm.open, np.array(POOLED_RATIOS)
+    cohorts, path = harm.cohorts.after(losses, days, pool=(before.n, before.total), ratios=ratios, step=harm.step)
+    over = _first(path + _BY_DAY >= harm.limit_pooled)  # the average is at least its part of either
+    harm = replace(harm, cohorts=cohorts, evidence_cohorts=float(path[-1]))
+    return harm, None if over is None else min(over * harm.step, len(losses))
 
 
 def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
@@ -348,14 +424,13 @@ def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     won = np.multiply.outer(sums, np.log(ratios)) - harm.step * np.log1p(np.multiply.outer(shares, ratios - 1))
     pool = harm.pool + Summary(harm.step * len(ends), float(sums.sum()), float(squares.sum()))
     first = (harm.current.n - harm.open.n) // harm.step
-    rise, onset = _onset(won[:, 2], harm.rise, harm.onset, (first + np.arange(len(ends) + 1)) * harm.step)
     rest = Summary.of(losses[ends[-1] :])
-    harm = replace(harm, pool=pool, open=rest, rise=rise, onset=onset)
+    harm = replace(_risen(harm, won, sums, first), pool=pool, open=rest)
     if not harm.pooled_logs:
         return harm, None
     steps = first + np.arange(len(ends))
     logs = compounded(np.array(harm.pooled_logs), won, begun(steps) - begun(steps + 1))
     path = np.logaddexp(_mean(logs), np.log(begun(steps + 1)))
-    over = _first(path >= harm.limit_pooled)
+    over = _first(path + (0.0 if harm.cohorts is None else _BY_ARRIVAL) >= harm.limit_pooled)
     harm = replace(harm, pooled_logs=tuple(logs[-1].tolist()), evidence_pooled=float(path[-1]))
     return harm, None if over is None else int(ends[over - 1])

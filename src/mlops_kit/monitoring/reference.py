@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.datasets.dataset import Dataset
@@ -37,6 +37,8 @@ class Reference:
         The task, where the record of the model tells.
     spec : str or None
         The version of the model, where it is one.
+    metrics : mapping of str to float
+        What its training measured.
     """
 
     told: str
@@ -47,6 +49,7 @@ class Reference:
     target_name: str | None = None
     task: str | None = None
     spec: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def default_name(given: object) -> str | None:
@@ -161,6 +164,7 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
         target_name=target,
         task=task,
         spec=spec,
+        metrics=found.metrics if isinstance(found, ModelRecord) else {},
     )
 
 

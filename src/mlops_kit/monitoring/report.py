@@ -31,8 +31,10 @@ class MonitorReport(MonitorRecord):
         The losses, held against those of the reference.
     windows, estimate : tuple of Window
         Metrics by window of labelled rows, and estimated ones by window of predictions.
-    bands : dict
-        What is usual on the reference, for estimated metrics.
+    bands, levels : dict
+        Of a metric what is usual on windows of the reference, and its value on all of it.
+    joint : float or None
+        The evidence that anything drifted at all, as a share of its limit; a secondary figure.
     coverage : Coverage
         How much of the truth is known, and what became of the labels.
     notes : tuple of str
@@ -69,12 +71,12 @@ class MonitorReport(MonitorRecord):
         Returns
         -------
         pandas.DataFrame
-            ``name``, ``kind``, ``drifted``, ``evidence`` (as a share of its limit), ``effect``, ``measure``, ``n``,
-            ``missing`` and ``since``.
+            ``name``, ``kind``, ``status``, ``drifted``, ``evidence`` (as a share of its limit), ``effect``,
+            ``measure``, ``n``, ``missing`` and ``since``.
         """
         import pandas as pd  # noqa: PLC0415 - heavy
 
-        columns = ["name", "kind", "drifted", "evidence", "effect", "measure", "n", "missing", "since"]
+        columns = ["name", "kind", "status", "drifted", "evidence", "effect", "measure", "n", "missing", "since"]
         rows = [[getattr(feature, column) for column in columns] for feature in self.features]
         return pd.DataFrame(rows, columns=columns)
 

@@ -11,7 +11,9 @@ from mlops_kit.errors import InvalidInput
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.quality import Expectation
 
-LIFETIME = "lifetime"
+LIFETIME, PER_WINDOWS = "lifetime", "per_windows"
+WINDOWS_PROMISED = 100
+"""In how many windows ``"per_windows"`` accepts one false alarm."""
 TASKS = ("binary", "multiclass", "regression")
 _TAKEN = {"id", "at", "prediction", "label", "label_at", "weight"}
 _LEAST_WINDOW = 20
@@ -43,7 +45,7 @@ class Settings:
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
-        ``"lifetime"``, or the number of windows in which one false alarm is accepted.
+        ``"lifetime"``, or the number of windows in which one false alarm is accepted; ``"per_windows"`` is read as 100.
     window : int
         Rows of a window.
     min_effect : float or None
@@ -82,6 +84,7 @@ class Settings:
         matched_on: Iterable[str] | str = (),
         maturity: Duration | None = None,
         retention: Duration | None = None,
+        budget: str | int = LIFETIME,
         **others: Any,
     ) -> Settings:
         """Read what a user passed, and refuse what cannot mean anything.
@@ -98,6 +101,7 @@ class Settings:
             cost=None if cost is None else _matrix(cost),
             maturity=None if maturity is None else _span("maturity", maturity),
             retention=None if retention is None else _span("retention", retention),
+            budget=WINDOWS_PROMISED if budget == PER_WINDOWS else budget,
             **others,
         )
         if made.task is not None and made.task not in TASKS:
@@ -113,8 +117,8 @@ class Settings:
             raise InvalidInput(f"window={made.window!r} is not a number of rows of at least {_LEAST_WINDOW}.")
         if made.budget != LIFETIME and not (_is_whole(made.budget) and int(made.budget) > 0):
             raise InvalidInput(
-                f"budget={made.budget!r} is neither 'lifetime' nor the number of windows in which one false alarm "
-                "is accepted, such as 100."
+                f"budget={made.budget!r} is neither 'lifetime', 'per_windows', nor the number of windows in which one "
+                "false alarm is accepted, such as 100."
             )
         if made.retention is not None and made.retention < (made.maturity or 0):
             raise InvalidInput(
@@ -126,7 +130,7 @@ class Settings:
         """Give them as plain values, without what is at its default."""
         default = Settings()
         members = {name: value for name, value in asdict(self).items() if value != getattr(default, name)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in members.items()}
+        return {name: _listed(value) for name, value in members.items()}
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> Settings:
@@ -147,6 +151,11 @@ class Settings:
         0.05
         """
         return 6 * self.alpha / (math.pi * epoch) ** 2
+
+
+def _listed(value: Any) -> Any:
+    """Give tuples as the lists that a record makes of them."""
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def metrics_of(given: Any) -> tuple[Any, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from mlops_kit.monitoring.alerts import Signal
 from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
 from mlops_kit.records.quality import QualityReport
+
+_MOST = 1e6  # evidence is told up to a million times its limit
 
 
 def of_quality(report: QualityReport, broken: Iterable[str], looks: tuple[int, int]) -> Iterator[Signal]:
@@ -45,34 +48,55 @@ def of_quality(report: QualityReport, broken: Iterable[str], looks: tuple[int, i
         )
 
 
+def failed(report: QualityReport) -> Iterator[dict[str, Any]]:
+    """Give the rules that failed, as plain values."""
+    for one in report.problems:
+        yield {"kind": one.kind, "column": one.column, "message": one.message, "inferred": one.inferred}
+
+
 def of_features(reports: Iterable[FeatureReport]) -> Iterator[Signal]:
     """Give a signal for each column: evidence that holds for life needs one crossing."""
     for report in reports:
-        effect = "" if report.effect is None else f"; {report.measure} {report.effect:.3g}"
+        effect = "" if report.effect is None else f"{report.measure} {report.effect:.3g}"
+        since = "" if report.since is None else f" since {report.since:%Y-%m-%d %H:%M}"
         yield Signal(
             kind=report.kind,
             subject=report.name,
             active=report.drifted,
-            message=f"no longer distributed as in the reference (evidence {_times(report.evidence)} its limit{effect})",
+            message=f"{effect}{since}: no longer distributed as in the reference "
+            f"(evidence {_times(report.evidence)} its limit, {report.n:,} rows)",
             evidence=report.evidence,
             effect=report.effect,
-            columns=(report.name.removesuffix(" missing"),),
+            columns=(report.column,),
         )
 
 
-def of_losses(reports: Iterable[LossReport], known: Mapping[str, int]) -> Iterator[Signal]:
-    """Give a signal for each stream of losses that had rows; `known` tells how many it had before."""
+def of_losses(reports: Iterable[LossReport], known: Mapping[str, int], share: float | None = None) -> Iterator[Signal]:
+    """Give a signal for each stream of losses that had rows.
+
+    Parameters
+    ----------
+    reports : iterable of LossReport
+        How each stands.
+    known : mapping of str to int
+        How many rows it had before.
+    share : float, optional
+        Of how many predictions the truth is known.
+    """
+    labelled = "" if share is None else f", labels of {share:.1%} of the predictions"
     for report in reports:
         if report.n <= known.get(report.name, 0):
             continue
-        was = "before" if report.reference is None else f"on the reference {report.reference:.3g}"
-        worse = None if report.reference is None or report.current is None else report.current - report.reference
+        now = report.current if report.lately is None else report.lately
+        was = "" if report.reference is None else f", {report.reference:.3g} on the reference"
+        worse = None if report.reference is None or now is None else now - report.reference
+        since = "" if report.since is None else f" since {report.since:%Y-%m-%d %H:%M}"
         yield Signal(
             kind="performance",
             subject=report.name,
             active=report.harmed,
-            message=f"became worse: {report.current:.3g} of {report.n:,} since, {was} "
-            f"(evidence {_times(report.evidence)} its limit)",
+            message=f"{now:.3g}{since}{was}: it became worse "
+            f"(evidence {_times(report.evidence)} its limit, {report.n:,} rows{labelled})",
             evidence=report.evidence,
             effect=worse,
         )
@@ -98,4 +122,4 @@ def of_estimates(
 
 
 def _times(evidence: float) -> str:
-    return f"{evidence:,.3g} times"
+    return f"over {_MOST:,.0f} times" if evidence > _MOST * 0.999 else f"{evidence:.3g} times"

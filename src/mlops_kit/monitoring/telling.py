@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mlops_kit.records.monitor import (
     RuleReport,
     Window,
 )
+from mlops_kit.views.values import plural
 
 if TYPE_CHECKING:
     from mlops_kit.monitoring.watch import Context, Watch
@@ -27,11 +28,19 @@ _DRIFT = "drift"
 
 LEAST_ROWS = 100
 """Rows of the reference below which nothing is said to be in order."""
+_NAMED = 5
 PICTURES = 12
 """Of how many columns the distributions are shown."""
 
 
-def told(watch: Watch, context: Context, now: datetime, *, waiting: int = 0) -> MonitorRecord:
+def told(
+    watch: Watch,
+    context: Context,
+    now: datetime,
+    *,
+    waiting: int = 0,
+    features: Iterable[FeatureReport] | None = None,
+) -> MonitorRecord:
     """Tell all that is known as a report.
 
     Parameters
@@ -44,6 +53,8 @@ def told(watch: Watch, context: Context, now: datetime, *, waiting: int = 0) -> 
         When it is told.
     waiting : int
         Rows that wait for their window to be full.
+    features : iterable of FeatureReport, optional
+        How the columns stand; by default as the evidence for life says.
 
     Returns
     -------
@@ -55,68 +66,105 @@ def told(watch: Watch, context: Context, now: datetime, *, waiting: int = 0) -> 
     open_alerts = [held for held in watch.alerts.values() if held.state in {PENDING, FIRING} and not held.muted]
     performance = watch.performance
     losses = () if performance is None else performance.reports()
+    usual = {} if performance is None else performance.usual
+    levels = {name: level for name, (level, _, _) in usual.items() if level is not None}
+    bands = {name: (low, high) for name, (_, low, high) in usual.items() if low is not None and high is not None}
     windows: list[Window] = []
     if performance is not None:
-        windows = [window_of(one) for one in performance.windows]
+        windows = [window_of(one, unusual=_unusual(one, bands)) for one in performance.windows]
         if len(performance.open):
-            rest = measured(performance.task, performance.open, context.metrics)
+            rest = measured(performance.task, performance.open, context.measured(performance.task))
             windows.append(window_of(rest, partial=True))
-    bands = {}
+    found = _watched(watch, context) if features is None else features
+    shown = tuple(sorted(found, key=lambda report: (not report.drifted, -report.evidence, report.name)))
     if context.baseline.estimator is not None:
-        bands = {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
+        bands |= {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
     return MonitorRecord(
         monitor=context.name,
         reference=context.baseline.told,
         epoch=context.epoch,
         at=now,
-        status=_status(watch, open_alerts, context),
+        status=_status(shown, open_alerts, context),
         rows=watch.rows,
         reference_rows=context.baseline.profile.rows,
         alpha=context.settings.spend(context.epoch),
         alerts=tuple(held.alert(context.name) for held in sorted(open_alerts, key=_urgency)),
-        features=_worst_first(watch, context),
+        features=shown,
         quality=tuple(RuleReport(**rule) for rule in watch.quality),
         performance=losses,
         windows=tuple(windows),
-        estimate=tuple(window_of(one) for one in watch.estimates),
+        estimate=tuple(window_of(one, unusual=_unusual(one, bands)) for one in watch.estimates),
         bands=bands,
+        levels=levels,
+        joint=_joint(watch),
         coverage=Coverage(round(watch.logged), **watch.labels.plain()),
-        notes=tuple(_notes(watch, context, waiting)),
+        notes=tuple(_notes(watch, shown, context, waiting)),
     )
 
 
-def _worst_first(watch: Watch, context: Context) -> tuple[FeatureReport, ...]:
-    from mlops_kit.monitoring.watch import named  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+def _unusual(window: Mapping[str, Any], bands: Mapping[str, tuple[float, float]]) -> list[str]:
+    from mlops_kit.monitoring.usual import worse  # noqa: PLC0415 - loads the metrics
+
+    return [name for name, values in window["metrics"].items() if worse(name, values[0], bands.get(name))]
+
+
+def _watched(watch: Watch, context: Context) -> list[FeatureReport]:
+    from mlops_kit.monitoring.watch import reports  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
     least = context.settings.min_effect
-    found = [report for name, one in watch.inputs.items() for report in named(name, one, least, PICTURES)]
-    return tuple(sorted(found, key=lambda report: (not report.drifted, -report.evidence, report.name)))
+    return [report for name, one in watch.inputs.items() for report in reports(name, one, least, pictures=PICTURES)]
 
 
-def _status(watch: Watch, alerts: list[Held], context: Context) -> str:
+def _status(features: Iterable[FeatureReport], alerts: list[Held], context: Context) -> str:
     firing = [held for held in alerts if held.state == FIRING]
     if any(held.severity == "alert" for held in firing):
         return ALERT
     if firing or alerts:
         return WARNING
-    seen = [one for one in watch.inputs.values() if one.kind == _DRIFT]
-    enough = context.baseline.profile.rows >= LEAST_ROWS and any(not one.too_few for one in seen)
+    seen = {feature.status for feature in features if feature.kind == _DRIFT}
+    enough = context.baseline.profile.rows >= LEAST_ROWS and not seen <= {INSUFFICIENT}
     return OK if enough else INSUFFICIENT
 
 
-def _notes(watch: Watch, context: Context, waiting: int) -> Iterable[str]:
+def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, waiting: int) -> Iterable[str]:
     settings, baseline = context.settings, context.baseline
+    unsure = [feature.name for feature in features if feature.status == INSUFFICIENT]
+    if watch.rows and unsure:
+        named = ", ".join(unsure[:_NAMED]) + _and_more(unsure)
+        yield f"Too few values to tell of {plural(len(unsure), 'column')}: {named}."
     if baseline.profile.rows < LEAST_ROWS:
         yield f"The reference has only {baseline.profile.rows} rows: too few to say that anything is in order."
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
+    if watch.logged > watch.rows:
+        told = f"{watch.logged:,.0f} predictions were sampled to {watch.rows:,} rows"
+        yield f"{told}: the store was slower than they came."
+    if skipped := _unmatched(watch):
+        yield f"{skipped:,} rows have values of matched_on= that the reference has too seldom: they were not compared."
     if watch.estimates:
-        yield f"Estimates are {BLIND}."
+        yield f"Estimated metrics are {BLIND}."
     performance = watch.performance
     if performance is not None and not performance.references:
         yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
     if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
+
+
+def _unmatched(watch: Watch) -> int:
+    """Count the rows that were compared in no context."""
+    mine = [one for name, one in watch.inputs.items() if one.kind == _DRIFT and name != _DRIFT]
+    return watch.rows - sum(one.seen for one in mine) if mine else 0
+
+
+def _joint(watch: Watch) -> float | None:
+    from mlops_kit.monitoring.drift import joint_evidence  # noqa: PLC0415 - loads the statistics
+
+    found = [joint_evidence(one.plan, one.state) for one in watch.inputs.values() if one.kind == _DRIFT]
+    return max((value for value in found if value is not None), default=None)
+
+
+def _and_more(names: list[str]) -> str:
+    return f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
 
 
 def _urgency(held: Held) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,24 +12,28 @@ import pyarrow as pa
 
 from mlops_kit.measures.columns import kind_of
 from mlops_kit.measures.expectations import check
+from mlops_kit.measures.glance import glance
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
-from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, advance, remind
+from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts
 from mlops_kit.monitoring.inputs import Inputs
-from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance
+from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, defaults
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings
+from mlops_kit.monitoring.task import Task
+from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import (
     FeatureReport,
 )
 from mlops_kit.records.profile import TableProfile
-from mlops_kit.records.quality import Expectation
+from mlops_kit.records.quality import Expectation, QualityResult
 
 DRIFT, PREDICTED, LABELS = "drift", "prediction", "labels"
+_GROUPS = 3
 WARM_ROWS = 1000
 """Predictions after which they are compared with the first ones, where the reference holds none."""
 
@@ -63,6 +67,10 @@ class Context:
     expectations: tuple[Expectation, ...] = ()
     metrics: tuple[Any, ...] = ()
     policy: Policy = field(default_factory=Policy)
+
+    def measured(self, task: Task) -> tuple[Any, ...]:
+        """Name what is measured: what the user stated, or what suits the task and what the training measured."""
+        return self.metrics or (*defaults(task), *recorded_metrics(task, self.baseline.recorded))
 
     @property
     def rules(self) -> tuple[Expectation, ...]:
@@ -176,41 +184,31 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     Watch and list of Change
         What is known then, and how alerts changed.
     """
-    features = table.drop_columns([name for name in OWN if name in table.column_names])
-    report = check(features, context.rules, now=now)
-    if PREDICTION in table.column_names:
-        answers = check_answers(table.select([PREDICTION]), _answered(watch.inputs.get(PREDICTED)))
-        report = replace(report, results=(*report.results, *answers))
+    there = set(table.column_names)
+    features = table.drop_columns([name for name in OWN if name in there])
+    report = check(features, context.rules, now=now, profile=glance(features))
+    if PREDICTION in there:
+        known = watch.inputs.get(PREDICTED)
+        report = replace(report, results=(*report.results, *answered(table, None if known is None else known.profile)))
     found = list(signals.of_quality(report, broken_columns(features, context.baseline), context.policy.looks))
-    estimates = watch.estimates
-    scores = _scores(table)
-    if context.baseline.estimator is not None and len(scores):
-        estimator = context.baseline.estimator
-        values = estimator.estimate(scores)
-        limits = {name: band.lower for name, band in estimator.bands.items()}
-        if table.num_rows >= context.settings.window:  # of fewer rows metrics spread further than the bands
-            found += signals.of_estimates(estimator.warnings(values), values, limits, context.policy.looks)
-        estimates = (*estimates, _estimated(table, values))[-KEPT_WINDOWS:]
+    more, estimates = estimated(table, context)
+    found += more
     at = _last(table, now)
     inputs, warm = _seen(watch, features, table, context, at)
     least = context.settings.min_effect
     found += signals.of_features(
-        report for name, one in inputs.items() if name != LABELS for report in named(name, one, least)
+        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, least, crossed=True)
     )
     alerts, changes = advance(watch.alerts, found, now, context.policy)
-    quality = tuple(
-        {"kind": one.kind, "column": one.column, "message": one.message, "inferred": one.inferred}
-        for one in report.problems
-    )
-    weights = table.column(WEIGHT).to_numpy() if WEIGHT in table.column_names else [1.0] * table.num_rows
+    logged = table.column(WEIGHT).to_numpy().sum() if WEIGHT in there else table.num_rows
     after = replace(
         watch,
         rows=watch.rows + table.num_rows,
-        logged=watch.logged + float(sum(weights)),
+        logged=watch.logged + float(logged),
         inputs=inputs,
         warm=warm,
-        estimates=estimates,
-        quality=quality,
+        estimates=(*watch.estimates, *estimates)[-KEPT_WINDOWS:],
+        quality=tuple(signals.failed(report)),
         alerts=alerts,
         last=now,
     )
@@ -219,22 +217,27 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
 
 def begin_inputs(context: Context) -> dict[str, Inputs]:
     """Begin to watch the columns of the reference, each group of them with its part of half of the budget."""
-    settings, baseline = context.settings, context.baseline
-    columns = [name for name in baseline.features if name not in settings.matched_on]
-    profiles = {name: one for name, one in baseline.profiles.items() if name or len(baseline.profiles) == 1}
-    share = settings.alpha / 2 / (len(columns) + 2)
     begun = {}
-    for name, profile in profiles.items():
-        key = f"{DRIFT} {name}".rstrip()
-        begun[key] = _begun(DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles), context, key)
-    for kind, column in ((PREDICTED, PREDICTION), (LABELS, LABEL)):
-        if column in baseline.profile.by_name and (kind == PREDICTED or settings.maturity is not None):
-            begun[kind] = _begun(kind, baseline.profile, [column], share, context, kind)
+    for name, kind, profile, columns, share in groups(context.baseline, context.settings):
+        begun[name] = _begun(kind, profile, columns, share, context, name)
     return begun
 
 
+def groups(baseline: Baseline, settings: Settings) -> Iterator[tuple[str, str, TableProfile, list[str], float]]:
+    """Share half of the budget out over groups of columns: name, kind, profile, columns and part of each."""
+    columns = [name for name in baseline.features if name not in settings.matched_on]
+    profiles = {name: one for name, one in baseline.profiles.items() if name or len(baseline.profiles) == 1}
+    share = settings.alpha / 2 / (len(columns) + 2)
+    for name, profile in profiles.items():
+        yield f"{DRIFT} {name}".rstrip(), DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles)
+    for kind, column in ((PREDICTED, PREDICTION), (LABELS, LABEL)):
+        if column in baseline.profile.by_name and (kind == PREDICTED or settings.maturity is not None):
+            yield kind, kind, baseline.profile, [column], share
+
+
 def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, context: Context, key: str) -> Inputs:
-    between = None if context.settings.budget == LIFETIME else int(context.settings.budget)
+    budget = context.settings.budget
+    between = None if budget == LIFETIME else _GROUPS * int(budget)  # each keeps what all together promise
     return Inputs.begin(
         kind,
         profile,
@@ -253,8 +256,11 @@ def _warmed(profile: TableProfile, context: Context) -> Inputs:
     return _begun(PREDICTED, profile, [PREDICTION], share, context, PREDICTED)
 
 
-def _answered(inputs: Inputs | None) -> TableProfile | None:
-    return None if inputs is None else replace(inputs.profile, columns=(inputs.profile[PREDICTION],))
+def answered(table: pa.Table, profile: TableProfile | None) -> tuple[QualityResult, ...]:
+    """Hold the predictions of a window against those of the reference, if it holds any."""
+    known = None if profile is None else profile.by_name.get(PREDICTION)
+    alone = None if profile is None or known is None else replace(profile, columns=(known,))
+    return check_answers(table.select([PREDICTION]), alone)
 
 
 def _seen(
@@ -262,12 +268,12 @@ def _seen(
 ) -> tuple[dict[str, Inputs], tuple[Any, ...]]:
     """Go on with the evidence of drift."""
     inputs = dict(watch.inputs)
-    groups = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
+    matched = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
     for name, one in watch.inputs.items():
         if name == DRIFT:
             inputs[name] = one.after(features, at)
-        elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in groups:
-            inputs[name] = one.after(features.take(groups[name.removeprefix(f"{DRIFT} ")]), at)
+        elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in matched:
+            inputs[name] = one.after(features.take(matched[name.removeprefix(f"{DRIFT} ")]), at)
         elif one.kind == PREDICTED and PREDICTION in table.column_names:
             inputs[name] = one.after(table.select([PREDICTION]), at)
     if PREDICTED in inputs or PREDICTION not in table.column_names:
@@ -279,16 +285,20 @@ def _seen(
     return inputs, ()
 
 
-def named(name: str, inputs: Inputs, least: float | None, pictures: int = 0) -> list[FeatureReport]:
-    """Name the columns of a context by it, and what the log calls its own by what it is."""
+def reports(
+    name: str, inputs: Inputs, least: float | None, *, pictures: int = 0, crossed: bool = False
+) -> list[FeatureReport]:
+    """Tell how the columns stand that are watched under a name."""
     context = name.removeprefix(inputs.kind).strip()
-    own = {PREDICTION: "prediction", LABEL: "label"}
-    named = []
-    for report in inputs.reports(min_effect=least, pictures=pictures):
-        column, note, rest = report.name.partition(" (missing)")
-        told = f"{own.get(column, column)}{note}{rest}"
-        named.append(replace(report, name=f"{told}, {context}" if context else told))
-    return named
+    found = inputs.reports(min_effect=least, pictures=pictures, crossed=crossed)
+    return [named(report, context) for report in found]
+
+
+def named(report: FeatureReport, context: str) -> FeatureReport:
+    """Name a column of a context by it, and what the log calls its own by what it is."""
+    own = {PREDICTION: "prediction", LABEL: "label"}.get(report.column)
+    told = report.name if own is None else report.name.replace(report.column, own, 1)
+    return replace(report, name=f"{told}, {context}" if context else told, column=own or report.column)
 
 
 def _last(table: pa.Table, now: datetime) -> datetime:
@@ -329,12 +339,13 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     known = {report.name: report.n for report in performance.reports()}
     nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
     labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
-    after = performance.after(rows, window=settings.window, metrics=context.metrics)
-    found = list(signals.of_losses(after.reports(), known))
+    after = performance.after(rows, window=settings.window, metrics=context.measured(performance.task))
+    share = watch.labels.joined / watch.logged if watch.logged and watch.labels.joined else None
+    found = list(signals.of_losses(after.reports(), known, share))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
-        found += signals.of_features(named(LABELS, inputs[LABELS], settings.min_effect))
+        found += signals.of_features(reports(LABELS, inputs[LABELS], settings.min_effect, crossed=True))
     alerts, changes = advance(watch.alerts, found, now, context.policy)
     return replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now), changes
 
@@ -347,10 +358,20 @@ def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list
 
 def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
     """Begin with half of the budget of the epoch."""
-    settings = context.settings
+    settings, metrics = context.settings, context.measured(task)
     share = settings.spend(context.epoch) / 2
-    values = {name: context.baseline.segments.get(name, ()) for name in settings.segments}
-    return Performance.begin(task, reference, share=share, segments=values, tolerance=settings.tolerance)
+    begun = Performance.begin(
+        task,
+        reference,
+        share=share,
+        segments={name: context.baseline.segments.get(name, ()) for name in settings.segments},
+        tolerance=settings.tolerance,
+        by_day=settings.maturity is None,
+    )
+    usual = recorded_levels(context.baseline.recorded)
+    if len(reference):
+        usual |= usual_of(task, reference, [*metrics, *(["cost"] if task.cost else [])], settings.window)
+    return replace(begun, usual=usual)
 
 
 def broken_columns(table: pa.Table, baseline: Baseline) -> list[str]:
@@ -376,8 +397,17 @@ def _scores(table: pa.Table) -> Any:
     return values[values.notna() & values.between(0, 1)].to_numpy()
 
 
-def _estimated(table: pa.Table, values: Mapping[str, float]) -> dict[str, Any]:
+def estimated(table: pa.Table, context: Context) -> tuple[list[Signal], list[dict[str, Any]]]:
+    """Estimate the metrics of a window from its scores, where the reference allows; it warns as `signals` says."""
+    estimator = context.baseline.estimator
+    if estimator is None or not len(scores := _scores(table)):
+        return [], []
+    values = estimator.estimate(scores)
+    limits = {name: band.lower for name, band in estimator.bands.items()}
+    found = []
+    if table.num_rows >= context.settings.window:  # of fewer rows metrics spread further than the bands
+        found = list(signals.of_estimates(estimator.warnings(values), values, limits, context.policy.looks))
     at = table.column(AT).to_pandas()
     metrics = {name: [None if value != value else float(value), None, None] for name, value in values.items()}  # noqa: PLR0124 - NaN
     first, last = (moment.tz_convert(UTC).isoformat() for moment in (at.min(), at.max()))
-    return {"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}
+    return found, [{"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}]

@@ -24,7 +24,7 @@ class Measurement:
         How many rows the value rests on: for a recall, the positive ones.
     method : str
         How the interval was made: ``"wilson"``, ``"clopper-pearson"``, ``"delong"``, ``"newcombe"``,
-        ``"bootstrap"``, or ``""`` for none.
+        ``"bootstrap"``, ``"jackknife"``, or ``""`` for none.
     undefined : str or None
         Why there is no value, in words.
 
@@ -106,7 +106,7 @@ class Comparison:
     n : int
         How many rows were compared.
     method : str
-        ``"mcnemar-exact"``, ``"tango"`` or ``"paired-bootstrap"``.
+        ``"mcnemar-exact"``, ``"tango"``, ``"paired-bootstrap"`` or ``"paired-jackknife"``.
     wins, losses : int or None
         Rows that only the candidate, and only the champion, has right.
     mid_p : float or None

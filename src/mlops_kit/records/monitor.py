@@ -42,8 +42,9 @@ class FeatureReport:
         The column.
     kind : str
         ``"drift"``, ``"prediction"`` or ``"labels"``: what an alert on it would be.
-    drifted : bool
-        Whether the evidence crossed its limit and the effect is large enough to matter.
+    status : str
+        ``"alert"``: it has drifted. ``"warning"``: it has, by an effect too small to matter. ``"insufficient data"``:
+        a shift of half a standard deviation could have been missed. Else ``"ok"``.
     evidence : float
         As a share of the limit: at 1 the budget for false alarms is used up. Compared on a logarithmic scale, 0 for
         no evidence at all.
@@ -54,16 +55,18 @@ class FeatureReport:
     n : int
         Rows compared.
     since : datetime or None
-        When the evidence crossed its limit.
+        When the change began, as best estimated; None of a column that has not drifted.
     missing : float or None
         The share of missing values now.
     shape : Shape or None
         The distributions.
+    column : str
+        The column that it is about; `name` also says of what context, and whether it is about missing values.
     """
 
     name: str
     kind: str
-    drifted: bool
+    status: str
     evidence: float
     effect: float | None
     measure: str
@@ -71,6 +74,12 @@ class FeatureReport:
     since: datetime | None = None
     missing: float | None = None
     shape: Shape | None = None
+    column: str = ""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the evidence crossed its limit and the effect is large enough to matter."""
+        return self.status == ALERT
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,8 @@ class LossReport:
         Losses since.
     since : datetime or None
         When the rise began, as far as can be told; None without one.
+    lately : float or None
+        The mean loss since then.
     """
 
     name: str
@@ -127,6 +138,7 @@ class LossReport:
     allowed: float | None
     n: int
     since: datetime | None = None
+    lately: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,8 @@ class Window:
         How many rows.
     metrics : dict
         By name (and segment): value, lower and upper end of its interval; None where nothing defines them.
+    unusual : tuple of str
+        The metrics that are worse than usual on the reference: outside of their band.
     partial : bool
         Whether rows are still coming.
     """
@@ -149,6 +163,7 @@ class Window:
     end: datetime
     rows: int
     metrics: dict[str, tuple[float | None, float | None, float | None]]
+    unusual: tuple[str, ...] = ()
     partial: bool = False
 
 
@@ -213,7 +228,12 @@ class MonitorRecord:
     estimate : tuple of Window
         Estimated metrics by window of predictions, oldest first.
     bands : dict
-        For a metric the lower and the upper end of what is usual on the reference.
+        For a metric the lower and the upper end of what is usual on windows of the reference.
+    levels : dict
+        For a metric its value on the reference, or in the record of the training.
+    joint : float or None
+        The evidence that anything drifted at all, averaged over the columns, as a share of its limit. It sees a little
+        of everything sooner than any column by itself; it raises no alert, for its guarantee asks more than theirs.
     coverage : Coverage
         What is known of the truth.
     notes : tuple of str
@@ -235,6 +255,8 @@ class MonitorRecord:
     windows: tuple[Window, ...] = ()
     estimate: tuple[Window, ...] = ()
     bands: dict[str, tuple[float, float]] | None = None
+    levels: dict[str, float] | None = None
+    joint: float | None = None
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
 
@@ -251,6 +273,8 @@ class MonitorRecord:
         members["coverage"] = {**asdict(self.coverage), "share": self.coverage.share}
         for name in ("features", "quality", "performance", "windows", "estimate"):
             members[name] = [asdict(item) for item in members[name]]
+        for item, feature in zip(members["features"], self.features, strict=True):
+            item["drifted"] = feature.drifted
         return {name: _plain(value) for name, value in members.items()}
 
 

@@ -156,7 +156,11 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
     """Tell which promotions name evidence that is not there, refuses, or is about another model."""
     made = [entry.body for entry in chain.entries if entry.kind == "register"]
     registered = {body.get("version"): body.get("object") for body in made}
+    live: dict[str, Any] = {}
     for entry in chain.entries:
+        then = dict(live)
+        if entry.kind in {"promote", "rollback"}:
+            live[str(entry.body.get("alias"))] = entry.body.get("version")
         digest = entry.body.get("evidence") if entry.kind == "promote" else None
         if digest is None:
             continue
@@ -180,6 +184,20 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
             yield Problem("false-evidence", key, f"{what} is about {report.candidate}, not version {version}")
         elif not report.passed:
             yield Problem("false-evidence", key, f"{what} is a refusal")
+        elif (told := _of_another_decision(report, chain.name, version, then)) is not None:
+            yield Problem("false-evidence", key, f"{what} is of another decision: {told}")
+
+
+def _of_another_decision(report: GateRecord, name: str, version: Any, live: dict[str, Any]) -> str | None:
+    """Tell how a report differs from the decision that names it; equal models may be judged under several names."""
+    if report.candidate.spec != f"{name}:{version}":
+        return f"it is about {report.candidate}"
+    for other in report.champions:
+        if other.alias is not None and other.spec != f"{name}:{live.get(other.alias)}":
+            return f"it compares with {other} as {other.alias}, which was {live.get(other.alias, 'nothing')} then"
+    missed = [str(result.evidence["absent"]) for result in report.results if "absent" in result.evidence]
+    known = next((alias for alias in missed if alias in live), None)
+    return None if known is None else f"it found nothing as {known}, which was {live[known]} then"
 
 
 def _audited(chain: Chain, pins: list[Pin], signed: int, problems: list[Problem]) -> AuditedJournal:

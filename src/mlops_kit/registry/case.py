@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ from mlops_kit.records import codec
 from mlops_kit.records.gate import Contender, JudgedOn
 from mlops_kit.registry.estimators import facts_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
+from mlops_kit.registry.recorded import RecordedModels
 from mlops_kit.registry.version import ModelVersion
 
 if TYPE_CHECKING:
     from mlops_kit.store.store import Store
 
+_SHOWN = 5
 _TASKS = {BINARY, MULTICLASS, REGRESSION}
 
 
@@ -115,6 +117,8 @@ class Case:
         The data by name.
     store : Store
         Where the models are.
+    alias : str or None
+        The alias that the candidate is to be promoted to, if it is.
     champions : dict of str to Judged or None
         By alias, as far as they were asked for; None where an alias points nowhere.
     """
@@ -124,6 +128,7 @@ class Case:
     store: Store
     find: Callable[[str], Judged | None]
     positive: Any = None
+    alias: str | None = None
     champions: dict[str, Judged | None] = field(default_factory=dict)
     _predicted: dict[tuple[int, str], Predicted | str] = field(default_factory=dict)
 
@@ -132,6 +137,13 @@ class Case:
         if alias not in self.champions:
             self.champions[alias] = self.find(alias)
         return self.champions[alias]
+
+    def others(self, alias: str) -> str:
+        """List the aliases there are, if one that points nowhere looks misspelt beside them; else give nothing."""
+        if self.candidate.version is None or alias == self.alias:
+            return ""
+        standing = RecordedModels(self.store).aliases(self.candidate.version.name)
+        return "" if alias in standing else ", ".join(f"{name} → {version}" for name, version in standing.items())
 
     def predicted(self, holdout: Holdout, by: Judged | None = None) -> Predicted | str:
         """Give a model's predictions for some data; or the reason, in words, why there are none.
@@ -309,6 +321,8 @@ def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predi
     given = functools.partial(judged.takes, holdout.table)
     if task == REGRESSION:
         return Predicted.of(holdout.truth, _method(model)(given()), **rest)
+    if classes is not None and holdout.truth is not None:
+        _check_classes(holdout.truth, classes)
     rest |= {"classes": classes, "positive": positive}
     if kind == "score":
         return Predicted.of(
@@ -326,6 +340,14 @@ def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predi
         if scores.ndim == 1 or scores.shape[1] == len(classes):  # not the one-against-one votes of some
             return Predicted.of(holdout.truth, labels, scores=scores, **rest)
     return Predicted.of(holdout.truth, labels, **rest)
+
+
+def _check_classes(truth: pd.Series[Any], classes: Sequence[Any]) -> None:
+    """Refuse a model that means other things than the data: it would lose every comparison, and prove nothing."""
+    present = truth.dropna().unique().tolist()
+    if present and not set(present) & set(classes):
+        knows, holds = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (classes, present))
+        raise InvalidInput(f"it knows none of the classes of the data: it gives {knows}, and the truth is {holds}")
 
 
 def _method(model: Any) -> Callable[[Any], Any]:

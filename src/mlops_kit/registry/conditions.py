@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.registry import judgements
+from mlops_kit.registry import judgements, limits
 from mlops_kit.registry.condition import Condition
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ def at_least(
     -------
     Condition
         For a `mlops_kit.Gate`.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such metric, or it never has such a value.
 
     Examples
     --------
@@ -75,7 +80,7 @@ def better_than(
     *,
     margin: float = 0.0,
     confidence: float = 0.95,
-    absent: str = "pass",
+    absent: str | None = None,
     on: str | None = None,
 ) -> Condition:
     """Ask that the candidate is better than the model an alias points to, by a paired test on the same rows.
@@ -90,8 +95,10 @@ def better_than(
         By how much it must be better, in the unit of the metric.
     confidence : float
         One-sided: a model that is not better passes in at most ``1 - confidence`` of all samples.
-    absent : str
-        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere.
+    absent : str, optional
+        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere. By default it passes, unless other
+        aliases of the model point somewhere: then the name is taken for a slip and does not pass, except in a
+        promotion to this very alias.
     on : str, optional
         The data; by default all that the gate has.
 
@@ -107,7 +114,7 @@ def better_than(
     Condition(roc_auc better than champion with 95 % confidence)
     """
     compared = judgements.comparison(alias, metric, margin, confidence, better=True)
-    return _against(compared, alias, _absent(absent), on)
+    return _against(compared, alias, absent, on)
 
 
 def not_worse_than(
@@ -116,7 +123,7 @@ def not_worse_than(
     *,
     margin: float,
     confidence: float = 0.95,
-    absent: str = "pass",
+    absent: str | None = None,
     on: str | None = None,
 ) -> Condition:
     """Ask that the candidate is not worse than the model an alias points to by a margin or more.
@@ -131,8 +138,10 @@ def not_worse_than(
         The loss that would not matter, in the unit of the metric.
     confidence : float
         One-sided: a model that is worse by the margin passes in at most ``1 - confidence`` of all samples.
-    absent : str
-        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere.
+    absent : str, optional
+        ``"pass"`` or ``"fail"``: what holds while the alias points nowhere. By default it passes, unless other
+        aliases of the model point somewhere: then the name is taken for a slip and does not pass, except in a
+        promotion to this very alias.
     on : str, optional
         The data; by default all that the gate has.
 
@@ -147,7 +156,7 @@ def not_worse_than(
     Condition(recall not worse than champion by 0.02 with 95 % confidence)
     """
     compared = judgements.comparison(alias, metric, margin, confidence, better=False)
-    return _against(compared, alias, _absent(absent), on)
+    return _against(compared, alias, absent, on)
 
 
 def on_slices(column: str, condition: Condition, *, bins: int = 5, min_rows: int = 30) -> Condition:
@@ -179,9 +188,11 @@ def on_slices(column: str, condition: Condition, *, bins: int = 5, min_rows: int
     >>> on_slices("region", at_least("recall", 0.7))
     Condition(recall >= 0.7 in each part by region)
     """
-    if condition.rows is None:
+    rows = getattr(condition, "rows", None)
+    if not isinstance(rows, judgements.Rows):
         raise InvalidInput(f"{condition!r} is not about a metric, and cannot be asked of parts of the rows.")
-    sliced = judgements.sliced(column, condition.rows, bins, min_rows)
+    bins, min_rows = limits.count(bins, "bins"), limits.count(min_rows, "min_rows")
+    sliced = judgements.sliced(limits.text(column, "column"), rows, bins, min_rows)
     made = _of_metric(sliced, condition.on)
     return replace(made, alias=condition.alias)
 
@@ -241,15 +252,8 @@ def business_value(values: dict[tuple[Any, Any], float], *, name: str = "busines
 
 
 def _of_metric(rows: judgements.Rows, on: str | None) -> Condition:
-    return Condition(rows.name, judgements.on_rows(rows, on), on, rows=rows)
+    return Condition(rows.name, judgements.on_rows(rows, limits.data(on)), on, rows=rows)
 
 
-def _against(rows: judgements.Rows, alias: str, absent: bool, on: str | None) -> Condition:  # noqa: FBT001 - checked
-    made = replace(rows, alias=alias, absent=absent)
-    return Condition(made.name, judgements.on_rows(made, on), on, alias, rows=made)
-
-
-def _absent(given: str) -> bool:
-    if given not in {"pass", "fail"}:
-        raise InvalidInput(f"absent={given!r} is neither 'pass' nor 'fail'.")
-    return given == "pass"
+def _against(rows: judgements.Rows, alias: str, absent: str | None, on: str | None) -> Condition:
+    return replace(_of_metric(replace(rows, alias=alias, absent=limits.absent(absent)), on), alias=alias)

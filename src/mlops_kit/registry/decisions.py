@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlops_kit.errors import Frozen, InvalidInput, StillLive, VersionNotFound
 from mlops_kit.records import versions
 from mlops_kit.store.journal import Decision, State
+
+_SHOWN = 80
 
 
 def refuse_if_frozen(state: State) -> None:
@@ -147,7 +149,7 @@ def card_members(card: object) -> dict[str, Any]:
     return made
 
 
-def tag_members(tags: Mapping[Any, object]) -> dict[str, str | None]:
+def tag_members(tags: Iterable[tuple[object, object]]) -> dict[str, str | None]:
     """Read tags: texts by name, None for one to take away.
 
     Raises
@@ -155,14 +157,42 @@ def tag_members(tags: Mapping[Any, object]) -> dict[str, str | None]:
     InvalidInput
         There are none, or one has no name.
     """
-    if not tags or not all(isinstance(name, str) and bool(name.strip()) for name in tags):
+    made: dict[str, str | None] = {}
+    for name, value in tags:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidInput(f"{_short(name)} cannot name a tag: a tag has a text as its name, such as 'team'.")
+        made[name] = None if value is None else str(value)
+    if not made:
         raise InvalidInput("There is nothing to tag: give at least one tag, as in models.tag(spec, team='risk').")
-    return {name: None if value is None else str(value) for name, value in tags.items()}
+    return made
 
 
-def text_or_none(text: object) -> str | None:
-    """Read a reason or a description."""
-    return None if text is None else str(text)
+def text(given: object, what: str = "reason") -> str:
+    """Accept what a user says in words.
+
+    Raises
+    ------
+    InvalidInput
+        It is no text: what it would be turned into is kept for ever, and read as somebody's words.
+
+    Examples
+    --------
+    >>> text("worse on Mondays")
+    'worse on Mondays'
+    """
+    if not isinstance(given, str):
+        raise InvalidInput(f"{what}={_short(given)} is not text: say it in words, as in {what}='worse on Mondays'.")
+    return str(given)
+
+
+def text_or_none(given: object, what: str = "reason") -> str | None:
+    """Accept what a user says in words, or that nothing is said; raise as `text` does."""
+    return None if given is None else text(given, what)
+
+
+def _short(given: object) -> str:
+    shown = repr(given)
+    return shown if len(shown) <= _SHOWN else f"(a {type(given).__name__})"
 
 
 def _refuse_if_deleted(state: State, version: int) -> None:

@@ -12,6 +12,7 @@ from mlops_kit.records import versions
 from mlops_kit.registry.report import GateReport
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.journal import State
+from mlops_kit.store.keys import DIGEST
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def gathered(store: Store, version: ModelVersion, alias: str, gate: Any, tag: Ca
     """
     if not callable(getattr(gate, "evaluate", None)):
         raise InvalidInput(f"gate={gate!r:.80} is no gate: make one with mlops_kit.Gate(…).")
-    report = gate.evaluate(version, store=store)
+    report = gate.evaluate(version, store=store, alias=alias)
     if report.passed:
         return Evidence(store.objects.put(report.encode()), _pointed_to(report, gate))
     digest = None
@@ -93,7 +94,18 @@ def gathered(store: Store, version: ModelVersion, alias: str, gate: Any, tag: Ca
 
 
 def read_evidence(store: Store, digest: str) -> GateReport:
-    """Read a report back."""
+    """Read a report back.
+
+    Raises
+    ------
+    InvalidInput
+        It is not named by its digest.
+    """
+    if not DIGEST.fullmatch(str(digest)):
+        raise InvalidInput(
+            f"{digest!r:.80} is no digest of evidence, sha256:<64 hex digits>: models.history(name) shows it in each "
+            "promotion through a gate, and models.get(spec).tags that of a refusal."
+        )
     return GateReport.decode(store.objects.get(digest, what="evidence of a gate"), where=f"evidence {digest}")
 
 
@@ -102,7 +114,7 @@ def _pointed_to(report: GateReport, gate: Gate) -> dict[str, int | None]:
         other.alias: int(other.spec.rpartition(":")[2]) for other in report.champions if other.alias and other.spec
     }
     asked = {condition.alias for condition in gate.conditions if condition.alias is not None}
-    return {alias: found.get(alias) for alias in asked}
+    return {alias: found.get(alias) for alias in asked | found.keys()}
 
 
 def _refusal(report: GateReport, version: ModelVersion, alias: str, digest: str | None) -> str:

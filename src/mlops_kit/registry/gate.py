@@ -71,6 +71,9 @@ class Gate:
     ) -> None:
         if not conditions:
             raise InvalidInput("A gate without conditions would let everything pass: give at least one.")
+        for what, column in (("target", target), ("weights", weights)):
+            if column is not None and not isinstance(column, str):
+                raise InvalidInput(f"{what}={column!r:.80} is not the name of a column.")
         self.conditions = tuple(map(_condition, conditions))
         self.on = on
         self.target = target
@@ -78,7 +81,9 @@ class Gate:
         self.weights = weights
         self._check_data()
 
-    def evaluate(self, candidate: Any, *, champion: Any = None, store: StoreLike = None) -> GateReport:
+    def evaluate(
+        self, candidate: Any, *, champion: Any = None, store: StoreLike = None, alias: str | None = None
+    ) -> GateReport:
         """Judge a model.
 
         Parameters
@@ -89,6 +94,9 @@ class Gate:
             What to compare with, whatever alias the conditions name; by default what each alias points to.
         store : str, path or Store, optional
             Where the models and the data are; by default the store of the project.
+        alias : str, optional
+            Where the candidate is to be promoted to: a condition that names this alias before it points anywhere is
+            then about the first promotion, and no slip.
 
         Returns
         -------
@@ -116,9 +124,8 @@ class Gate:
         if target is None and judged.version is not None and judged.version.signature is not None:
             target = judged.version.signature.target
         holdouts = {} if self.on is None else made.holdouts(self.on, target, self.weights, models.store)
-        case = made.Case(
-            judged, holdouts, models.store, partial(_champion, models, judged, champion, made.Judged), self.positive
-        )
+        find = partial(_champion, models, judged, champion, made.Judged)
+        case = made.Case(judged, holdouts, models.store, find, self.positive, alias)
         results = tuple(result for condition in self.conditions for result in _results(condition, case))
         contenders = tuple(other.contender for other in case.champions.values() if other is not None)
         return GateReport(judged.contender, contenders, tuple(part.judged for part in holdouts.values()), results)

@@ -91,7 +91,7 @@ class GovernedModels(RecordedModels):
         InvalidInput
             No tag is given.
         """
-        return self._say(spec, "tag", {"tags": decisions.tag_members(tags)})
+        return self._say(spec, "tag", {"tags": decisions.tag_members(tags.items())})
 
     def untag(self, spec: str, *names: str) -> Entry:
         """Take tags away from a version.
@@ -115,7 +115,7 @@ class GovernedModels(RecordedModels):
         InvalidInput
             No tag is given.
         """
-        return self._say(spec, "tag", {"tags": decisions.tag_members(dict.fromkeys(names))})
+        return self._say(spec, "tag", {"tags": decisions.tag_members((name, None) for name in names)})
 
     def describe(self, spec: str, description: str | None = None, *, card: Mapping[str, Any] | None = None) -> Entry:
         """Say what a reader should know of a version.
@@ -144,7 +144,7 @@ class GovernedModels(RecordedModels):
         """
         if description is None and card is None:
             raise InvalidInput("There is nothing to describe: give a description, or card={'limits': '…'}.")
-        body = {"description": decisions.text_or_none(description)}
+        body = {"description": decisions.text_or_none(description, "description")}
         return self._say(spec, "describe", {**body, "card": None if card is None else decisions.card_members(card)})
 
     def archive(self, spec: str, *, reason: str | None = None) -> Entry:
@@ -194,7 +194,7 @@ class GovernedModels(RecordedModels):
         NotFound
             There is no such version, or it was deleted already.
         """
-        return self._remove(spec, "delete", reason)
+        return self._remove(spec, "delete", decisions.text(reason))
 
     def freeze(self, name: str, *, reason: str) -> Entry:
         """Stop all promotions of a model until the freeze is lifted; rolling back stays possible.
@@ -216,7 +216,8 @@ class GovernedModels(RecordedModels):
         ModelNotFound
             There is no such model.
         """
-        return self._append(name, lambda _state: ("freeze", {"frozen": True, "reason": str(reason)}))
+        body = {"frozen": True, "reason": decisions.text(reason)}
+        return self._append(name, lambda _state: ("freeze", body))
 
     def unfreeze(self, name: str, *, reason: str | None = None) -> Entry:
         """Allow promotions of a model again.

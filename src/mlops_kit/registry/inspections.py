@@ -12,6 +12,7 @@ from mlops_kit.fingerprints.environment import environment as present
 from mlops_kit.measures.expectations import check
 from mlops_kit.records.gate import ConditionResult
 from mlops_kit.records.quality import Expectation
+from mlops_kit.registry.judgements import nothing_there
 
 if TYPE_CHECKING:
     from mlops_kit.records.run import InputRef
@@ -75,7 +76,7 @@ def size(name: str, limit: float) -> Callable[[Case], ConditionResult]:
     return inspect
 
 
-def signature(name: str, alias: str) -> Callable[[Case], ConditionResult]:
+def signature(name: str, alias: str, *, absent: bool | None = None) -> Callable[[Case], ConditionResult]:
     """Hold the signature of the candidate against that of the champion, and the data against it."""
 
     def inspect(case: Case) -> ConditionResult:
@@ -85,6 +86,8 @@ def signature(name: str, alias: str) -> Callable[[Case], ConditionResult]:
             message = "the model has no signature: register it with signature=(X, y), or in a tracked run"
             return ConditionResult(name, passed=False, message=message)
         champion = case.champion(alias)
+        if champion is None and not (there := nothing_there(name, case, alias, absent=absent)).passed:
+            return there
         before = champion.version.signature if champion is not None and champion.version is not None else None
         problems = [str(problem) for problem in own.compare(before) if problem.structural] if before is not None else []
         for holdout in case.holdouts.values():
@@ -103,7 +106,8 @@ def signature(name: str, alias: str) -> Callable[[Case], ConditionResult]:
                 if before is None
                 else f"compatible with {champion and champion.contender}"
             )
-            return ConditionResult(name, passed=True, value=0.0, limit=0.0, message=held)
+            nobody = {"absent": alias} if champion is None else {}
+            return ConditionResult(name, passed=True, value=0.0, limit=0.0, message=held, evidence=nobody)
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         message = "; ".join(problems[:_SHOWN]) + more
         return ConditionResult(name, False, float(len(problems)), 0.0, message, {"problems": problems})

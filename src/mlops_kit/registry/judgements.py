@@ -5,7 +5,6 @@ What reads arrays is imported inside the functions, so that making a condition o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.gate import ConditionResult
 from mlops_kit.records.measurement import Comparison, Measurement
+from mlops_kit.registry import limits
 
 if TYPE_CHECKING:
     from mlops_kit.measures.metrics import Metric
@@ -59,14 +59,14 @@ class Rows:
         Takes a `Question` and gives the result.
     alias : str or None
         The alias of the model that is compared with.
-    absent : bool
-        What holds while the alias points nowhere.
+    absent : bool or None
+        What holds while the alias points nowhere; None for True, unless other aliases point somewhere.
     """
 
     name: str
     judge: JudgeRows
     alias: str | None = None
-    absent: bool = True
+    absent: bool | None = None
 
 
 def on_rows(rows: Rows, on: str | None) -> Callable[[Case], list[ConditionResult]]:
@@ -87,21 +87,33 @@ def _on(rows: Rows, case: Case, holdout: Holdout) -> ConditionResult:
         return replace(rows.judge(Question(told, None, holdout.table, case.seed(holdout))), name=name)
     champion = case.champion(rows.alias)
     if champion is None:
-        message = f"no model is {rows.alias} yet: there is nothing to compare with"
-        return ConditionResult(name, rows.absent, message=message)
+        return nothing_there(name, case, rows.alias, absent=rows.absent)
     before = case.predicted(holdout, champion)
     if isinstance(before, str):
         return ConditionResult(name, passed=False, message=before)
     return replace(rows.judge(Question(told, before, holdout.table, case.seed(holdout, champion))), name=name)
 
 
+def nothing_there(name: str, case: Case, alias: str, *, absent: bool | None) -> ConditionResult:
+    """Judge an alias that points nowhere: a first promotion passes, what looks like a slip does not."""
+    others = case.others(alias) if absent is None else ""
+    if not others:
+        message = f"no model is {alias} yet: there is nothing to compare with"
+        return ConditionResult(name, passed=absent is not False, message=message, evidence={"absent": alias})
+    message = (
+        f"no model is or ever was {alias!r}, while there is {others}: is it misspelt? A promotion to {alias} itself "
+        "passes, and so does absent='pass'"
+    )
+    return ConditionResult(name, passed=False, message=message)
+
+
 def threshold(metric: str | Metric, value: float, *, at_least: bool, confidence: float | None) -> Rows:
     """Hold a metric, or an end of its interval, against a value."""
     from mlops_kit.measures import metrics  # noqa: PLC0415 - loads numpy
 
-    chosen, limit = metrics.metric(metric), _number(value)
-    if confidence is not None and not 0 < confidence < 1:
-        raise InvalidInput(f"confidence={confidence!r} must be between 0 and 1.")
+    chosen = metrics.metric(metric)
+    limit = limits.value(value, chosen)
+    confidence = None if confidence is None else limits.confidence(confidence)
     sure = "" if confidence is None else f" with {100 * confidence:.4g} % confidence"
     name = f"{chosen.name} {'>=' if at_least else '<='} {limit:g}{sure}"
 
@@ -121,8 +133,10 @@ def comparison(alias: str, metric: str | Metric, margin: float, confidence: floa
     """Compare two models on the same rows."""
     from mlops_kit.measures import comparisons, metrics  # noqa: PLC0415 - loads numpy
 
-    chosen, by = metrics.metric(metric), f" by {margin:g}" if margin else ""
+    chosen, alias = metrics.metric(metric), limits.alias(alias)
+    margin, confidence = limits.margin(margin, chosen), limits.number(confidence, "confidence")
     comparisons.check_levels(margin, confidence)
+    by = f" by {margin:g}" if margin else ""
     name = f"{chosen.name} {'' if better else 'not '}{'better' if better else 'worse'} than {alias}{by}"
     name += f" with {100 * confidence:.4g} % confidence"
     ask = comparisons.superiority if better else comparisons.non_inferiority
@@ -208,16 +222,6 @@ def _limit(metric: Metric, margin: float, *, better: bool) -> float:
     """Give the difference, candidate less champion, that the bound must be beyond."""
     sign = 1 if metric.greater_is_better == better else -1
     return sign * margin if margin else 0.0
-
-
-def _number(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{value!r} is no number to hold a metric against.") from error
-    if math.isnan(number):
-        raise InvalidInput("NaN is no number to hold a metric against.")
-    return number
 
 
 def _measured(measured: Measurement) -> str:

@@ -217,6 +217,7 @@ class RecordedModels:
         >>> [period.version for period in models.timeline("rule", since=promoted.at)]
         [2]
         """
+        alias = check_name(alias, what="alias")
         first, last = (None if moment is None else as_of_moment(moment) for moment in (since, until))
         found = periods(self._catalog.journal(name).entries(), alias)
         return [

@@ -6,7 +6,7 @@ from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.datasets.expected import expected
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation
-from mlops_kit.registry import inspections
+from mlops_kit.registry import inspections, limits
 from mlops_kit.registry.condition import Condition
 
 
@@ -34,8 +34,10 @@ def predict_latency(*, p99_ms: float, rows: int = 1, repeats: int = 200, on: str
     >>> predict_latency(p99_ms=50)
     Condition(p99 of predicting 1 row <= 50 ms)
     """
+    p99_ms = limits.positive(p99_ms, "p99_ms")
+    rows, repeats = limits.count(rows, "rows"), limits.count(repeats, "repeats")
     name = f"p99 of predicting {rows} row{'' if rows == 1 else 's'} <= {p99_ms:g} ms"
-    return Condition(name, inspections.on_each(on, inspections.latency(name, p99_ms, rows, repeats)), on)
+    return Condition(name, inspections.on_each(limits.data(on), inspections.latency(name, p99_ms, rows, repeats)), on)
 
 
 def model_size(*, mb: float) -> Condition:
@@ -56,17 +58,20 @@ def model_size(*, mb: float) -> Condition:
     >>> model_size(mb=10)
     Condition(model size <= 10 MB)
     """
+    mb = limits.positive(mb, "mb")
     name = f"model size <= {mb:g} MB"
     return Condition(name, inspections.once(inspections.size(name, mb)), needs_data=False)
 
 
-def signature_compatible(alias: str = "champion") -> Condition:
+def signature_compatible(alias: str = "champion", *, absent: str | None = None) -> Condition:
     """Ask that the candidate can stand in for the model an alias points to, and takes the data it is judged on.
 
     Parameters
     ----------
     alias : str
         The alias. While it points nowhere only the data is looked at.
+    absent : str, optional
+        As for `better_than`: ``"pass"`` or ``"fail"``, or by default what suits the other aliases there are.
 
     Returns
     -------
@@ -78,8 +83,9 @@ def signature_compatible(alias: str = "champion") -> Condition:
     >>> signature_compatible()
     Condition(signature compatible with champion)
     """
-    name = f"signature compatible with {alias}"
-    return Condition(name, inspections.once(inspections.signature(name, alias)), alias=alias, needs_data=False)
+    name = f"signature compatible with {limits.alias(alias)}"
+    inspect = inspections.signature(name, alias, absent=limits.absent(absent))
+    return Condition(name, inspections.once(inspect), alias=alias, needs_data=False)
 
 
 def data_quality(*expectations: Expectation | Dataset | TableProfile, on: str | None = None) -> Condition:
@@ -109,7 +115,7 @@ def data_quality(*expectations: Expectation | Dataset | TableProfile, on: str | 
     Condition(data as expected)
     """
     name = "data as expected"
-    return Condition(name, inspections.on_each(on, inspections.quality(name, expected(*expectations))), on)
+    return Condition(name, inspections.on_each(limits.data(on), inspections.quality(name, expected(*expectations))), on)
 
 
 def no_leak(*, max_share: float = 0.0, on: str | None = None) -> Condition:
@@ -133,8 +139,9 @@ def no_leak(*, max_share: float = 0.0, on: str | None = None) -> Condition:
     >>> no_leak()
     Condition(no row of the training data)
     """
+    max_share = limits.share(max_share, "max_share")
     name = "no row of the training data" if not max_share else f"<= {max_share:g} of the rows in the training data"
-    return Condition(name, inspections.on_each(on, inspections.leak(name, max_share)), on)
+    return Condition(name, inspections.on_each(limits.data(on), inspections.leak(name, max_share)), on)
 
 
 def same_environment(*packages: str) -> Condition:
@@ -156,6 +163,7 @@ def same_environment(*packages: str) -> Condition:
     >>> same_environment("scikit-learn")
     Condition(made with the Python and scikit-learn of this place)
     """
+    packages = tuple(limits.text(package, "package") for package in packages)
     what = ", ".join(packages) if packages else "packages"
     name = f"made with the Python and {what} of this place"
     return Condition(name, inspections.once(inspections.environment(name, packages)), needs_data=False)
@@ -179,5 +187,6 @@ def approvals(n: int = 1) -> Condition:
     >>> approvals(2)
     Condition(2 approvals)
     """
+    n = limits.count(n, "n")
     name = f"{n} approval{'' if n == 1 else 's'}"
     return Condition(name, inspections.once(inspections.approved(name, n)), needs_data=False)

@@ -173,7 +173,7 @@ class ModelStore(GovernedModels):
             "run": None if run is None else _run_id(run),
             "metrics": {str(key): _number(key, value) for key, value in metrics.items()},
             "signature": None if signature is None else signature.members(),
-            "description": None if description is None else str(description),
+            "description": decisions.text_or_none(description, "description"),
             "card": None if card is None else decisions.filled(decisions.card_members(card)),
         }
         filled = {member: value for member, value in body.items() if value is not None}
@@ -221,7 +221,7 @@ class ModelStore(GovernedModels):
         NotFound
             There is no such version, or it is archived or deleted.
         """
-        alias = _movable(alias)
+        alias, reason = _movable(alias), decisions.text_or_none(reason)
         if expect is not None and type(expect) is not int:
             raise InvalidInput(f"expect={expect!r} is not the number of a version; 0 stands for none.")
         if expect is not None and getattr(self.store.backend, "single_writer", False):
@@ -274,6 +274,8 @@ class ModelStore(GovernedModels):
 
         Raises
         ------
+        InvalidInput
+            It is no digest.
         ObjectNotFound
             The store does not hold it.
         IntegrityError
@@ -309,7 +311,7 @@ class ModelStore(GovernedModels):
             raise InvalidName(
                 f"{name!r} cannot name a model: rollback takes name and alias, as in ({bare!r}, {given!r})."
             )
-        alias = _movable(alias)
+        alias, reason = _movable(alias), decisions.text_or_none(reason)
         journal = self._catalog.journal(name)
 
         def decide(state: State) -> Decision:
@@ -345,9 +347,11 @@ class ModelStore(GovernedModels):
         ModelNotFound
             There is no such model.
         """
+        reason = decisions.text_or_none(reason)
         journal = self._catalog.journal(name)
-        anchors = body_of_anchors(walk_all(self.store.backend), journal.place)
-        body = {"anchors": anchors} if reason is None else {"anchors": anchors, "reason": reason}
+        body = decisions.filled(
+            {"anchors": body_of_anchors(walk_all(self.store.backend), journal.place), "reason": reason}
+        )
         entry = journal.append(lambda _state: ("anchor", body))
         if entry is None:
             raise AssertionError("an anchor always writes an entry")

@@ -11,13 +11,13 @@ from azure.storage.blob import BlobClient, BlobPrefix, BlobServiceClient, Contai
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble, by_status, http_time
+from mlops_kit.store.patience import answer_seconds, connect_seconds
 
 CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"
 KEY = "AZURE_STORAGE_ACCOUNT_KEY"
 SIGNATURE = "AZURE_STORAGE_SAS_TOKEN"
 _PAGE = 1000
-_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 60}
 _CODES = {
     "ContainerNotFound": Trouble.NO_PLACE,
     "ContainerBeingDeleted": Trouble.NO_PLACE,
@@ -150,7 +150,7 @@ class AzureDrive:
     def _service(self) -> BlobServiceClient:
         connection, name = os.environ.get(CONNECTION), os.environ.get(ACCOUNT)
         if connection:
-            return BlobServiceClient.from_connection_string(connection, **_OPTIONS)
+            return BlobServiceClient.from_connection_string(connection, **_options())
         host = self._account or (f"{name}.blob.core.windows.net" if name else None)
         if host is None:
             raise _NoAccount("neither the address nor the environment names a storage account")
@@ -159,7 +159,11 @@ class AzureDrive:
             from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow, and seldom needed
 
             credential = DefaultAzureCredential()
-        return BlobServiceClient(f"https://{host}", credential, **_OPTIONS)
+        return BlobServiceClient(f"https://{host}", credential, **_options())
+
+
+def _options() -> dict[str, Any]:
+    return {"retry_total": 0, "connection_timeout": connect_seconds(), "read_timeout": answer_seconds()}
 
 
 class _NoAccount(Exception):

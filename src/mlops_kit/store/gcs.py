@@ -19,10 +19,10 @@ from google.auth.transport.requests import AuthorizedSession
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble, by_status, http_time
+from mlops_kit.store.patience import answer_seconds, connect_seconds
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-_TIMEOUT_SECONDS = (10, 60)
 _UNLESS_THERE = {"ifGenerationMatch": "0"}
 _ERRORS: dict[type[Exception], Trouble] = {
     auth_failures.DefaultCredentialsError: Trouble.CREDENTIALS,
@@ -163,7 +163,7 @@ class GCSDrive:
             params=parameters,
             data=data,
             headers=None if data is None else {"Content-Type": "application/octet-stream"},
-            timeout=_TIMEOUT_SECONDS,
+            timeout=(connect_seconds(), answer_seconds()),
         )
 
     def _found(self, resource: dict[str, Any]) -> Found:

@@ -164,7 +164,8 @@ class Runs:
         InvalidInput
             It cannot be a part of an id.
         """
-        if not re.fullmatch(r"[0-9a-f-]{4,21}", str(part)):
+        given: object = part
+        if not isinstance(given, str) or not re.fullmatch(r"[0-9a-f-]{4,21}", given):
             raise InvalidInput(
                 f"{part!r} is not a run id: give the id, or at least {_SHORTEST} of its first or last characters "
                 "(digits, a-f and '-')."

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble, by_status, http_time
+from mlops_kit.store.patience import answer_seconds, connect_seconds
 
 _ONE_PUT = 64 << 20
 _ONE_COPY = 5 << 30
@@ -165,8 +166,8 @@ class S3Drive:
             "s3",
             region_name=session.get_config_variable("region") or "us-east-1",
             config=Config(
-                connect_timeout=10,
-                read_timeout=60,
+                connect_timeout=connect_seconds(),
+                read_timeout=answer_seconds(),
                 retries={"total_max_attempts": 1},
                 max_pool_connections=32,
                 user_agent_extra="mlops-kit",

@@ -113,7 +113,8 @@ def serializer(name: str) -> Serializer:
     >>> serializer("cloudpickle").code_in(b"", what="model")
     'is a pickle, which may run any code when it is loaded'
     """
-    found = next((form for known, form in _formats.items() if known == name), None)
+    given: object = name
+    found = _formats.get(given) if isinstance(given, str) else None
     if found is None:
         raise InvalidInput(f"There is no format {name!r}. Formats: {', '.join(sorted(_formats))}.")
     return found

@@ -21,9 +21,8 @@ from paramiko.sftp import CMD_EXTENDED
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble
+from mlops_kit.store.patience import answer_seconds, connect_seconds
 
-_CONNECT_SECONDS = 10
-_ANSWER_SECONDS = 60
 _ONE_PACKET = 32_768
 
 _Rename: TypeAlias = Callable[[paramiko.SFTPClient, str, str], None]
@@ -165,21 +164,22 @@ class SFTPDrive:
         for path in settings.get("userknownhostsfile", "~/.ssh/known_hosts").split():
             with contextlib.suppress(FileNotFoundError):
                 client.load_system_host_keys(os.path.expanduser(path))
-        self._socket = socket.create_connection(address, timeout=_CONNECT_SECONDS)
+        self._socket = socket.create_connection(address, timeout=connect_seconds())
         client.connect(
             address[0],
             address[1],
             self._user or settings.get("user"),
             key_filename=settings.get("identityfile"),
-            timeout=_CONNECT_SECONDS,
-            banner_timeout=_CONNECT_SECONDS,
-            auth_timeout=_CONNECT_SECONDS,
+            timeout=connect_seconds(),
+            banner_timeout=connect_seconds(),
+            auth_timeout=connect_seconds(),
+            channel_timeout=connect_seconds(),
             sock=self._socket,
         )
         session = client.open_sftp()
         channel = session.get_channel()
         if channel is not None:
-            channel.settimeout(_ANSWER_SECONDS)
+            channel.settimeout(answer_seconds())
         return session
 
     def _place(self, sftp: paramiko.SFTPClient, key: str, data: bytes, rename: _Rename) -> None:

@@ -49,7 +49,7 @@ def snapshot_limit(snapshot: object) -> int | None:
         return None
     if snapshot is False:
         return 0
-    if snapshot == "auto":
+    if isinstance(snapshot, str) and snapshot == "auto":
         return SNAPSHOT_BYTES
     if isinstance(snapshot, int) and snapshot >= 0:
         return snapshot

@@ -98,8 +98,9 @@ def list_runs(
     >>> len(mk.list_runs(store="memory://list-doc"))
     0
     """
-    if status is not None and status not in STATUSES:
-        raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {status!r}.")
+    wanted: object = status
+    if wanted is not None and not (isinstance(wanted, str) and wanted in STATUSES):
+        raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {status!r:.80}.")
     if experiment is not None and not isinstance(experiment, str):
         raise InvalidInput(f"experiment={experiment!r} is not the name of an experiment.")
     if limit is not None and (type(limit) is not int or limit < 0):

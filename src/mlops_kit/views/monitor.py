@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mlops_kit.records.alert import Alert
-from mlops_kit.records.monitor import FeatureReport, LossReport, MonitorRecord, Window
+from mlops_kit.records.monitor import (
+    ALERT,
+    BLIND,
+    INSUFFICIENT,
+    OK,
+    WARNING,
+    FeatureReport,
+    LossReport,
+    MonitorRecord,
+    Window,
+)
 from mlops_kit.views import charts, html
 from mlops_kit.views.sheet import Row, Sheet
 from mlops_kit.views.text import aligned, sheet_text
@@ -14,6 +25,8 @@ from mlops_kit.views.values import clip, plural, when
 _SHOWN = 8
 _WINDOWS = 40
 _METRICS = 6
+_COLOURS = {OK: "#2e9e5b", WARNING: "#d08a1e", ALERT: "#d03b3b", INSUFFICIENT: "#8889"}
+_MEASURED, _ESTIMATED = "measured", f"estimated ({BLIND.partition(': ')[2]})"
 
 
 def monitor_text(record: MonitorRecord) -> str:
@@ -75,12 +88,14 @@ def monitor_html(record: MonitorRecord) -> str:
     """
 
     def body(room: html.Room) -> str:
-        parts = [html.sheet(_sheet(record), room), _feature_table(record.features, room)]
+        sheet = _sheet(record)
+        title = f'<div class="t">{_dot(record.status)} {html.text(sheet.title, room)}</div>'
+        parts = [title, html.sheet(replace(sheet, title=""), room), _feature_table(record.features, room)]
         losses = [loss for loss in record.performance if loss.n]
         if losses:
             head, *rows = _losses(losses)
             parts.append(html.table(head, rows, room, right=frozenset({1, 2, 3, 4})))
-        for title, windows in (("measured", record.windows), ("estimated", record.estimate)):
+        for title, windows in ((_MEASURED, record.windows), (_ESTIMATED, record.estimate)):
             parts.append(_courses(title, windows, record, room))
         return "".join(parts)
 
@@ -121,6 +136,7 @@ def _sheet(record: MonitorRecord) -> Sheet:
             "compared",
             (f"{record.rows:,} rows with {record.reference} ({record.reference_rows:,} rows), epoch {record.epoch}",),
         ),
+        Row("together", _joint(record)),
         Row("truth", (labels,) if labels else ()),
         Row("budget", (f"{record.alpha:.2g} for any false alert in this epoch",)),
         Row("checked", (when(record.at),)),
@@ -132,8 +148,16 @@ def _sheet(record: MonitorRecord) -> Sheet:
 _COUNTED = ("duplicate", "conflicting", "unknown", "late", "empty")
 
 
+def _joint(record: MonitorRecord) -> tuple[str, ...]:
+    """Say what all columns together show where that is more than the columns by themselves do."""
+    if record.joint is None or record.joint < 1 or any(feature.evidence >= 1 for feature in record.features):
+        return ()
+    return (f"evidence of drift {record.joint:.3g} times its limit over all columns, though of none by itself",)
+
+
 def _alert(alert: Alert) -> str:
-    return f"{_state(alert)}: {alert.kind} of {alert.subject}, since {when(alert.since)}: {alert.message}"
+    seen = "" if " since " in alert.message else f", since {when(alert.since)}"  # most say when it began
+    return f"{_state(alert)}: {alert.kind} of {alert.subject}{seen}: {alert.message}"
 
 
 def _state(alert: Alert) -> str:
@@ -147,13 +171,13 @@ def _rule(kind: str, column: str | None, message: str) -> str:
 
 
 def _features(features: Sequence[FeatureReport]) -> list[tuple[str, ...]]:
-    head = ("column", "drifted", "evidence", "effect", "rows", "missing", "measure")
+    head = ("column", "status", "evidence", "effect", "rows", "missing", "measure")
     return [
         head,
         *(
             (
                 clip(feature.name, 40),
-                "yes" if feature.drifted else "no",
+                feature.status,
                 f"{feature.evidence:.3g}",
                 _number(feature.effect),
                 f"{feature.n:,}",
@@ -173,7 +197,7 @@ def _losses(losses: Sequence[LossReport]) -> list[tuple[str, ...]]:
             (
                 clip(loss.name, 40),
                 _number(loss.reference),
-                _number(loss.current),
+                _number(loss.current if loss.lately is None else loss.lately),
                 f"{loss.evidence:.3g}",
                 f"{loss.n:,}",
                 "yes" if loss.harmed else "no",
@@ -196,13 +220,12 @@ def _feature_table(features: Sequence[FeatureReport], room: html.Room) -> str:
         picture = ""
         if shape is not None and place < pictures:
             picture = charts.histogram(shape.labels, shape.reference, shape.current)
-        cells = _features([feature])[1]
-        texts = "".join(
-            f"<td>{html.text(cell, room)}</td>" for cell in (cells[0], cells[1], cells[3], cells[4], cells[5])
-        )
+        name, status, _, *rest, _ = _features([feature])[1]
+        marked = f"{html.text(name, room)}</td><td>{_dot(feature.status)} {html.text(status, room)}"
+        texts = "".join(f"<td>{cell}</td>" for cell in (marked, *(html.text(cell, room) for cell in rest)))
         evidence = charts.bars(feature.evidence, over=feature.drifted)
         rows.append(f"<tr>{texts}<td>{evidence}</td><td>{picture}</td></tr>")
-    names = ("column", "drifted", "effect", "rows", "missing", "evidence | limit", "reference ▒ now ―")
+    names = ("column", "status", "effect", "rows", "missing", "evidence | limit", "reference ▒ now ―")
     head = "".join(f"<th>{name}</th>" for name in names)
     left_out = html.note(html.more(len(features) - len(shown)))
     return f'<table class="g"><tr>{head}</tr>{"".join(rows)}</table>{left_out}'
@@ -214,17 +237,32 @@ def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room:
     if not shown:
         return ""
     names = [name for name in shown[-1].metrics if ", " not in name][: min(_METRICS, max(1, room.items // 8))]
+    begins = _begins(shown, record) if title == _MEASURED else None
     drawn = []
     for name in names:
         values = [window.metrics.get(name, (None, None, None)) for window in shown]
-        band = (record.bands or {}).get(name)
-        alarms = [band is not None and value[0] is not None and value[0] < band[0] for value in values]
-        picture = charts.course(values, band=band, alarms=alarms)
+        band, level = (record.bands or {}).get(name), (record.levels or {}).get(name)
+        alarms = [name in window.unusual for window in shown]
+        picture = charts.course(values, band=band, level=level, alarms=alarms, begins=begins)
         last = next((value[0] for value in reversed(values) if value[0] is not None), None)
-        label = f"{html.text(name, room)} <b>{_number(last)}</b>"
+        was = "" if level is None else f", reference {_number(level)}"
+        label = f"{html.text(name, room)} <b>{_number(last)}</b>{was}"
         drawn.append(f'<div><span class="k">{label}</span><br>{picture}</div>')
     span = f"{plural(len(shown), 'window')}, {when(shown[0].start)} to {when(shown[-1].end)}"
-    return f'<div class="n">{title}: {span}</div><div class="f">{"".join(drawn)}</div>'
+    began = "" if begins is None else "; red line: an alert's change began"
+    key = f'<div class="n">grey: usual on the reference, left of the divider; red: worse than usual{began}</div>'
+    return f'<div class="n"><b>{title}</b>: {span}</div><div class="f">{"".join(drawn)}</div>{key}'
+
+
+def _begins(windows: Sequence[Window], record: MonitorRecord) -> int | None:
+    """Find the window in which the losses began to rise that an alert is about."""
+    whole = [loss for loss in record.performance if loss.harmed and ", " not in loss.name]
+    since = min((loss.since for loss in whole if loss.since is not None), default=None)
+    return next((place for place, window in enumerate(windows) if since is not None and window.end >= since), None)
+
+
+def _dot(status: str) -> str:
+    return f'<span style="color:{_COLOURS[status]}">●</span>'
 
 
 def _number(value: float | None) -> str:
