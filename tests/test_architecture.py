@@ -42,6 +42,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "measures/profile.py",
     "measures/quality.py",
     "measures/slices.py",
+    "monitoring/answers.py",
     "monitoring/baseline.py",
     "monitoring/batch.py",
     "monitoring/bets.py",

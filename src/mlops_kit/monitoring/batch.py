@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_kit.monitoring.alerts import Policy
-from mlops_kit.monitoring.beginning import first_watch
+from mlops_kit.monitoring.epoch import first_watch
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import moments_of, table_of, values_of
 from mlops_kit.monitoring.segments import AT, PREDICTION

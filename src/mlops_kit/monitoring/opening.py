@@ -104,7 +104,7 @@ class Opening:
 
     def _begin(self, *, reason: str | None, replacing: str | None) -> None:
         """Begin an epoch in the place of the one that was looked at; if another process was first, do nothing."""
-        from mlops_kit.monitoring.beginning import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+        from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
         stated = self._stated
         reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
