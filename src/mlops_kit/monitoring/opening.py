@@ -108,7 +108,7 @@ class Opening:
 
     def _begin(self, *, reason: str | None, replacing: str | None) -> None:
         """Begin an epoch in the place of the one that was looked at; if another process was first, do nothing."""
-        from mlops_kit.monitoring.beginning import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
+        from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
         stated = self._stated
         reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
@@ -156,7 +156,7 @@ class Opening:
     def _begin_once(self) -> tuple[Context, Performance | None]:
         """Read the reference for checks of single tables, which keep nothing but this."""
         from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
-        from mlops_kit.monitoring.beginning import first_performance  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.epoch import first_performance  # noqa: PLC0415 - as above
         from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
 
         stated = self._stated
