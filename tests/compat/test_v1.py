@@ -140,7 +140,7 @@ def test_its_data_load_with_every_dtype_and_fingerprint(store):
 
 def test_its_models_load_and_their_history_is_told(store):
     models = mk.ModelStore(store)
-    assert models.names() == ["scorer", "żółw"]
+    assert models.names() == ["governed", "scorer", "signed", "żółw"]
     assert models.aliases("scorer") == {"champion": 1, "shadow": 1}
     assert models.load("scorer@champion") == {**made.MODEL, "depth": 3}
     assert models.load("scorer@latest") == {**made.MODEL, "depth": 30}
@@ -152,10 +152,68 @@ def test_its_models_load_and_their_history_is_told(store):
         "create", "register", "register", "promote", "promote", "promote", "rollback",
     ]  # fmt: skip
     assert {entry.by["actor"] for entry in history} == {made.USER}
-    assert history[-1].body == {"alias": "champion", "version": 1, "previous": 2, "reason": "worse"}
+    body = dict(history[-1].body)
+    assert {"datasets/customers-2", "datasets/hard", "models/%C5%BC%C3%B3%C5%82w"} <= body.pop("anchors").keys()
+    assert body == {"alias": "champion", "version": 1, "previous": 2, "reason": "worse"}
     lives = [models.get("scorer@champion", as_of=entry.at).version for entry in history[3:]]
     assert lives == [1, 2, 2, 1]
     assert models.lineage("scorer:1").run["params"]["depth"] == 3
+
+
+def test_what_was_said_of_its_models_is_told(store):
+    models = mk.ModelStore(store)
+    assert [entry.kind for entry in models.history("governed")] == [
+        *("create", "register", "register", "register", "register", "approve", "approve", "reject", "tag", "tag"),
+        *("describe", "promote", "promote", "tag", "archive", "delete", "freeze", "freeze", "anchor"),
+    ]
+    first, second = models.versions("governed")
+    assert (first.tags, first.description, first.card["ethics"]) == ({"team": "risk"}, "the first", "None known.")
+    assert [(vote.actor, vote.reason) for vote in second.approvals] == [("ann", "looked at it")]
+    assert [(vote.actor, vote.reason) for vote in second.rejections] == [("bob", "looked at it")]
+    assert (second.card["owner"], second.card["limits"]) == ("ann", ["None.", "Few."])
+    assert models.get("governed:3").archived
+    assert (models.aliases("governed"), models.frozen("governed")) == ({"champion": 2}, None)
+    assert [column.name for column in second.signature.inputs] == ["x", "plan"]
+    with pytest.raises(mk.errors.VersionNotFound, match="deleted"):
+        models.get("governed:4")
+    assert "better" in models.card("governed:2").to_markdown()
+
+
+def test_the_evidence_of_its_gates_is_kept(store):
+    models = mk.ModelStore(store)
+    bodies = [entry.body for entry in models.history("governed")]
+    passed = models.evidence(next(body["evidence"] for body in bodies if "evidence" in body))
+    assert (passed.passed, [result.passed for result in passed.results]) == (True, [True, True])
+    assert passed.candidate.spec == "governed:2"
+    tagged = [body["tags"] for body in bodies if "tags" in body]
+    refused = models.evidence(next(tags["refused@champion"] for tags in tagged if "refused@champion" in tags))
+    assert [(result.name, result.passed) for result in refused.results] == [("2 approvals", False)]
+
+
+def test_its_signed_entries_count_for_who_lists_the_key(store):
+    models, trust = mk.ModelStore(store), mk.Trust(store.url)
+    report = models.audit()
+    assert report.ok, report
+    trust.add_signer("ann", (HERE / "signer").read_text(encoding="ascii"))
+    assert [entry.signature is not None for entry in models.history("signed")] == [True, True, True]
+    trust.require_signatures()
+    assert models.load("signed@champion") == [5]
+    assert models.audit().ok
+
+
+def test_its_monitor_tells_what_it_found_and_goes_on(store):
+    monitor = mk.Monitor(made.rows(1000, 1.0), name="scores", store=store, **made.SETTINGS)
+    before = monitor.check()
+    assert (before.epoch, before.rows, before.status) == (2, 0, "insufficient data")
+    found = {(alert.kind, alert.subject): alert for alert in monitor.alerts()}
+    assert {("drift", "x"), ("performance", "misses")} <= set(found)
+    assert found["drift", "x"].acknowledged == made.USER
+    assert {alert.state for alert in found.values()} == {"resolved"}
+    logged = monitor.predictions()
+    assert (len(logged), logged["label"].notna().sum()) == (850, 800)
+    monitor.log(made.rows(100, 1.0)[["x", "plan"]], [0.5] * 100)
+    assert monitor.check().rows == 100
+    assert store.fsck().ok
 
 
 def test_its_garbage_is_marked_and_goes_after_the_grace(store):

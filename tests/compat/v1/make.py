@@ -15,6 +15,7 @@ from pathlib import Path
 
 URL = "memory://compat-v1"  # the address that the spool belongs to
 USER = "ann@example.com"
+SETTINGS = {"prediction": "score", "target": "y", "segments": "plan", "window": 100, "cost": [[0, 1], [5, 0]]}
 TAGS = {"team": "blue", "note": "żółć"}
 MODEL = {"weights": [0.1, -0.0, float("inf")], "classes": ("no", "yes"), "note": "żółć"}
 VALUES = {
@@ -117,6 +118,68 @@ def interrupted(store):
         os._exit(9)
 
 
+def govern(store):
+    """Let people say all that can be said of a model, let gates judge, and sign."""
+    import mlops_kit as mk
+
+    models = mk.ModelStore(store)
+    card = {"owner": "ann", "intended_use": "Tests.", "limits": ["None.", "Few."]}
+    for number in range(4):
+        models.register("governed", [number], metrics={"auc": number / 4}, card=card, signature=(plain_frame(), [0, 1]))
+    for actor, vote in (("ann", models.approve), ("bob", models.approve), ("bob", models.reject)):
+        os.environ["MLOPS_KIT_USER"] = actor
+        vote("governed:2", reason="looked at it")
+    os.environ["MLOPS_KIT_USER"] = USER
+    models.tag("governed:1", region="eu", team="risk")
+    models.untag("governed:1", "region")
+    models.describe("governed:1", "the first", card={"ethics": "None known."})
+    models.promote("governed:1")
+    models.promote("governed:2", gate=mk.Gate(mk.conditions.model_size(mb=1), seen_beside), reason="better")
+    with contextlib.suppress(mk.errors.GateFailed):
+        models.promote("governed:4", gate=mk.Gate(mk.conditions.approvals(2)))
+    models.archive("governed:3", reason="slow")
+    models.delete("governed:4", reason="private data")
+    models.freeze("governed", reason="the end of the quarter")
+    models.unfreeze("governed")
+    models.anchor("governed")
+    key = mk.SigningKey.create()
+    models.register("signed", [5])
+    models.promote("signed:1", reason="signed too")
+    Path("signer").write_text(key.public, encoding="ascii")
+
+
+def seen_beside(case):
+    return case.champion("champion") is not None, "seen beside the champion"
+
+
+def rows(n, wrong=0.0, seed=0):
+    """Give cases whose scores are the probability of a yes, or of a no, if all is wrong."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    score = rng.beta(2, 2, n)
+    label = (rng.random(n) < np.abs(wrong - score)).astype(int)
+    return pd.DataFrame({"x": rng.normal(size=n), "plan": rng.choice(["a", "b"], n), "score": score, "y": label})
+
+
+def monitor(store):
+    """Watch a fall of everything, from reference to acknowledged alert, and begin again."""
+    import mlops_kit as mk
+
+    watched = mk.Monitor(rows(1000), name="scores", store=store, **SETTINGS)
+    for wrong in (0.0, 1.0):
+        now = rows(400, wrong, seed=1)
+        ids = watched.log(now[["x", "plan"]].assign(x=now["x"] + 3 * wrong), now["score"])
+        watched.log_labels([*ids, "nobody"], [*now["y"], 1])
+        watched.check()
+    watched.acknowledge(next(alert for alert in watched.alerts() if alert.subject == "x"))
+    again = mk.Monitor(rows(1000, 1.0), name="scores", store=store, **SETTINGS)
+    again.reset("the world has changed")
+    again.log(rows(50, 1.0)[["x", "plan"]], [0.5] * 50)
+    again.check()
+
+
 def fill(store, spool):
     """Record one of everything."""
     import warnings
@@ -150,11 +213,13 @@ def fill(store, spool):
     models.promote("scorer:2", reason="better")
     models.promote("scorer:1", alias="shadow", expect=0)
     models.rollback("scorer", reason="worse")
+    monitor(store)
     os.environ["MLOPS_KIT_SPOOL"] = str(spool)
     away = mk.Store.on(FaultyBackend(MemoryBackend(URL.partition("//")[2]), at=1, lasting=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mk.errors.RecordingWarning)
         mk.track(postponed, register="scorer", store=away)(frame)
+    govern(store)
 
 
 def main():
@@ -180,6 +245,7 @@ def main():
             shutil.rmtree(here / name, ignore_errors=True)
             ignored = shutil.ignore_patterns(".gitignore", "tmp")
             shutil.copytree(project / name, here / name, ignore=ignored, copy_function=shutil.copyfile)
+        shutil.copyfile(project / "signer", here / "signer")
 
 
 if __name__ == "__main__":
