@@ -207,10 +207,10 @@ def peers_python():
     return python
 
 
-def ask_peers(tasks, workers):
-    """Run tasks in the environment of the others."""
+def ask_peers(tasks, workers, script=__file__):
+    """Run tasks of a script in the environment of the others."""
     done = subprocess.run(
-        [peers_python(), __file__, "--answer", str(workers)],
+        [peers_python(), script, "--answer", str(workers)],
         input=json.dumps(tasks),
         capture_output=True,
         text=True,

@@ -12,11 +12,13 @@ Run with ``python benchmarks/monitoring_truth.py [--quick] [--first-seed N]``; t
 import argparse
 import json
 import statistics
-import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+
+from monitoring import ask_peers, interval, verdict
 
 ALPHA, REFERENCE, HEALTHY, AFTER = 0.05, 10_000, 5_000, 20_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -136,18 +138,6 @@ def whole_life():
     return ["nothing was told"]
 
 
-def interval(hits, number):
-    from scipy.stats import beta  # noqa: PLC0415 - as above
-
-    low = beta.ppf(0.025, hits, number - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, number - hits) if hits < number else 1.0
-    return f"{hits} of {number} ({low:.3f} to {high:.3f})"
-
-
-def verdict(holds):
-    return "holds" if holds else "DOES NOT HOLD"
-
-
 def show(name, found, limit=None):
     early = sum(row is not None and row <= 0 for row in found)
     rows = [float("inf") if row is None else row for row in found if row is None or row > 0]
@@ -158,22 +148,7 @@ def show(name, found, limit=None):
     )
 
 
-def ask_peers(tasks, workers):
-    from monitoring import peers_python  # noqa: PLC0415 - the neighbour that makes the environment
-
-    done = subprocess.run(
-        [peers_python(), __file__, "--answer", str(workers)],
-        input=json.dumps(tasks),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 def main():
-    import sys  # noqa: PLC0415 - for the answer only
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
@@ -190,12 +165,12 @@ def main():
         print("Errors from .10 to .15, inputs as before: labelled rows until the alarm")
         show("ours", list(pool.map(alarm, [(seed, 0.15, AFTER, None) for seed in seeds])), 1200)
         for name, equal in (("ADWIN", False), ("ADWIN, equal budget", True)):
-            show(name, ask_peers([(seed, 0.15, AFTER, equal) for seed in seeds], given.workers))
+            show(name, ask_peers([(seed, 0.15, AFTER, equal) for seed in seeds], given.workers, __file__))
         print("Errors of .12 for 100,000 rows, tolerance .02: lives that stay silent")
         found = list(pool.map(alarm, [(seed, 0.12, 100_000, 0.02) for seed in seeds]))
         silent = sum(row is None for row in found)
         print(f"  ours                     {interval(silent, number)}   {verdict(silent >= 0.95 * number)}")
-        peer = ask_peers([(seed, 0.12, 100_000, False) for seed in seeds[:20]], given.workers)
+        peer = ask_peers([(seed, 0.12, 100_000, False) for seed in seeds[:20]], given.workers, __file__)
         print(f"  ADWIN                    {interval(sum(row is None for row in peer), len(peer))}")
         print("Healthy lives of 100,000 labelled rows: false alarms")
         hits = sum(row is not None for row in pool.map(alarm, [(seed, 0.1, 95_000, None) for seed in seeds]))

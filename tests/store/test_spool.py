@@ -216,6 +216,27 @@ def test_damage_in_a_spool_is_never_delivered(root):
     assert mk.Store(root).fsck().ok
 
 
+def test_what_names_other_objects_is_delivered_after_them(root, monkeypatch):
+    @mk.track(store=cut(root))
+    def log():
+        for number in range(8):
+            mk.log_dataset(FRAME.assign(x=number), f"data-{number}")
+
+    with pytest.warns(RecordingWarning):
+        log()
+    put, whole = LocalBackend.put, []
+
+    def watched(self, key, data, **options):
+        put(self, key, data, **options)
+        if str(self.root) == str(root):
+            whole.append(mk.Store(root).fsck().ok)
+
+    monkeypatch.setattr(LocalBackend, "put", watched)
+    assert mk.Store(root).sync().objects > 16
+    assert len(whole) > 16
+    assert all(whole)
+
+
 def test_two_deliveries_at_once_make_one_version(root):
     run = trained(cut(root))
     failures, reports = [], []

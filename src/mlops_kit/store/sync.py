@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, RunNotFound, StoreError
-from mlops_kit.records import versions
+from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem, SyncReport
 from mlops_kit.records.pending import Pending
+from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
 from mlops_kit.store import keys
 from mlops_kit.store.local import LocalBackend
@@ -68,9 +69,8 @@ class _Delivery:
     def run(self) -> None:
         """Deliver all; what is not delivered is a problem, and stays."""
         objects = [key for key in self._held if key.startswith("objects/")]
-        for key in objects:
-            self._read_object(key)  # all are looked at before one is delivered: some name others
-        for key in objects:
+        looked = {key: _names_others(self._read_object(key)) for key in objects}  # all before one is delivered
+        for key in sorted(objects, key=looked.__getitem__):  # what names others comes last, after what it names
             self._object(key)
         starts, ends, segments = (self._matching(pattern) for pattern in (_START, _END, _SEGMENT))
         for key, match in starts:
@@ -216,6 +216,16 @@ class _Delivery:
             return runs.end(run_id) is not None or not runs.is_alive(runs.start(run_id))
         except RunNotFound:
             return True
+
+
+def _names_others(data: bytes | None) -> bool:
+    """Tell whether an object is a record that names other objects."""
+    if data is None or not data.startswith(b"{"):
+        return False
+    try:
+        return any(references(codec.unseal(data, where="the spool")))
+    except MlopsKitError:
+        return False
 
 
 def _clear(spool: LocalBackend, done: Iterable[tuple[str, bytes | None]]) -> None:
