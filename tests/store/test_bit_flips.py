@@ -6,20 +6,24 @@ import random
 import secrets
 import shutil
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError
+from mlops_kit.monitoring.listing import open_monitor
 from mlops_kit.records.references import references
 from mlops_kit.store import sweeps
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.spool import spool_of
 
 SEED, FLIPS = 20261122, 1000
+_BEGIN = b'"kind":"begin"'
+NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SOUND = Path(__file__).parents[1] / "compat" / "v1"
-HINTS = {"head", "mark", "sweep", "lease", "resume"}
+HINTS = {"head", "mark", "sweep", "lease", "resume", "object: of an epoch that is over"}
 """What is no content, or none any more: with it damaged, every read gives the right answer all the same."""
 SPARES = {"start"}
 """What another record repeats: reads may do without it."""
@@ -50,6 +54,11 @@ def kinds(files):
     for data, _ in files.values():
         if data.startswith(b'{"'):
             named.update((digest, what.partition(" ")[0]) for what, digest in references(json.loads(data)))
+    begins = [json.loads(data) for key, (data, _) in sorted(files.items()) if "/monitors/" in key and _BEGIN in data]
+    old, present = (
+        {digest for begin in some for _, digest in references(begin)} for some in (begins[:-1], begins[-1:])
+    )
+    named.update(dict.fromkeys(old - present, "of an epoch that is over"))
     found = {}
     for key in files:
         folder, _, name = key.rpartition("/")
@@ -57,6 +66,8 @@ def kinds(files):
             found[key] = f"object: {named.get(f'sha256:{name}', 'named by nothing')}"
         elif folder.startswith("journals/"):
             found[key] = "head" if name == "head.json" else "entry"
+        elif folder.startswith("monitors/"):
+            found[key] = f"monitor: {name.split('.')[1]}"
         elif folder.startswith("runs/"):
             found[key] = "metrics" if name.endswith(".jsonl") else name.split(".")[1].partition("-")[0]
         else:
@@ -80,14 +91,36 @@ def reads(store):
     acts = [lambda store: store.describe(), _garbage, _read_garbage]
     for name in models.names():
         acts.append(lambda store, name=name: [mk.ModelStore(store).history(name), mk.ModelStore(store).aliases(name)])
+        digests = _evidence(models.history(name))
+        acts += [lambda store, digest=digest: mk.ModelStore(store).evidence(digest) for digest in digests]
         for version in models.versions(name):
             acts.append(lambda store, spec=version.spec: mk.ModelStore(store).load(spec))
             acts.append(lambda store, spec=version.spec: repr(mk.ModelStore(store).lineage(spec)))
     for name in mk.Dataset.names(store=store):
         for dataset in mk.Dataset.versions(name, store=store):
-            act = lambda store, spec=dataset.spec: shown(mk.Dataset.load(spec, store=store).to_pandas())
-            acts.append(act)
+            acts.append(lambda store, spec=dataset.spec: shown(mk.Dataset.load(spec, store=store).to_pandas()))
+            acts.append(lambda store, spec=dataset.spec: mk.Dataset.load(spec, store=store).profile)
+    acts += [lambda store: open_monitor("scores", store).alerts(), _predicted, _judged_again]
     return acts + [lambda store, run_id=run_id: _told(mk.get_run(run_id, store=store)) for run_id in store.runs.ids()]
+
+
+def _evidence(history):
+    for entry in history:
+        tags = entry.body.get("tags") or {}
+        yield from filter(None, (entry.body.get("evidence"), tags.get("refused@champion")))
+
+
+def _predicted(store):
+    return shown(open_monitor("scores", store).predictions())
+
+
+def _judged_again(store):
+    """Let labels come whose truth was known already, from the first and the last of those that were."""
+    monitor = open_monitor("scores", store)
+    known = monitor.predictions().dropna(subset="label")["id"]
+    monitor.log_labels(known.iloc[[0, -1]], [7, 7])
+    report = monitor.check(now=NOON)
+    return report.performance, report.coverage, report.alerts, report.features
 
 
 def _garbage(store):

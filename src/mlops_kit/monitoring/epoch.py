@@ -400,13 +400,16 @@ def begin(
         "reason": reason,
     }
 
+    over: list[Segment] = []
+
     def decide(state: State) -> Decision:
+        over[:] = filter(None, [_place(state)])
         if state.get("identity") != replacing or state.get("epoch", 0) != epoch - 1:
             return None  # another process was first
         return "begin", {member: value for member, value in body.items() if value is not None}
 
-    if book.append(decide) is None:
-        own.segments.delete(written)
+    for one in [written] if book.append(decide) is None else over:
+        own.segments.delete(one)
 
 
 def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[str, Any]] = ()) -> Watch:
@@ -431,9 +434,14 @@ def _marks(state: State) -> tuple[dict[str, int], str]:
     return dict(check.get("marks", {})), str(check.get("day", ""))
 
 
+def _place(state: State) -> Segment | None:
+    """Find where the journal says that the state is."""
+    return Segment.of(*state["check"]["state"]) if "check" in state else None
+
+
 def _joined_before(epoch: Epoch, state: State) -> tuple[str, ...]:
     """Find which joined rows count when a monitor begins again: labels that were known stay known."""
-    place = Segment.of(*state["check"]["state"]) if "check" in state else None
+    place = _place(state)
     try:
         if place is not None:
             members = codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")

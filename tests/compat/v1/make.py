@@ -119,13 +119,18 @@ def interrupted(store):
 
 
 def govern(store):
-    """Let people say all that can be said of a model, let gates judge, and sign."""
+    """Let people say all that can be said of a model, let gates judge, and sign.
+
+    What is archived and deleted has the bytes of what is not.
+    """
     import mlops_kit as mk
 
     models = mk.ModelStore(store)
     card = {"owner": "ann", "intended_use": "Tests.", "limits": ["None.", "Few."]}
     for number in range(4):
-        models.register("governed", [number], metrics={"auc": number / 4}, card=card, signature=(plain_frame(), [0, 1]))
+        models.register(
+            "governed", [number % 2], metrics={"auc": number / 4}, card=card, signature=(plain_frame(), [0, 1])
+        )
     for actor, vote in (("ann", models.approve), ("bob", models.approve), ("bob", models.reject)):
         os.environ["MLOPS_KIT_USER"] = actor
         vote("governed:2", reason="looked at it")
