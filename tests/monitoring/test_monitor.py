@@ -487,6 +487,21 @@ def test_a_little_of_everything_is_seen_in_all_columns_together(store):
     assert report.joint > 1  # each column's own evidence is the highest there ever was, and may exceed it
 
 
+def test_a_rise_of_losses_that_ended_keeps_its_date_and_its_evidence(store):
+    monitor = mk.Monitor(judged(4000), name="m", prediction="predicted", target="y", store=store)
+    told = {}
+    for day in (*range(12), *range(80, 90)):
+        rows = judged(200, seed=day, wrong=0.5 if 5 <= day < 10 else 0.1)
+        at = START + timedelta(days=day)
+        ids = monitor.log(rows[["amount", "age", "plan"]], rows["predicted"], at=at)
+        monitor.log_labels(ids, rows["y"], at=at)
+        (told[day],) = [loss for loss in monitor.check(now=at).performance if loss.name == "error"]
+    assert told[10].harmed
+    assert abs((told[10].since - START).days - 5) <= 1
+    assert told[10].lately > 0.4
+    assert (told[89].since, told[89].lately, told[89].evidence) == (told[10].since, told[10].lately, told[10].evidence)
+
+
 def test_a_budget_per_windows_may_be_asked_for_by_name(store):
     monitor = mk.Monitor(frame(2000), name="m", store=store, budget="per_windows", window=200)
     monitor.log(frame(400, seed=1, shift=3), [0.5] * 400)

@@ -12,16 +12,15 @@ from typing import Any
 import pandas as pd
 
 from mlops_kit.errors import Conflict, IntegrityError
-from mlops_kit.monitoring.alerts import Change, settle
-from mlops_kit.monitoring.baseline import Baseline, labelled
+from mlops_kit.monitoring.alerts import Change, Held, settle
+from mlops_kit.monitoring.baseline import Baseline
 from mlops_kit.monitoring.book import Overtaken, open_book
-from mlops_kit.monitoring.judge import Performance
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reading import SEGMENT, Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, has_gap, marked
 from mlops_kit.monitoring.settings import Settings
-from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, begin_performance, see_labels, see_time, see_window
+from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, first_performance, see_labels, see_time, see_window
 from mlops_kit.records import codec
 from mlops_kit.records.quality import Expectation
 from mlops_kit.store.journal import Decision, State
@@ -380,10 +379,11 @@ def begin(
     epoch, alerts, marks = state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state)
     baseline = Baseline.of(reference, settings)
     context = Context(name, epoch, settings, baseline, expectations, metrics)
-    watch = first_watch(reference, context, alerts)
-    ended, changes = settle(watch.alerts, datetime.now(UTC))
+    held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
+    ended, changes = settle(held, datetime.now(UTC))
+    watch = Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=ended)
     own = Epoch(store, context)
-    known = Known(replace(watch, alerts=ended), marks=marks[0], day=marks[1], joined=_joined_before(own, state))
+    known = Known(watch, marks=marks[0], day=marks[1], joined=_joined_before(own, state))
     data = known.encode(with_predictions=own.with_predictions)
     written = own.segments.write_state(data, writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
     profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
@@ -410,23 +410,6 @@ def begin(
 
     for one in [written] if book.append(decide) is None else over:
         own.segments.delete(one)
-
-
-def first_watch(reference: Reference, context: Context, alerts: Iterable[dict[str, Any]] = ()) -> Watch:
-    """Give what a monitor knows before the first row."""
-    from mlops_kit.monitoring.alerts import Held  # noqa: PLC0415 - the alerts of an epoch before
-
-    held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
-    return Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=held)
-
-
-def first_performance(reference: Reference, context: Context) -> Performance | None:
-    """Begin with the losses of the reference; None where it does not hold predictions and the truth about them."""
-    rows = labelled(reference, context.settings.segments)
-    if rows.empty:
-        return None
-    task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
-    return begin_performance(task, rows, context)
 
 
 def _marks(state: State) -> tuple[dict[str, int], str]:

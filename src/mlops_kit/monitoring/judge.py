@@ -55,6 +55,9 @@ class Performance:
         For each metric its value on the reference, and the ends of what is usual there.
     parts : tuple of (str, str)
         The columns and values of the segments.
+    found : dict of str to list
+        For each stream that became worse its evidence, the moment since which and the mean loss since then, as they
+        were when the evidence was strongest: a rise that ended long ago keeps its date.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Performance:
     moments: dict[str, list[list[Any]]] = field(default_factory=dict)
     usual: dict[str, list[float | None]] = field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
+    found: dict[str, list[Any]] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -155,11 +159,14 @@ class Performance:
         rows = rows[rows["prediction"].notna() & rows["label"].notna()]
         if rows.empty:
             return self
-        harms, moments = dict(self.harms), dict(self.moments)
+        harms, moments, found = dict(self.harms), dict(self.moments), dict(self.found)
         for name, losses, at in _split(self.task, rows, self.parts):
             moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
             days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
             harms[name] = harms[name].after(losses, days)
+            if harms[name].crossed is not None and (name not in found or found[name][0] < harms[name].margin):
+                since = _since(harms[name], moments[name])
+                found[name] = [max(0.0, harms[name].margin), since, _number(harms[name].lately)]
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
         full = len(waiting) // window
@@ -167,7 +174,8 @@ class Performance:
             part = waiting.iloc[number * window : (number + 1) * window]
             windows.append(measured(self.task, part, metrics, self.parts))
         kept = waiting.iloc[full * window :].reset_index(drop=True)
-        return replace(self, harms=harms, windows=tuple(windows[-KEPT_WINDOWS:]), open=kept, moments=moments)
+        last = tuple(windows[-KEPT_WINDOWS:])
+        return replace(self, harms=harms, windows=last, open=kept, moments=moments, found=found)
 
     def reports(self) -> tuple[LossReport, ...]:
         """Tell how each stream stands, worst first; streams of segments without a row are left out."""
@@ -175,27 +183,21 @@ class Performance:
         for name, harm in self.harms.items():
             if ", " in name and not harm.current.n:
                 continue
+            margin, since, lately = self.found.get(name, (harm.margin, None, None))
             made.append(
                 LossReport(
                     name=name,
                     harmed=harm.crossed is not None,
-                    evidence=_ratio(harm.margin),
+                    evidence=_ratio(margin),
                     reference=self.references.get(name),
                     current=harm.current.mean if harm.current.n else None,
                     allowed=harm.allowed,
                     n=harm.current.n,
-                    since=self._since(name, harm) if harm.crossed is not None else None,
-                    lately=_number(harm.lately) if harm.crossed is not None else None,
+                    since=None if since is None else datetime.fromisoformat(since),
+                    lately=lately,
                 )
             )
         return tuple(sorted(made, key=lambda report: -report.evidence))
-
-    def _since(self, name: str, harm: Harm) -> datetime | None:
-        """Tell when the predictions began whose losses are higher."""
-        if harm.day is not None:
-            return datetime.fromtimestamp(harm.day * 86_400, UTC)
-        known = [moment for n, moment in self.moments.get(name, []) if n > harm.onset]
-        return datetime.fromisoformat(known[0]) if known else None
 
     def plain(self) -> dict[str, Any]:
         """Give it as plain values."""
@@ -210,6 +212,7 @@ class Performance:
             "moments": self.moments,
             "usual": self.usual,
             "parts": [list(part) for part in self.parts],
+            "found": self.found,
         }
 
     @classmethod
@@ -221,7 +224,8 @@ class Performance:
         harms = {name: Harm.of(harm) for name, harm in state["harms"].items()}
         task, windows = Task.of(state["task"]), tuple(state["windows"])
         known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
-        return cls(task, harms, *known, tuple((column, value) for column, value in state["parts"]))
+        parts = tuple((column, value) for column, value in state["parts"])
+        return cls(task, harms, *known, parts, dict(state["found"]))
 
 
 def measured(
@@ -325,6 +329,13 @@ def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
         raise
     except Exception:  # noqa: BLE001 - a user's metric may fail on a window that its author did not foresee
         return None
+
+
+def _since(harm: Harm, moments: list[list[Any]]) -> str | None:
+    """Tell when the predictions began whose losses are higher."""
+    if harm.day is not None:
+        return datetime.fromtimestamp(harm.day * 86_400, UTC).isoformat()
+    return next((moment for n, moment in moments if n > harm.onset), None)
 
 
 def _dates(before: int, at: pd.Series[Any]) -> list[list[Any]]:

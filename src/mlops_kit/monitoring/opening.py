@@ -156,8 +156,7 @@ class Opening:
     def _begin_once(self) -> tuple[Context, Performance | None]:
         """Read the reference for checks of single tables, which keep nothing but this."""
         from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above
-        from mlops_kit.monitoring.epoch import first_performance  # noqa: PLC0415 - as above
-        from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
+        from mlops_kit.monitoring.watch import Context, first_performance  # noqa: PLC0415 - as above
 
         stated = self._stated
         reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)

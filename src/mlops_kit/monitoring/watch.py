@@ -17,10 +17,11 @@ from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
 from mlops_kit.monitoring.answers import check_answers
-from mlops_kit.monitoring.baseline import Baseline, contexts
+from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, defaults
 from mlops_kit.monitoring.labels import LabelCounts
+from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings
 from mlops_kit.monitoring.task import Task
@@ -354,6 +355,15 @@ def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list
     """Go on with nothing but time: what fires for long is told again."""
     alerts, changes = remind(watch.alerts, now, context.policy)
     return replace(watch, alerts=alerts), changes
+
+
+def first_performance(reference: Reference, context: Context) -> Performance | None:
+    """Begin with the losses of the reference; None where it does not hold predictions and the truth about them."""
+    rows = labelled(reference, context.settings.segments)
+    if rows.empty:
+        return None
+    task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
+    return begin_performance(task, rows, context)
 
 
 def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
