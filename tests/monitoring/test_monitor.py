@@ -807,6 +807,12 @@ def test_a_reference_that_is_not_there_is_told(reference, store):
         mk.Monitor(reference, name="m", store=store).check()
 
 
+def test_the_picture_of_a_column_of_zeros_and_ones_begins_at_zero():
+    flags = pd.DataFrame({"flag": np.random.default_rng(0).integers(0, 2, 500)})
+    shape = mk.Monitor(flags).check(flags.head(300)).features[0].shape
+    assert shape.labels[0] == "0"
+
+
 def test_a_webhook_is_told_of_a_drift(store):
     posted = []
 

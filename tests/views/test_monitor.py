@@ -97,6 +97,20 @@ def test_what_only_all_columns_together_show_is_said():
     assert "of none by itself" not in monitor_text(replace(record(), joint=3.0))
 
 
+def test_a_metric_that_nothing_defines_has_no_panel_and_a_legend_names_only_what_is_drawn():
+    page = monitor_html(record())
+    assert "accuracy <b>" in page
+    assert "auc <b>" not in page
+    assert "grey: usual on the reference" in page
+    assert "grey: usual on the reference" not in monitor_html(replace(record(), bands=None))
+
+
+def test_the_scale_of_a_course_has_its_own_ends():
+    drawn = charts.course([(0.0, None, None), (1.0, None, None)])
+    assert ">1</text>" in drawn
+    assert ">0</text>" in drawn
+
+
 def test_pictures_of_nothing_are_nothing():
     assert charts.course([(None, None, None)]) == ""
     assert "nan" not in charts.course([(0.5, None, None)], level=0.5)

@@ -275,7 +275,8 @@ def _places(profile: ColumnProfile) -> Picture:
         low, high = float(edges[0]), float(edges[-1])
     middles = np.concatenate([[-np.inf], (edges[:-1] + edges[1:]) / 2, [np.inf]])
     bounds = np.linspace(low, high, BARS + 1)[1:-1]
-    labels = [f"{value:.3g}" for value in np.linspace(low, high, BARS + 1)[:-1]]
+    nothing = (high - low) / 1000  # zeros of a column lie in a bin of tiny numbers
+    labels = [f"{0.0 if abs(value) < nothing else value:.3g}" for value in np.linspace(low, high, BARS + 1)[:-1]]
     return tuple(labels), np.searchsorted(bounds, middles)[:size].astype(np.uint8)
 
 

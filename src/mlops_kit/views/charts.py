@@ -126,9 +126,9 @@ def course(
     known += [*(band or ()), *([] if level is None else [level])]
     if not known:
         return ""
-    low, high = min(known), max(known)
-    span = (high - low) or max(abs(high), 1.0)
-    low, high = low - 0.05 * span, high + 0.05 * span
+    least, most = min(known), max(known)
+    span = (most - least) or max(abs(most), 1.0)
+    low, high = least - 0.05 * span, most + 0.05 * span
     left = WIDTH * _DIVIDER
     each = (WIDTH - left) / max(1, len(values))
 
@@ -162,8 +162,7 @@ def course(
         for place, (value, _, _) in enumerate(values)
         if value is not None and place < len(alarms) and alarms[place]
     ]
-    inner = 0.05 * span / 1.1
-    scale = _text(2, 10, f"{high - inner:.3g}", "start") + _text(2, HEIGHT - 2, f"{low + inner:.3g}", "start")
+    scale = _text(2, 10, f"{most:.3g}", "start") + _text(2, HEIGHT - 2, f"{least:.3g}", "start")
     return _svg("".join(parts) + scale)
 
 

@@ -241,6 +241,8 @@ def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room:
     drawn = []
     for name in names:
         values = [window.metrics.get(name, (None, None, None)) for window in shown]
+        if all(value[0] is None for value in values):
+            continue  # such as roc_auc of predictions that are classes
         band, level = (record.bands or {}).get(name), (record.levels or {}).get(name)
         alarms = [name in window.unusual for window in shown]
         picture = charts.course(values, band=band, level=level, alarms=alarms, begins=begins)
@@ -250,7 +252,9 @@ def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room:
         drawn.append(f'<div><span class="k">{label}</span><br>{picture}</div>')
     span = f"{plural(len(shown), 'window')}, {when(shown[0].start)} to {when(shown[-1].end)}"
     began = "" if begins is None else "; red line: an alert's change began"
-    key = f'<div class="n">grey: usual on the reference, left of the divider; red: worse than usual{began}</div>'
+    usual = "grey: usual on the reference, left of the divider; red: worse than usual" if record.bands else ""
+    told = f"{usual}{began}" if usual else began.removeprefix("; ")
+    key = f'<div class="n">{told}</div>' if told else ""
     return f'<div class="n"><b>{title}</b>: {span}</div><div class="f">{"".join(drawn)}</div>{key}'
 
 
