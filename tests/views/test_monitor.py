@@ -7,6 +7,7 @@ import pytest
 
 from mlops_kit.records.alert import Alert
 from mlops_kit.records.monitor import Coverage, FeatureReport, LossReport, MonitorRecord, RuleReport, Shape, Window
+from mlops_kit.records.quality import NO_SUCH_COLUMN
 from mlops_kit.views import charts
 from mlops_kit.views.monitor import alerts_text, monitor_html, monitor_text
 
@@ -95,6 +96,29 @@ def test_what_only_all_columns_together_show_is_said():
     calm = [replace(feature, evidence=0.5, status="ok") for feature in record().features]
     assert "of none by itself" in monitor_text(replace(record(), features=tuple(calm), joint=3.0))
     assert "of none by itself" not in monitor_text(replace(record(), joint=3.0))
+
+
+def test_an_alert_and_a_note_are_told_to_their_end_over_several_lines():
+    alert = replace(record().alerts[0], message="no longer as in the reference " * 4 + "(2,000 rows)")
+    text = monitor_text(replace(record(), alerts=(alert,), notes=("word " * 30 + "end.",)))
+    assert "(2,000 rows)" in text
+    assert "end." in text
+    assert max(map(len, text.splitlines())) <= 90
+    assert len(monitor_text(replace(record(), notes=("word " * 5000,))).splitlines()) < 30
+
+
+def test_the_rows_of_a_reference_are_told_once():
+    assert "with a frame of 5,000 rows, epoch 1" in monitor_text(replace(record(), reference="a frame of 5,000 rows"))
+    assert "with fraud:3 (5,000 rows), epoch 1" in monitor_text(replace(record(), reference="fraud:3"))
+
+
+def test_that_a_column_is_missing_is_said_once_unless_somebody_asked_for_it():
+    gone = [RuleReport(kind, "age", f"{NO_SUCH_COLUMN}; there are 'a'", True) for kind in ("nulls", "range")]
+    schema = RuleReport("schema", None, "missing: 'age'", True)
+    text = monitor_text(replace(record(), quality=(schema, *gone)))
+    assert "schema: missing: 'age'" in text
+    assert NO_SUCH_COLUMN not in text
+    assert NO_SUCH_COLUMN in monitor_text(replace(record(), quality=(schema, replace(gone[0], inferred=False))))
 
 
 def test_a_metric_that_nothing_defines_has_no_panel_and_a_legend_names_only_what_is_drawn():

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mlops_kit.measures import columns as read
 from mlops_kit.records.profile import ColumnProfile
-from mlops_kit.records.quality import Expectation, QualityResult
+from mlops_kit.records.quality import NO_SUCH_COLUMN, Expectation, QualityResult
 
 _SHOWN = 10
 _SAID = 5
@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityResult:
     """Say whether a table is as one expectation wants it, whatever the table holds."""
     if rule.column is not None and table.schema.get_field_index(rule.column) < 0:
-        message = f"there is no such column; there are {_listed(table.column_names)}"
+        message = f"{NO_SUCH_COLUMN}; there are {_listed(table.column_names)}"
         return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
     known = _JUDGES.get(rule.kind)
     if known is None:

@@ -9,6 +9,9 @@ from typing import Any
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records import codec
 
+NO_SUCH_COLUMN = "there is no such column"
+"""How the message of a rule begins whose column a table lacks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mlops_kit.records.alert import Alert
@@ -17,6 +17,7 @@ from mlops_kit.records.monitor import (
     MonitorRecord,
     Window,
 )
+from mlops_kit.records.quality import NO_SUCH_COLUMN
 from mlops_kit.views import charts, html
 from mlops_kit.views.sheet import Row, Sheet
 from mlops_kit.views.text import aligned, sheet_text
@@ -130,17 +131,14 @@ def _sheet(record: MonitorRecord) -> Sheet:
         wrong = [f"{getattr(coverage, name):,} {name}" for name in _COUNTED if getattr(coverage, name)]
         labels = "; ".join([share, *wrong])
     rows = (
-        Row("alerts", tuple(_alert(alert) for alert in record.alerts), flowing=False),
-        Row("quality", tuple(_rule(rule.kind, rule.column, rule.message) for rule in record.quality), flowing=False),
-        Row(
-            "compared",
-            (f"{record.rows:,} rows with {record.reference} ({record.reference_rows:,} rows), epoch {record.epoch}",),
-        ),
+        Row("alerts", tuple(_alert(alert) for alert in record.alerts), flowing=False, lines=4),
+        Row("quality", tuple(_quality(record)), flowing=False, lines=2),
+        Row("compared", (f"{record.rows:,} rows with {_reference(record)}, epoch {record.epoch}",)),
         Row("together", _joint(record)),
         Row("truth", (labels,) if labels else ()),
         Row("budget", (f"{record.alpha:.2g} for any false alert in this epoch",)),
         Row("checked", (when(record.at),)),
-        Row("notes", record.notes, flowing=False),
+        Row("notes", record.notes, flowing=False, lines=4),
     )
     return Sheet(f"MonitorReport {record.monitor}: {record.status}", rows)
 
@@ -155,6 +153,11 @@ def _joint(record: MonitorRecord) -> tuple[str, ...]:
     return (f"evidence of drift {record.joint:.3g} times its limit over all columns, though of none by itself",)
 
 
+def _reference(record: MonitorRecord) -> str:
+    rows = f"{record.reference_rows:,} rows"
+    return record.reference if record.reference.endswith(rows) else f"{record.reference} ({rows})"
+
+
 def _alert(alert: Alert) -> str:
     seen = "" if " since " in alert.message else f", since {when(alert.since)}"  # most say when it began
     return f"{_state(alert)}: {alert.kind} of {alert.subject}{seen}: {alert.message}"
@@ -166,8 +169,12 @@ def _state(alert: Alert) -> str:
     return f"{alert.state} ({', '.join(notes)})" if notes else alert.state
 
 
-def _rule(kind: str, column: str | None, message: str) -> str:
-    return f"{kind}{'' if column is None else f' of {column}'}: {message}"
+def _quality(record: MonitorRecord) -> Iterator[str]:
+    """Say which rules failed; that a column is missing is said once, by the schema."""
+    schema = any(rule.kind == "schema" for rule in record.quality)
+    for rule in record.quality:
+        if not (schema and rule.inferred and rule.message.startswith(NO_SUCH_COLUMN)):
+            yield f"{rule.kind}{'' if rule.column is None else f' of {rule.column}'}: {rule.message}"
 
 
 def _features(features: Sequence[FeatureReport]) -> list[tuple[str, ...]]:

@@ -21,11 +21,14 @@ class Row:
         Texts, or names with their values.
     flowing : bool
         Whether the items follow each other on a line; otherwise each has its own.
+    lines : int
+        Over how many lines an item with its own may go on, as text, before it is cut.
     """
 
     label: str
     items: tuple[Item, ...]
     flowing: bool = True
+    lines: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,10 +172,25 @@ def flowed(texts: Sequence[str], columns: int) -> list[str]:
 
 def _item_lines(row: Row, columns: int) -> list[str]:
     limit = _FLOWING_ITEMS if row.flowing else _OWN_LINES
-    texts = [_item(item, columns) for item in row.items[:limit]]
-    hidden = len(row.items) - len(texts)
+    chosen = row.items[:limit]
+    hidden = len(row.items) - len(chosen)
     more = [f"… and {hidden:,} more"] if hidden else []
+    if row.lines > 1:
+        return [line for item in chosen for line in _wrapped(item, columns, row.lines)] + more
+    texts = [_item(item, columns) for item in chosen]
     return flowed([*texts, *more], columns) if row.flowing else [*texts, *more]
+
+
+def _wrapped(item: Item, columns: int, most: int) -> list[str]:
+    """Break an item between words; what goes on is indented."""
+    lines: list[str] = []
+    for word in _item(item, columns * most).split():
+        if lines and width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}" if lines else word)
+    lines = [clip(line, columns) for line in lines]  # a word may be too long
+    return lines if len(lines) <= most else [*lines[: most - 1], clip(f"{lines[most - 1]} …", columns)]
 
 
 def _item(item: Item, limit: int) -> str:
