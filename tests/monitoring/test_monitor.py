@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, InvalidName, MlopsKitError, NotFound
+from mlops_kit.errors import AlertRaised, Conflict, InvalidInput, InvalidName, MlopsKitError, ModelNotFound, NotFound
 from mlops_kit.monitoring import opening, reading
 from mlops_kit.monitoring.epoch import Epoch
 
@@ -805,6 +805,12 @@ def test_settings_that_cannot_mean_anything_are_refused(wrong):
 def test_a_reference_that_is_not_there_is_told(reference, store):
     with pytest.raises(MlopsKitError):
         mk.Monitor(reference, name="m", store=store).check()
+
+
+def test_who_opens_a_monitor_of_a_frame_by_its_name_alone_is_told_what_else_it_takes(monitor, store):
+    monitor.check()
+    with pytest.raises(ModelNotFound, match=r"Monitor\(reference, name='payments'\)"):
+        mk.Monitor("payments", store=store).check()
 
 
 def test_the_picture_of_a_column_of_zeros_and_ones_begins_at_zero():

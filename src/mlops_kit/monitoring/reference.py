@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.errors import DatasetNotFound, InvalidInput, InvalidSpec, ModelNotFound
+from mlops_kit.monitoring.book import KIND
 from mlops_kit.records.model import ModelRecord
 from mlops_kit.records.names import parse_spec
 from mlops_kit.registry.store import ModelStore
@@ -178,9 +179,12 @@ def _found(spec: str, store: Store) -> Any:
         return ModelStore(store).get(spec)
     if name in datasets:
         return Dataset.load(spec, store=store)
+    begun = ""
+    if name in store.journal_names(KIND):
+        begun = f" There is a monitor {name!r}: open it with what it compares with, Monitor(reference, name={name!r})."
     raise ModelNotFound(
         f"There is neither a model nor a dataset {name!r} in {store.url}. "
-        f"Models: {', '.join(models[:12]) or 'none'}; datasets: {', '.join(datasets[:12]) or 'none'}."
+        f"Models: {', '.join(models[:12]) or 'none'}; datasets: {', '.join(datasets[:12]) or 'none'}.{begun}"
     )
 
 
