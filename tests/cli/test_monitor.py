@@ -36,6 +36,7 @@ def test_a_monitor_is_begun_listed_checked_and_its_alerts_are_shown(store, tmp_p
     assert done.exit_code == 1
     assert "drift of x" in done.output
     assert "<svg" in page.read_text(encoding="utf-8")
+    assert '<meta charset="utf-8">' in page.read_text(encoding="utf-8")  # or a browser may guess another
     listed = run("alerts", "sales.1", "--store", store).output
     fingerprint = monitor.alerts()[0].fingerprint
     assert fingerprint in listed

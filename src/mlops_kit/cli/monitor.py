@@ -11,6 +11,11 @@ from mlops_kit.cli.options import of_store, print_lines
 from mlops_kit.monitoring.listing import monitor_names, open_monitor
 from mlops_kit.views.monitor import alerts_text
 
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title></head>'
+    "<body>{body}</body></html>\n"
+)
+
 
 @click.command()
 @click.argument("reference", required=False)
@@ -38,7 +43,7 @@ def check(name: str, html: str | None, store: str | None) -> None:
     report = open_monitor(name, store).check()
     if html is not None:
         with open(html, "w", encoding="utf-8") as file:
-            file.write(report._repr_html_())
+            file.write(_PAGE.format(name=report.monitor, body=report._repr_html_()))
     click.echo(repr(report))
     sys.exit(1 if report.status == "alert" else 0)
 
