@@ -195,3 +195,12 @@ def test_a_profile_of_the_table_saves_work_and_changes_no_verdict(broken):
         quick, slow = expect.check(data, rules, profile=profile), expect.check(data, rules)
         assert [found.passed for found in quick.results] == [found.passed for found in slow.results]
         assert quick.problems == slow.problems
+
+
+@pytest.mark.parametrize(
+    ("rows", "missing", "passed"), [(20, 20, False), (19, 19, None), (20, 19, None), (300, 0, True)]
+)
+def test_of_few_rows_only_a_column_without_any_value_is_told(rows, missing, passed):
+    table = pa.table({"x": pa.array([None] * missing + [1.0] * (rows - missing), pa.float64())})
+    (result,) = expect.check(table, [expect.max_nulls("x", 0.1, min_rows=200)]).results
+    assert result.passed is passed

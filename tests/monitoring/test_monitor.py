@@ -502,6 +502,20 @@ def test_a_rise_of_losses_that_ended_keeps_its_date_and_its_evidence(store):
     assert (told[89].since, told[89].lately, told[89].evidence) == (told[10].since, told[10].lately, told[10].evidence)
 
 
+def test_the_truth_of_rows_that_wait_for_a_window_is_that_of_predictions_too(store):
+    monitor = mk.Monitor(judged(2000), name="m", prediction="predicted", target="y", store=store, window=200)
+    rows = judged(450, seed=1)
+    monitor.log_labels(monitor.log(rows[["amount", "age", "plan"]], rows["predicted"]), rows["y"])
+    coverage = monitor.check().coverage
+    assert (coverage.joined, coverage.share) == (450, 1.0)
+
+
+def test_a_small_batch_with_an_empty_column_is_not_ok():
+    found = mk.Monitor(frame(5000)).check(frame(150, seed=1, age=np.nan))
+    assert found.status == "warning"
+    assert [problem.column for problem in found.quality] == ["age"]
+
+
 def test_a_budget_per_windows_may_be_asked_for_by_name(store):
     monitor = mk.Monitor(frame(2000), name="m", store=store, budget="per_windows", window=200)
     monitor.log(frame(400, seed=1, shift=3), [0.5] * 400)

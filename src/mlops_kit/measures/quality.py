@@ -17,6 +17,7 @@ from mlops_kit.records.quality import NO_SUCH_COLUMN, Expectation, QualityResult
 _SHOWN = 10
 _SAID = 5
 _FIRST = 100
+_SURE, _HALF = 20, 0.5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,6 +92,8 @@ def _nulls(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
     failing = int(np.count_nonzero(missing))
     share = failing / table.num_rows if table.num_rows else 0.0
     passed = None if table.num_rows < rule.limits.get("min_rows", 1) else share <= limit
+    if passed is None and failing == table.num_rows >= _SURE and limit <= _HALF:
+        passed = False  # of few rows little can be told, but that there is nothing at all is no chance
     return _of_rows(rule, share, limit, missing, _share_missing(share, limit), passed=passed)
 
 

@@ -97,7 +97,7 @@ def told(
         bands=bands,
         levels=levels,
         joint=_joint(watch),
-        coverage=Coverage(round(watch.logged), **watch.labels.plain()),
+        coverage=Coverage(round(watch.logged) + waiting, **watch.labels.plain()),
         notes=tuple(_notes(watch, shown, context, waiting)),
     )
 

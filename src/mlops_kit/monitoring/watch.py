@@ -341,7 +341,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
     labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
     after = performance.after(rows, window=settings.window, metrics=context.measured(performance.task))
-    share = watch.labels.joined / watch.logged if watch.logged and watch.labels.joined else None
+    share = min(1.0, watch.labels.joined / watch.logged) if watch.logged and watch.labels.joined else None
     found = list(signals.of_losses(after.reports(), known, share))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
