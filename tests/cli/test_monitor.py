@@ -45,5 +45,5 @@ def test_a_monitor_is_begun_listed_checked_and_its_alerts_are_shown(store, tmp_p
 
 def test_a_monitor_that_is_not_there_is_told(store):
     done = run("check", "nobody", "--store", store)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "MonitorNotFound: There is no monitor 'nobody'" in done.output

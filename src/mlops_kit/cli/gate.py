@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import of_store
-from mlops_kit.errors import GateFailed, MlopsKitError
+from mlops_kit.cli.options import Judging, of_store
+from mlops_kit.errors import GateFailed
 from mlops_kit.registry.condition import Condition
 
-REFUSED, WRONG = 1, 2
+REFUSED = 1
 _FILE = click.Path(dir_okay=False, writable=True, allow_dash=True)
-
-
-class _Judging(click.Command):
-    """Ends with 2 for every error, so that 1 means only that the gate refused."""
-
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """Read the arguments, which looks at the store."""
-        with _wrong():
-            return super().make_context(*arguments, **options)
-        raise AssertionError("what is wrong ends the program")
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb."""
-        with _wrong():
-            return super().invoke(ctx)
-
-
-@contextlib.contextmanager
-def _wrong() -> Iterator[None]:
-    try:
-        yield
-    except click.ClickException as error:
-        error.show()
-        sys.exit(WRONG)
-    except MlopsKitError as error:
-        click.echo(f"Error: {type(error).__name__}: {error}", err=True)
-        sys.exit(WRONG)
-    except (click.exceptions.Exit, click.Abort):
-        raise
-    except Exception:  # noqa: BLE001 - whatever it is, Python would end with 1, and that means refused
-        traceback.print_exc()
-        sys.exit(WRONG)
 
 
 def _placed(_ctx: click.Context, option: click.Parameter, path: str | None) -> str | None:
@@ -76,7 +42,7 @@ def _limit(_ctx: click.Context, option: click.Parameter, given: tuple[str, ...])
     return made
 
 
-@click.command(cls=_Judging)
+@click.command(cls=Judging)
 @click.argument("spec")
 @click.option("--against", default="champion", show_default=True, metavar="ALIAS", help="What to compare with.")
 @click.option("--data", multiple=True, metavar="[NAME=]SPEC", help="A dataset, such as holdout@latest. Repeatable.")

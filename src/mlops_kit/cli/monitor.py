@@ -7,7 +7,7 @@ import sys
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import of_store, print_lines
+from mlops_kit.cli.options import Judging, of_store, print_lines
 from mlops_kit.monitoring.listing import monitor_names, open_monitor
 from mlops_kit.views.monitor import alerts_text
 
@@ -34,12 +34,12 @@ def monitor(
     click.echo(repr(made.check()))
 
 
-@click.command()
+@click.command(cls=Judging)
 @click.argument("name")
 @click.option("--html", type=click.Path(dir_okay=False), default=None, help="Write the report to this file, too.")
 @of_store
 def check(name: str, html: str | None, store: str | None) -> None:
-    """Check the monitor NAME: judge what was logged since the last check; exit 1 on an alert."""
+    """Check the monitor NAME: judge what is new; exit 1 on an alert, 2 on any error."""
     report = open_monitor(name, store).check()
     if html is not None:
         with open(html, "w", encoding="utf-8") as file:

@@ -1,14 +1,19 @@
-"""Options that several verbs of the command line have."""
+"""What several verbs of the command line have: options, lines, exit statuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
 
 import mlops_kit as mk
+from mlops_kit.errors import MlopsKitError
 
+WRONG = 2
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,3 +56,35 @@ def nothing_yet(what: str, store: str | None) -> str:
 def print_lines(lines: list[str], otherwise: str) -> None:
     """Print lines, or something else if there are none."""
     click.echo("\n".join(lines) if lines else otherwise)
+
+
+class Judging(click.Command):
+    """Ends with 2 for every error, so that 1 is a verdict only."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the arguments, which looks at the store."""
+        with _wrong():
+            return super().make_context(*arguments, **options)
+        raise AssertionError("what is wrong ends the program")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        with _wrong():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _wrong() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(WRONG)
+    except MlopsKitError as error:
+        click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+        sys.exit(WRONG)
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, Python would end with 1, and that is a verdict
+        traceback.print_exc()
+        sys.exit(WRONG)
