@@ -274,6 +274,11 @@ class Epoch:
         kept = tuple(place for place, part in zip(places, parts, strict=True) if (part["at"] > until).any())
         return watch, changes, replace(known, unjudged=kept, judged=until), written
 
+    def write(self, known: Known, seq: int) -> Segment:
+        """Write where it stands; it counts once an entry names it."""
+        data = known.encode(with_predictions=self.with_predictions)
+        return self.segments.write_state(data, writer=self._writer, seq=seq)
+
     def commit(self, before: Known, after: Known, changes: list[Change], now: datetime) -> Known:
         """Write where it stands, its alerts and whom to tell, in one entry.
 
@@ -282,8 +287,7 @@ class Epoch:
         Overtaken
             Another process did so first; nothing was written.
         """
-        data = after.encode(with_predictions=self.with_predictions)
-        segment = self.segments.write_state(data, writer=self._writer, seq=before.seq + 1)
+        segment = self.write(after, before.seq + 1)
         body = entry_body(self.context.name, after, (segment.day, segment.name), changes, now)
 
         def decide(state: State) -> Decision:
@@ -384,8 +388,7 @@ def begin(
     watch = Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=ended)
     own = Epoch(store, context)
     known = Known(watch, marks=marks[0], day=marks[1], joined=_joined_before(own, state))
-    data = known.encode(with_predictions=own.with_predictions)
-    written = own.segments.write_state(data, writer=own._writer, seq=epoch)  # noqa: SLF001 - this makes the first state of the epoch
+    written = own.write(known, epoch)
     profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
     body = {
         **entry_body(name, known, (written.day, written.name), changes, datetime.now(UTC)),
