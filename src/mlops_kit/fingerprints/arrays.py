@@ -67,6 +67,28 @@ def array_fingerprint(array: NDArray[Any] | np.generic) -> str:
     return f"fp1:{hashed(hasher, _parts(array)).hexdigest()}"
 
 
+def bits_fingerprint(name: str, shape: tuple[int, ...], bits: NDArray[Any]) -> str:
+    """Fingerprint an array of a dtype that numpy lacks, such as ``bfloat16``, by the bits of its values.
+
+    Parameters
+    ----------
+    name : str
+        The name of the dtype.
+    shape : tuple of int
+        The shape of the array.
+    bits : numpy.ndarray
+        The values in C order, as integers of their width, with one NaN; complex ones as pairs of floats.
+
+    Returns
+    -------
+    str
+        ``"fp1:"`` and 64 hex digits.
+    """
+    hasher = hashlib.sha256(_DOMAIN)
+    hasher.update(b"[%b,%b]" % (canonical(name), _shape_json(shape)))
+    return f"fp1:{hashed(hasher, _parts(bits)).hexdigest()}"
+
+
 def sparse_fingerprint(matrix: Any) -> str:
     """Fingerprint a scipy sparse matrix or array by its canonical CSR triple.
 

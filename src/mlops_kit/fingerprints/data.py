@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular, to_arrow
+from mlops_kit.fingerprints.tensors import is_tensor, tensor_content
 
 _COLUMNS = {"pandas": ("Series", "Index"), "polars": ("Series",), "pyarrow": ("Array", "ChunkedArray")}
 
@@ -55,7 +56,7 @@ def data_fingerprint(obj: object) -> tuple[str, str] | None:
         from mlops_kit.fingerprints.arrays import sparse_fingerprint  # noqa: PLC0415 - loads numpy
 
         return "sparse", sparse_fingerprint(obj)
-    return None
+    return _tensor(obj) if is_tensor(obj) else None
 
 
 def is_data(obj: object) -> bool:
@@ -69,7 +70,7 @@ def is_data(obj: object) -> bool:
     Returns
     -------
     bool
-        True for tables, streams of them, columns, sparse matrices, and arrays of any content.
+        True for tables, streams of them, columns, sparse matrices, tensors, and arrays of any content.
 
     Examples
     --------
@@ -81,6 +82,7 @@ def is_data(obj: object) -> bool:
         or any(_is(obj, library, *names) for library, names in _COLUMNS.items())
         or _is(obj, "numpy", "ndarray")
         or _is_sparse(obj)
+        or is_tensor(obj)
     )
 
 
@@ -117,3 +119,13 @@ def _array(obj: Any) -> tuple[str, str] | None:
     from mlops_kit.fingerprints.arrays import array_fingerprint  # noqa: PLC0415 - loads numpy
 
     return "array", array_fingerprint(obj)
+
+
+def _tensor(obj: object) -> tuple[str, str] | None:
+    content = tensor_content(obj)
+    if content is None:
+        return None
+    from mlops_kit.fingerprints.arrays import array_fingerprint, bits_fingerprint  # noqa: PLC0415 - loads numpy
+
+    name, values = content
+    return "array", array_fingerprint(values) if name is None else bits_fingerprint(name, obj.shape, values)  # type: ignore[attr-defined]  # torch's

@@ -185,8 +185,10 @@ def _data(obj: Any) -> Writing | bytes:
     if data is not None:
         kind, fingerprint = data
         return atom(kind, fingerprint.encode())
-    masked = isinstance(obj, sys.modules["numpy"].ma.MaskedArray)
-    return _masked(obj) if masked else _object_array(obj)
+    numpy = sys.modules["numpy"]
+    if isinstance(obj, numpy.ma.MaskedArray):
+        return _masked(obj)
+    return _object_array(obj) if isinstance(obj, numpy.ndarray) else _object(obj)
 
 
 def _ufunc(obj: Any) -> Writing:

@@ -12,6 +12,7 @@ from mlops_kit.datasets.storage import Prepared, describe, prepare
 from mlops_kit.errors import InvalidInput, InvalidName, Postponed, StoreError, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.fingerprints.tensors import as_array, is_tensor
 from mlops_kit.records.run import InputRef
 from mlops_kit.store.store import Store
 
@@ -93,7 +94,7 @@ def record_input(
         profile = _profiled(store, value, kind)
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value), profile=profile)
     try:
-        prepared = prepare(value)
+        prepared = prepare(as_array(value) if is_tensor(value) else value)
         known = _origin(store, value, prepared) or _kept(store, prepared, dataset)
         if known is not None:
             return _linked(name, kind, known, printed)
@@ -127,7 +128,7 @@ def _kind(value: Any) -> str:
         return "table" if hasattr(type(value), "__len__") else "stream"
     if hasattr(value, "tocsr"):
         return "sparse"
-    return "array" if type(value).__module__.partition(".")[0] == "numpy" else "column"
+    return "array" if is_tensor(value) or type(value).__module__.partition(".")[0] == "numpy" else "column"
 
 
 def _profiled(store: Store, value: Any, kind: str) -> str | None:
