@@ -1,10 +1,13 @@
 """A skops file is read only after every part of it was looked at; what it could do without that is not done."""
 
 import builtins
+import importlib
+import inspect
 import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,8 +16,12 @@ import zipfile
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.cluster import OPTICS, FeatureAgglomeration
+from sklearn.ensemble import BaggingClassifier
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from skops import io as skops
@@ -24,6 +31,7 @@ from mlops_kit.errors import IntegrityError, NotSerializable, UntrustedArtifact
 from mlops_kit.registry.saving import Saved
 from mlops_kit.store import objects, skops_types
 from mlops_kit.store.serializers import serializer
+from mlops_kit.store.skops_files import opened_files
 
 skopsed = serializer("skops")
 NUMBERS = itertools.count(10**9)
@@ -77,7 +85,7 @@ def test_what_is_not_on_the_list_is_refused_when_it_is_saved_and_named_with_the_
     tree = DecisionTreeClassifier().fit([[0], [1]], [0, 1])
     with pytest.raises(NotSerializable) as refused:
         skopsed.dump({"deep": [tree]}, what="model", url="/srv/my models")
-    assert "sklearn.tree._tree.Tree, which is not on the list (version 1)" in str(refused.value)
+    assert "sklearn.tree._tree.Tree, which is not on the list (version 2)" in str(refused.value)
     assert "mlops-kit trust '/srv/my models' --type sklearn.tree._tree.Tree" in str(refused.value)
     assert "format='cloudpickle'" in str(refused.value)
 
@@ -178,6 +186,91 @@ def test_two_different_objects_under_one_number_are_refused():
     other["__id__"] = one["__id__"]
     data = rewritten(skopsed.dump([1], what="model"), lambda _: {**held(one, other), "protocol": 2})
     assert "under the number of" in skopsed.code_in(data, what="model")
+
+
+def under_one_number(*nodes):
+    for each in nodes[1:]:
+        each["__id__"] = nodes[0]["__id__"]
+    return held(*nodes)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        under_one_number(value_of(None), value_of("cache")),
+        held({**value_of(None), "__id__": 7.0}),
+        held({**value_of(None), "__id__": True}),
+        held(value_of({"memory": "cache"})),
+        held({**value_of(None), "content": ' \n{"memory": "cache"}'}),
+    ],
+)
+def test_a_plain_value_is_plain_and_the_only_one_of_its_number(form):
+    data = rewritten(skopsed.dump([1], what="model"), lambda _: {**form, "protocol": 2})
+    assert "which is not on the list" in skopsed.code_in(data, what="model")
+
+
+CACHED = [
+    Pipeline([("scale", StandardScaler())], memory="cache"),
+    FeatureAgglomeration(memory="cache"),
+    OPTICS(memory="cache"),
+    FeatureUnion([("deep", Pipeline([("deeper", FeatureAgglomeration(memory="cache"))]))]),
+    GridSearchCV(Pipeline([("scale", StandardScaler())]), {"memory": [None, "cache"]}),
+    GridSearchCV(FeatureUnion([("part", Pipeline([("scale", StandardScaler())]))]), [{"part__memory": ("cache",)}]),
+    RandomizedSearchCV(FeatureAgglomeration(), {"memory": np.array(["cache"])}),
+    BaggingClassifier(FeatureAgglomeration(), 2).set_params(estimator__memory="cache"),
+    CountVectorizer(input="filename"),
+    make_pipeline(TfidfVectorizer(input="file")),
+    HashingVectorizer(input="filename"),
+    GridSearchCV(CountVectorizer(), {"input": ["content", "filename"]}),
+]
+
+
+@pytest.mark.parametrize("model", CACHED, ids=repr)
+def test_what_scikit_learn_would_open_is_found_at_any_depth(model):
+    assert re.match(r"has \S*(memory|input)=", skopsed.code_in(skopsed.dump(model, what="model"), what="model"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Pipeline([("scale", StandardScaler())], memory=None),
+        GridSearchCV(FeatureAgglomeration(), {"memory": [None]}),
+        CountVectorizer().fit(["memory of input"]),
+        CountVectorizer(max_features=2).fit(["memory memory of input input"]),
+        {"memory": [1, 2.5, -1e-9, True]},
+    ],
+    ids=repr,
+)
+def test_no_cache_texts_and_numbers_need_no_trust(model):
+    data = skopsed.dump(model, what="model")
+    assert harmless(data)
+    assert type(skopsed.load(data, what="model")) is type(model)
+
+
+@pytest.mark.parametrize("evil", [None, "text", 5, [], {"__loader__": "ListNode", "content": None}, {"content": "x"}])
+def test_a_parameter_that_cannot_be_read_is_not_taken_for_harmless(evil):
+    content = {"__loader__": "DictNode", "content": {"memory": evil}}
+    assert opened_files({"content": content})
+
+
+def test_every_parameter_of_scikit_learn_that_its_docs_call_a_file_or_cache_is_listed():
+    leading = set()
+    for name in skops_types.ALLOWED["ObjectNode"]:
+        module, _, qualname = name.rpartition(".")
+        kind = getattr(importlib.import_module(module), qualname, None)
+        doc = inspect.getdoc(kind) or ""
+        for parameter in inspect.signature(kind).parameters if kind is not None else ():
+            told = re.search(rf"^{parameter} ?:.*?(?=^\w[\w, ]* ?:|\Z)", doc, re.DOTALL | re.MULTILINE)
+            if told and re.search(r"joblib\.Memory|cach(e|ing) (dir|the|of)|\bfile(name)?\b|director", told.group()):
+                leading.add(parameter)
+    assert leading - {"analyzer"} == set(skops_types.OPENED)  # an analyzer is given what `input` has read
+
+
+def test_a_model_with_a_cache_loads_where_it_was_made(tmp_path):
+    model = Pipeline([("scale", StandardScaler())], memory=str(tmp_path / "cache")).fit([[0.0], [1.0]])
+    models = mk.ModelStore(mk.Store(tmp_path / "store"))
+    models.register("m", model, format="skops")
+    assert models.load("m:1").memory == model.memory
 
 
 @pytest.mark.parametrize("protocol", [0, 1, -1, True, "2", None, 2.0])

@@ -14,6 +14,7 @@ from mlops_kit.errors import IntegrityError, NotSerializable
 from mlops_kit.store import skops_types, trusted
 
 _MEMBER = re.compile(r"schema\.json|[0-9]+\.np[yz]|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.bin")
+_NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*|true|false")
 _MAX_MEMBERS = 1_000_000
 _MAX_GROWTH = 100
 """How many times its size a compressed matrix inside may unfold to."""
@@ -57,9 +58,11 @@ class SkopsSerializer:
 
     def code_in(self, data: bytes, *, what: str, url: str = "") -> str | None:
         """Name what in a file is not on the list, and the line that would allow it."""
-        foreign = foreign_types(_schema(data, what), trusted.trusted_of(url).types)
+        schema = _schema(data, what)
+        foreign = foreign_types(schema, trusted.trusted_of(url).types)
         if not foreign:
-            return None
+            opened = opened_files(schema)
+            return f"has {_listed(opened)}: scikit-learn would open files there when it is used" if opened else None
         return (
             f"holds {_listed(foreign)}, which is not on the list (version {skops_types.VERSION}) of types that are "
             f"safe to read from a stranger (to allow the type here, run: {_allowing(url, foreign)})"
@@ -120,23 +123,80 @@ def foreign_types(schema: dict[str, Any], types: frozenset[str] = frozenset()) -
     return sorted(found)
 
 
-def _nodes(schema: Any) -> Iterator[tuple[str, str]]:
-    """Find every part of a file: the kind of its reader and the name it asks for, ``"key"`` for types of keys."""
+def opened_files(schema: dict[str, Any]) -> list[str]:
+    """Name the parameters in a file with which scikit-learn would open other files.
+
+    Parameters
+    ----------
+    schema : dict
+        The description of the objects in the file, of which `foreign_types` finds nothing.
+
+    Returns
+    -------
+    list of str
+        Sorted; empty if there are none, at any depth, nor among the values that a search tries.
+
+    Examples
+    --------
+    >>> node = {"__loader__": "JsonNode", "__module__": "builtins", "__class__": "str", "content": '"/tmp/cache"'}
+    >>> opened_files({"__loader__": "DictNode", "content": {"memory": node}})
+    ['memory="/tmp/cache"']
+    """
+    found: set[str] = set()
+    for part in _parts(schema):
+        content = part.get("content") if part.get("__loader__") == "DictNode" else None
+        for key, value in content.items() if isinstance(content, dict) else ():
+            harmless = skops_types.OPENED.get(key.rpartition("__")[2])
+            if harmless is not None:
+                found.update(f"{key}={text}" for text in _harmful(value, harmless))
+    return sorted(found)
+
+
+def _harmful(value: Any, harmless: frozenset[str | None]) -> Iterator[str]:
+    """Show what a value is, or holds in a list, beside numbers and harmless texts."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        loader = part.get("__loader__") if isinstance(part, dict) else None
+        if loader in {"ListNode", "TupleNode"} and isinstance(part.get("content"), list):
+            waiting.extend(part["content"])
+        elif loader == "JsonNode":
+            text = str(part.get("content"))
+            if text not in {json.dumps(each) for each in harmless} and not _NUMBER.fullmatch(text):
+                yield text
+        elif loader != "NdArrayNode" or _name(part) not in skops_types.NUMBERS:
+            yield _name(part)
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Find every object in a file's description, nodes and what they hold."""
     waiting = [schema]
-    numbered: dict[str, tuple[str, str]] = {}
     while waiting:
         part = waiting.pop()
         if isinstance(part, list):
             waiting.extend(part)
         elif isinstance(part, dict):
             waiting.extend(part.values())
-            if "__loader__" in part or "__class__" in part:
-                found = str(part.get("__loader__")), _name(part)
-                yield found
-                if numbered.setdefault(repr(part.get("__id__")), found) != found and "__id__" in part:
-                    yield "number", f"{found[1]} under the number of {numbered[repr(part['__id__'])][1]}"
-            if part.get("__loader__") == "DictNode":
-                yield from _key_types(part.get("key_types"))
+            yield part
+
+
+def _nodes(schema: Any) -> Iterator[tuple[str, str]]:
+    """Find every part of a file: the kind of its reader and the name it asks for, ``"key"`` for types of keys."""
+    numbered: dict[int, tuple[str, str, object]] = {}
+    for part in _parts(schema):
+        if "__loader__" in part or "__class__" in part:
+            loader, name = str(part.get("__loader__")), _name(part)
+            content = part.get("content") if loader == "JsonNode" else None
+            yield loader, name
+            if isinstance(content, str) and content.lstrip()[:1] in {"[", "{"}:
+                yield "plain", f"{name} that holds others, in place of a plain value"
+            number = part.get("__id__")
+            if type(number) not in {int, type(None)}:  # 1, 1.0 and True are one number to a reader
+                yield "number", f"{name} under the number {number!r}"
+            elif number is not None and numbered.setdefault(number, (loader, name, content)) != (loader, name, content):
+                yield "number", f"{name} under the number of {numbered[number][1]}"
+        if part.get("__loader__") == "DictNode":
+            yield from _key_types(part.get("key_types"))
 
 
 def _name(part: Any) -> str:

@@ -6,13 +6,16 @@ follows numbers of the file as addresses in native code when it predicts, so tha
 process or read its memory: trees (``Tree``, ``TreePredictor``), search trees (``KDTree``, ``BallTree``), the
 models of libsvm, sparse matrices and B-splines.
 
-To change the list, add or remove names and raise `VERSION`; say what was reviewed in the commit. A user extends
-it for one store with ``mlops-kit trust URL --type NAME``.
+Nor may a type bring a parameter through which scikit-learn would open other files once the object is used: these are
+in `OPENED`.
+
+To change the lists, add or remove names and raise `VERSION`; say what was reviewed in the commit. A user extends
+that of types for one store with ``mlops-kit trust URL --type NAME``.
 """
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 """Of this list; files do not carry it, errors name it."""
 
 _OBJECTS = {
@@ -202,6 +205,9 @@ def _names(*grouped: dict[str, str]) -> frozenset[str]:
 TYPES = _names({"builtins": "bool bytes float int list set str tuple"}, _SCALARS)
 """Types that may stand for themselves; those of the keys of a dict are called, with the key as text."""
 
+NUMBERS = TYPES & _names({"builtins": "bool float int"}, _SCALARS) - _names({"numpy": "bytes_ str_"})
+"""Those of them whose values are never text."""
+
 ALLOWED: dict[str, frozenset[str]] = {
     "BytearrayNode": _names({"builtins": "bytearray"}),
     "BytesNode": _names({"builtins": "bytes"}),
@@ -222,3 +228,14 @@ ALLOWED: dict[str, frozenset[str]] = {
     "TypeNode": TYPES,
 }
 """The names that each kind of node in a file may have; no other kind of node may occur."""
+
+OPENED: dict[str, frozenset[str | None]] = {
+    "memory": frozenset(
+        {None}
+    ),  # of Pipeline, AgglomerativeClustering, OPTICS, …: results of `fit` are unpickled there
+    "input": frozenset({"content"}),  # of text vectorizers: else what is passed to them is opened as names of files
+}
+"""The parameters of scikit-learn that lead to files, with the texts that are harmless; numbers are, too.
+
+Complete for scikit-learn 1.9: no other constructor parameter of a type on the list reaches ``open``, joblib or a path.
+"""
