@@ -286,9 +286,16 @@ class AlertRaised(MlopsKitError):
 
 
 class IntegrityError(MlopsKitError):
-    """Stored bytes are not what was written; both digests are named."""
+    """Stored bytes are not what was written; both digests are named.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        Of a collection of garbage that was refused, all records that cannot be read.
+    """
 
     kind = "integrity"
+    problems: tuple[Any, ...] = ()
 
 
 class NewerFormat(MlopsKitError):

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_kit.errors import IntegrityError, NewerFormat
-from mlops_kit.records import codec
+from mlops_kit.records import bounds, codec
+from mlops_kit.records.bounds import parse
 from mlops_kit.records.codec import Repr, canonical, plain, seal, unplain, unseal
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fp1.json").read_text(encoding="utf-8"))["records"]
@@ -319,3 +321,81 @@ def test_times_are_utc_with_six_digits_and_read_back(moment):
 @given(*[st.datetimes(timezones=st.just(UTC))] * 2)
 def test_times_sort_as_text(first, second):
     assert (codec.timestamp(first) < codec.timestamp(second)) == (first < second)
+
+
+def sealed(body):
+    """Seal the text of an object's members as a record, whatever they say."""
+    head = f'{{"format":1,"record":"demo",{body}'.encode()
+    return head + b',"sum":"%s"}' % hashlib.sha256(head).hexdigest().encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"x":' + "[" * 900 + "]" * 900,
+        '"x":' + '{"y":' * 200_000 + "1" + "}" * 200_000,
+        '"x":["\\"[",' + "[" * 400 + "]" * 400 + "]",
+    ],
+    ids=["lists", "objects", "beside a text with brackets"],
+)
+def test_nesting_that_no_writer_makes_is_refused_before_it_is_parsed(body):
+    with pytest.raises(IntegrityError, match="nested more than 330 levels deep"):
+        unseal(sealed(body), where="here")
+
+
+def test_brackets_in_texts_are_no_nesting():
+    data = seal("demo", {"x": ["[" * 5000 + '"{' + "\\" * 3] * 400})
+    assert unseal(data, where="here")["x"][0].startswith("[[[")
+
+
+def test_the_deepest_value_that_is_written_is_read():
+    value = 1
+    for _ in range(120):
+        value = {1: value}
+    assert unseal(seal("demo", {"x": plain(value)}), where="here")["x"] == plain(value)
+    unplain(plain(value))
+
+
+@pytest.mark.parametrize("unlimited", [False, True])
+def test_a_number_of_millions_of_digits_is_refused_at_once(unlimited):
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0 if unlimited else before)
+    try:
+        with time_limit(5), pytest.raises(IntegrityError):
+            unseal(sealed('"x":' + "9" * 3_000_000), where="here")
+        with time_limit(5), pytest.raises(IntegrityError, match="at most 100,000 digits"):
+            unplain({"$": "int", "v": "9" * 3_000_000})
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+def test_an_integer_of_more_than_100_000_digits_keeps_only_its_length():
+    kept = unplain(plain(1 << 10**6))
+    assert isinstance(kept, Repr)
+    assert kept == "an integer of 1,000,001 bits"
+
+
+@pytest.mark.parametrize(
+    "tag", ["float", "int", "str", "bytes", "bytearray", "tuple", "set", "frozenset", "datetime", "dict"]
+)
+@pytest.mark.parametrize("content", [None, 5, "no", {}, [[]], [["x", []]], [{}], "é", -1.5, True])
+def test_a_tagged_value_is_what_its_tag_says_or_a_typed_error(tag, content):
+    with suppress(IntegrityError):
+        unplain([{"$": tag, "v": content}])
+
+
+@pytest.mark.parametrize("odd", [{"$": []}, {"$": {}}, {"$": "set", "v": [[]]}, {"$": "repr", "type": 5}])
+def test_a_tag_that_is_none_is_a_typed_error(odd):
+    with pytest.raises(IntegrityError, match="A tagged value is not what its tag says"):
+        unplain(odd)
+
+
+def test_a_record_longer_than_any_is_not_parsed(monkeypatch):
+    monkeypatch.setattr(bounds, "MAX_BYTES", 1000)
+    with pytest.raises(IntegrityError, match="none has more than 1,000"):
+        unseal(seal("demo", {"x": "a" * 1000}), where="here")
+
+
+def test_json_in_another_encoding_than_utf_8_is_refused():
+    with pytest.raises(IntegrityError, match="not JSON"):
+        parse('{"x":1}'.encode("utf-16"), where="here")

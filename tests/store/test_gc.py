@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +12,7 @@ from mlops_kit.errors import IntegrityError, InvalidInput, NewerFormat
 from mlops_kit.records import codec
 from mlops_kit.records.dataset import Manifest, Part
 from mlops_kit.records.garbage import Sweep
+from mlops_kit.records.run import RunStart
 from mlops_kit.store import gc, keys, sweeps
 from mlops_kit.store.backend import Found
 from mlops_kit.store.memory import MemoryBackend
@@ -155,8 +156,9 @@ def test_a_pack_lives_while_a_manifest_names_it(store):
 
 def test_a_run_that_goes_on_keeps_what_it_has_not_named_yet(store):
     run_id = "00000001-000000000001"
-    start = codec.seal("run-start", {"id": run_id, "at": "2030-01-01T00:00:00.000000Z"})
-    store.backend.put(keys.run_key(run_id, "start"), start)
+    store.runs.write_start(
+        RunStart(run_id, "train", "default", datetime(2030, 1, 1, tzinfo=UTC), {"actor": "ann"}, "host", 1)
+    )
     digest = store.objects.put(b"its artifact")
     for _ in range(3):
         later(store, GRACE)
@@ -170,8 +172,9 @@ def test_what_was_there_long_before_a_run_is_not_kept_by_it(store):
     digest = store.objects.put(b"old")
     later(store, GRACE)
     run_id = "00000001-000000000001"
-    start = codec.seal("run-start", {"id": run_id, "at": "2030-01-01T00:00:00.000000Z"})
-    store.backend.put(keys.run_key(run_id, "start"), start)
+    store.runs.write_start(
+        RunStart(run_id, "train", "default", datetime(2030, 1, 1, tzinfo=UTC), {"actor": "ann"}, "host", 1)
+    )
     assert act(store).marked == (keys.object_key(digest),)
 
 
@@ -235,6 +238,20 @@ def test_while_a_record_cannot_be_read_nothing_goes(rich_store, kind):
             path.unlink(missing_ok=True)  # a missing entry or manifest is no better
     path.write_bytes(data)
     assert len(act(store, grace=0, exclusive=True).deleted) == 1
+
+
+def test_every_record_that_cannot_be_read_is_named_at_once(rich_store):
+    broken = {
+        next(path for path in rich_store.rglob(pattern))
+        for pattern in ("journals/models/rich/000000000002.json", "journals/datasets/*/000000000001.json", "*.end.json")
+    }
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(IntegrityError) as refused:
+        mk.Store(rich_store).gc()
+    named = {problem.key for problem in refused.value.problems}
+    assert named == {path.relative_to(rich_store).as_posix() for path in broken}
+    assert all(key in str(refused.value) for key in named)
 
 
 def test_a_record_of_a_newer_release_is_not_guessed_at(rich_store, monkeypatch):

@@ -20,6 +20,7 @@ from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import check_name
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation, QualityReport
+from mlops_kit.records.shape import reading
 from mlops_kit.store.active import active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -428,8 +429,9 @@ def _catalog(store: Store) -> Catalog:
 
 
 def _opened(store: Store, name: str, entry: Entry) -> Dataset:
-    digest = entry.body["manifest"]
     what = f"manifest of the dataset {name}:{entry.body['version']}"
+    with reading(what):
+        digest = entry.body["manifest"]
     manifest = Manifest.decode(store.objects.get(digest, what=what), where=what)
     return Dataset(store, DatasetRecord.of(name, entry, manifest))
 

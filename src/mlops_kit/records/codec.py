@@ -11,13 +11,19 @@ import base64
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from mlops_kit.errors import IntegrityError, NewerFormat
+from mlops_kit.records.bounds import parse
+from mlops_kit.records.shape import ODD
 
 FORMAT = 1
+
+MAX_DIGITS = 100_000
+"""The longest integer that is kept or read."""
 
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
@@ -26,6 +32,8 @@ _SAFE_INT = 2**53
 _REPR_LIMIT = 1000
 _SUM_TAIL = len(b',"sum":""}') + 64
 _MAX_DEPTH = 100
+_MAX_BITS = int(MAX_DIGITS * math.log2(10))
+_INTEGER = re.compile("-?[0-9]+")
 
 
 def canonical(value: Any) -> bytes:
@@ -107,11 +115,11 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
             "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
         )
     body = head + b"}"
+    parsed = parse(body, where=where)
     try:
-        parsed = json.loads(body)
         same = isinstance(parsed, dict) and canonical(parsed) == body
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"The record {where} is not canonical JSON: {error}.") from error
+        raise IntegrityError(f"The record {where} is not canonical JSON: {error!s:.200}.") from error
     if not same:
         raise IntegrityError(f"The record {where} is not in canonical form: it was not written by this format.")
     members: dict[str, Any] = parsed
@@ -124,7 +132,7 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
             "Upgrade with `pip install -U mlops-kit`."
         )
     if kind is not None and members.get("record") != kind:
-        raise IntegrityError(f"The record {where} is a {members.get('record')!r}, where a {kind!r} belongs.")
+        raise IntegrityError(f"The record {where} is a {members.get('record')!r:.80}, where a {kind!r} belongs.")
     return members
 
 
@@ -172,20 +180,36 @@ def unplain(value: Any) -> Any:
     object
         The value, equal in value and type; a `Repr` for what had no other form.
 
+    Raises
+    ------
+    IntegrityError
+        A tagged value is not what its tag says.
+
     Examples
     --------
     >>> unplain(plain({1: {"a", "b"}})) == {1: {"a", "b"}}
     True
     """
+    try:
+        return _unplain(value)
+    except ODD as error:
+        raise IntegrityError(
+            f"A tagged value is not what its tag says ({type(error).__name__}: {error!s:.200})."
+        ) from error
+
+
+def _unplain(value: Any) -> Any:
     if isinstance(value, list):
-        return [unplain(item) for item in value]
+        return [_unplain(item) for item in value]
     if not isinstance(value, dict):
         return value
     tag = value.get("$")
     if tag is None:
-        return {key: unplain(item) for key, item in value.items()}
+        return {key: _unplain(item) for key, item in value.items()}
     content = value.get("v")
-    return _UNTAG[tag](value if tag == "repr" else content) if tag in _UNTAG else Repr(f"${tag}", repr(content))
+    if tag in _UNTAG:
+        return _UNTAG[tag](value if tag == "repr" else content)
+    return Repr(f"${tag}"[:_REPR_LIMIT], repr(content)[:_REPR_LIMIT])
 
 
 class Repr(str):
@@ -279,7 +303,10 @@ def moment(text: str) -> datetime:
     datetime
         Aware, in UTC.
     """
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return found.astimezone(UTC)
 
 
 def _plain_float(value: float, _above: tuple[int, ...]) -> Any:
@@ -287,7 +314,11 @@ def _plain_float(value: float, _above: tuple[int, ...]) -> Any:
 
 
 def _plain_int(value: int, _above: tuple[int, ...]) -> Any:
-    return value if -_SAFE_INT <= value <= _SAFE_INT else {"$": "int", "v": _decimal(value)}
+    if -_SAFE_INT <= value <= _SAFE_INT:
+        return value
+    if value.bit_length() > _MAX_BITS:
+        return {"$": "repr", "type": "builtins.int", "v": f"an integer of {value.bit_length():,} bits"}
+    return {"$": "int", "v": _decimal(value)}
 
 
 def _plain_str(value: str, _above: tuple[int, ...]) -> Any:
@@ -375,7 +406,9 @@ def _decimal(value: int) -> str:
 
 
 def _integer(text: str) -> int:
-    negative, text = text.startswith("-"), text.lstrip("-")
+    if len(text) > MAX_DIGITS + 1 or not _INTEGER.fullmatch(text):
+        raise ValueError(f"{text[:20]!r} is no integer of at most {MAX_DIGITS:,} digits")
+    negative, text = text.startswith("-"), text.removeprefix("-")
     value = 0
     head = len(text) % 4000
     for chunk in [text[:head]] + [text[i : i + 4000] for i in range(head, len(text), 4000)]:
@@ -389,10 +422,10 @@ _UNTAG: dict[str, Any] = {
     "str": lambda v: base64.b64decode(v).decode("utf-8", "surrogatepass"),
     "bytes": base64.b64decode,
     "bytearray": lambda v: bytearray(base64.b64decode(v)),
-    "tuple": lambda v: tuple(unplain(item) for item in v),
-    "set": lambda v: {unplain(item) for item in v},
-    "frozenset": lambda v: frozenset(unplain(item) for item in v),
+    "tuple": lambda v: tuple(_unplain(item) for item in v),
+    "set": lambda v: {_unplain(item) for item in v},
+    "frozenset": lambda v: frozenset(_unplain(item) for item in v),
     "datetime": datetime.fromisoformat,
-    "dict": lambda v: {unplain(key): unplain(item) for key, item in v},
-    "repr": lambda v: Repr(v.get("type", ""), v.get("v", "")),
+    "dict": lambda v: {_unplain(key): _unplain(item) for key, item in v},
+    "repr": lambda v: Repr(v.get("type", "")[:_REPR_LIMIT], v.get("v", "")[:_REPR_LIMIT]),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
+from mlops_kit.records.shape import Count, checked, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Part:
 
     kind: str
     object: str
-    size: int
-    rows: int
+    size: Count
+    rows: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Manifest:
 
     fingerprint: str
     identity: str
-    rows: int
+    rows: Count
     columns: tuple[ColumnRecord, ...]
     header: dict[str, Any]
     parts: tuple[Part, ...]
@@ -96,13 +97,19 @@ class Manifest:
     def decode(cls, data: bytes, *, where: str) -> Manifest:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="manifest")
+        with reading(where):
+            return cls.of(members)
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> Manifest:
+        """Read it from plain JSON members."""
         columns = tuple(
             ColumnRecord(name, kind, root, tuple(leaves[i : i + 64] for i in range(0, len(leaves), 64)))
             for name, kind, root, leaves in members["columns"]
         )
         parts = tuple(Part(p["kind"], p["object"], p["size"], p["rows"]) for p in members["parts"])
         identity, header, profile = members["identity"], members["header"], members.get("profile")
-        return cls(members["fingerprint"], identity, members["rows"], columns, header, parts, profile)
+        return checked(cls(members["fingerprint"], identity, members["rows"], columns, header, parts, profile))
 
 
 @dataclass(frozen=True, slots=True)

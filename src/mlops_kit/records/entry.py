@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
+from mlops_kit.records.bounds import parse
+from mlops_kit.records.shape import Count, Members, Number, check_members, checked, reading
 
 FIRST_PREV = "0" * 64
+_BODIES = {
+    "create": Members({"name": str}, {}),
+    "register": Members(
+        {"version": Number},
+        {
+            "object": str,
+            "format": str,
+            "size": Count,
+            "type": str,
+            "fingerprint": str,
+            "run": str,
+            "metrics": dict[str, float],
+            "environment": str,
+            "description": str,
+            "card": dict[str, Any],
+            "signature": dict[str, Any],
+        },
+    ),
+    "snapshot": Members(
+        {"version": Number}, {"manifest": str, "fingerprint": str, "identity": str, "source": str, "run": str}
+    ),
+    "promote": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str, "evidence": str}),
+    "rollback": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str}),
+    "approve": Members({"version": Number}, {"reason": str}),
+    "reject": Members({"version": Number}, {"reason": str}),
+    "tag": Members({"version": Number, "tags": dict[str, Any]}, {}),
+    "describe": Members({"version": Number}, {"description": str, "card": dict[str, Any]}),
+    "archive": Members({"version": Number}, {"reason": str}),
+    "delete": Members({"version": Number}, {"reason": str}),
+    "freeze": Members({"frozen": bool}, {"reason": str}),
+}
+"""What the entries that this release understands must say; of other kinds nothing is asked."""
 _TOLD = ("name", "version", "alias", "previous", "reason", "tags", "description", "frozen", "rows", "run")
 
 
@@ -46,7 +78,7 @@ class Entry:
     True
     """
 
-    seq: int
+    seq: Number
     prev: str
     at: datetime
     by: dict[str, str]
@@ -107,19 +139,23 @@ class Entry:
     @classmethod
     def of(cls, members: dict[str, Any], *, where: str) -> Entry:
         """Read it from plain JSON members."""
-        signature = members.get("signature")
-        if signature is not None and not isinstance(signature, dict):
-            raise IntegrityError(f"The entry {where} carries a signature that is none: {signature!r}.")
-        return cls(
-            seq=members["seq"],
-            prev=members["prev"],
-            at=codec.moment(members["at"]),
-            by=members["by"],
-            nonce=members["nonce"],
-            kind=members["kind"],
-            body=codec.unplain(members["body"]),
-            signature=signature,
-        )
+        with reading(where):
+            entry = checked(
+                cls(
+                    seq=members["seq"],
+                    prev=members["prev"],
+                    at=codec.moment(members["at"]),
+                    by=members["by"],
+                    nonce=members["nonce"],
+                    kind=members["kind"],
+                    body=codec.unplain(members["body"]),
+                    signature=members.get("signature"),
+                )
+            )
+            expected = _BODIES.get(entry.kind)
+            if expected is not None:
+                check_members(expected, entry.body)
+        return entry
 
 
 def tip(data: bytes) -> str:
@@ -154,6 +190,6 @@ def statement(data: bytes, journal: str) -> bytes:
         A line that says what this is, a line with the journal, and the canonical JSON of the record without
         ``signature`` and ``sum``.
     """
-    members = json.loads(data)
+    members = parse(data, where=journal)
     signed = codec.canonical({name: members[name] for name in members if name not in {"signature", "sum"}})
     return b"mlops-kit entry 1\n" + journal.encode() + b"\n" + signed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops_kit.records import codec
+from mlops_kit.records.shape import Number, checked, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Mark:
     True
     """
 
-    seq: int
+    seq: Number
     keys: tuple[str, ...]
 
     def encode(self) -> bytes:
@@ -36,7 +37,8 @@ class Mark:
     def decode(cls, data: bytes, *, where: str) -> Mark:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="gc-mark")
-        return cls(members["seq"], tuple(members["keys"]))
+        with reading(where):
+            return checked(cls(members["seq"], tuple(members["keys"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Sweep:
     True
     """
 
-    seq: int
+    seq: Number
     nonce: str
     keys: tuple[str, ...]
     ended: bool = False
@@ -75,4 +77,5 @@ class Sweep:
     def decode(cls, data: bytes, *, where: str) -> Sweep:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="gc-sweep")
-        return cls(members["seq"], members["nonce"], tuple(members["keys"]), members["ended"])
+        with reading(where):
+            return checked(cls(members["seq"], members["nonce"], tuple(members["keys"]), members["ended"]))

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
+from mlops_kit.records.shape import Count, checked, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class JudgedOn:
 
     name: str
     fingerprint: str
-    rows: int
+    rows: Count
     target: str | None
     dataset: str | None = None
 
@@ -172,12 +173,11 @@ class GateRecord:
     def decode(cls, data: bytes, *, where: str) -> Self:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="gate-report")
-        try:
-            made = cls._read(members)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise IntegrityError(f"The {where} has other members than a report ({error!r}).") from error
-        if made.passed is not members["passed"] or any(type(result.passed) is not bool for result in made.results):
-            raise IntegrityError(f"The {where} gives the verdict {members['passed']!r}, and its results say otherwise.")
+        with reading(where):
+            made = checked(cls._read(members))
+        if made.passed is not members.get("passed"):
+            told = f"gives the verdict {members.get('passed')!r:.80}"
+            raise IntegrityError(f"The {where} {told}, and its results say otherwise.")
         return made
 
     @classmethod

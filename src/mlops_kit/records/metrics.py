@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 from typing import TypeAlias
 from zlib import crc32
 
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
+from mlops_kit.records.bounds import parse
+from mlops_kit.records.shape import reading
 
 _CRC_DIGITS = 8
 
@@ -77,6 +78,18 @@ def read_lines(data: bytes, *, where: str) -> list[Point]:
                 f"Line {number} of the metrics {where} is damaged: its checksum says {crc.decode('ascii', 'replace')}, "
                 f"its bytes give {crc32(body):08x}. Restore the file from a copy of the store."
             )
-        name, value, step, at = codec.unplain(json.loads(body))
-        points.append((name, value, step, at))
+        points.append(_point(body, f"{where}, line {number}"))
     return points
+
+
+def _point(body: bytes, where: str) -> Point:
+    with reading(where):
+        name, value, step, at = codec.unplain(parse(body, where=where))
+        if not (
+            type(name) is str
+            and type(value) in {int, float}
+            and type(step) in {int, type(None)}
+            and type(at) in {int, float}
+        ):
+            raise TypeError("a point is a name, a number, a step or null, and a time")
+    return name, value, step, at

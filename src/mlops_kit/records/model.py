@@ -9,6 +9,7 @@ from typing import Any
 
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
+from mlops_kit.records.shape import reading
 from mlops_kit.records.signature import SignatureRecord
 
 
@@ -116,8 +117,8 @@ class ModelRecord:
     @staticmethod
     def members(name: str, entry: Entry, notes: Iterable[Entry] = ()) -> dict[str, Any]:
         """Read a ``register`` entry, and what was said of the version since, as the arguments of this class."""
-        body = entry.body
-        return {**_registered(name, entry), **_noted(body, notes)}
+        with reading(f"of {name}, entry {entry.seq},"):
+            return {**_registered(name, entry), **_noted(entry.body, notes)}
 
 
 def _noted(body: dict[str, Any], notes: Iterable[Entry]) -> dict[str, Any]:

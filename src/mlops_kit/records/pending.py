@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from mlops_kit.records import codec
+from mlops_kit.records.shape import checked, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +61,6 @@ class Pending:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="pending")
         names = ("nonce", "by", "journal", "name", "kind", "run")
-        known = {name: members[name] for name in names}
-        return cls(**known, at=codec.moment(members["at"]), body=codec.unplain(members["body"]))
+        with reading(where):
+            known = {name: members[name] for name in names}
+            return checked(cls(**known, at=codec.moment(members["at"]), body=codec.unplain(members["body"])))

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from mlops_kit.records import codec
+from mlops_kit.records.shape import checked, reading
 
 CELLS = 65_536
 """How many cells a grid has, beside the two outer ones."""
@@ -213,7 +214,8 @@ class TableProfile:
     def decode(cls, data: bytes, *, where: str) -> TableProfile:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="profile")
-        return cls(members["rows"], tuple(_column(column) for column in members["columns"]))
+        with reading(where):
+            return checked(cls(members["rows"], tuple(_column(column) for column in members["columns"])))
 
 
 def ordinal(value: float) -> int:

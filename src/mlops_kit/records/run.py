@@ -5,12 +5,31 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from mlops_kit.records import codec
+from mlops_kit.records.shape import Count, Members, Number, checked, reading
 
 History: TypeAlias = dict[str, list[tuple[float, int | None, float]]]
 """Metric points by name: value, step or None, Unix seconds."""
+
+_Function: TypeAlias = Annotated[dict[str, Any], Members({"module": str, "qualname": str}, {"code": str, "parts": str})]
+_Git: TypeAlias = Annotated[
+    dict[str, Any],
+    Members(
+        {},
+        {
+            "commit": str,
+            "branch": str,
+            "dirty": bool,
+            "diff": str,
+            "diff_truncated": Count,
+            "untracked": list[str],
+        },
+    ),
+]
+_Error: TypeAlias = Annotated[dict[str, Any], Members({"type": str, "message": str}, {"traceback": str})]
+_Made: TypeAlias = Annotated[dict[str, Any], Members({"name": str, "version": Number}, {})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +56,9 @@ class InputRef:
     name: str
     kind: str
     fingerprint: str
-    rows: int | None = None
+    rows: Count | None = None
     dataset: str | None = None
-    version: int | None = None
+    version: Number | None = None
     profile: str | None = None
 
     @property
@@ -78,7 +97,7 @@ class OutputRef:
     format: str
     object: str | None = None
     fingerprint: str | None = None
-    size: int | None = None
+    size: Count | None = None
     type: str | None = None
     value: Any = None
 
@@ -99,7 +118,7 @@ class ArtifactRef:
 
     name: str
     object: str
-    size: int
+    size: Count
 
 
 @dataclass(frozen=True)
@@ -115,14 +134,14 @@ class RunStart:
     pid: int
     boot: str | None = None
     namespace: str | None = None
-    resumed: int | None = None
+    resumed: Count | None = None
     parent: str | None = None
-    function: dict[str, Any] | None = None
+    function: _Function | None = None
     params: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[InputRef, ...] = ()
     environment: str | None = None
     sources: str | None = None
-    git: dict[str, Any] | None = None
+    git: _Git | None = None
     rng: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -144,7 +163,9 @@ class RunStart:
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> RunStart:
         """Read and verify the record."""
-        return cls.of(codec.unseal(data, where=where, kind="run-start"))
+        members = codec.unseal(data, where=where, kind="run-start")
+        with reading(where):
+            return cls.of(members)
 
     @classmethod
     def of(cls, members: dict[str, Any]) -> RunStart:
@@ -154,7 +175,7 @@ class RunStart:
         known["inputs"] = tuple(InputRef(**_known(InputRef, codec.unplain(item))) for item in members.get("inputs", ()))
         for name in ("params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))
-        return cls(**known)
+        return checked(cls(**known))
 
 
 _EMPTY = frozenset({type(None), tuple, list, dict})
@@ -172,15 +193,15 @@ class RunEnd:
     at: datetime
     status: str
     start: RunStart | None = None
-    error: dict[str, Any] | None = None
+    error: _Error | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=dict)
-    segments: dict[int, int] = field(default_factory=dict)
+    segments: dict[Number, Count] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[InputRef, ...] = ()
     outputs: tuple[OutputRef, ...] = ()
     artifacts: tuple[ArtifactRef, ...] = ()
-    models: tuple[dict[str, Any], ...] = ()
+    models: tuple[_Made, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -214,6 +235,12 @@ class RunEnd:
     def decode(cls, data: bytes, *, where: str) -> RunEnd:
         """Read and verify the record."""
         members = codec.unseal(data, where=where, kind="run-end")
+        with reading(where):
+            return cls.of(members)
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> RunEnd:
+        """Read it from plain JSON members."""
         known = _known(cls, members)
         known["at"] = codec.moment(members["at"])
         known["start"] = RunStart.of(members["start"]) if "start" in members else None
@@ -231,7 +258,7 @@ class RunEnd:
             known[name] = codec.unplain(members.get(name, {}))
         history = codec.unplain(members.get("history", {}))
         known["history"] = {name: [tuple(point) for point in points] for name, points in history.items()}
-        return cls(**known)
+        return checked(cls(**known))
 
 
 def _known(cls: type, members: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.names import folder as folder_of
+from mlops_kit.records.shape import ODD
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
 
@@ -94,7 +95,7 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
         tips.append(tip(found[1]))
         try:
             versions.fold(state, found[0])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except ODD as error:
             problems.append(Problem("damaged", key, f"It cannot follow what was decided before: {error!r}."))
             break
         if hint is not None and hint.get("seq") == seq:
@@ -120,8 +121,6 @@ def _next(
         wrong = _misfit(entry, seq, entries, tips, folder)
     except MlopsKitError as error:
         return Problem("damaged", key, str(error))
-    except (LookupError, TypeError, ValueError) as error:
-        return Problem("damaged", key, f"It has other members than an entry ({error!r}).")
     return (entry, data) if wrong is None else Problem(wrong[0], key, wrong[1])
 
 

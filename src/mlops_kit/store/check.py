@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import FsckReport, Problem
+from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.records.garbage import Mark, Sweep
 from mlops_kit.records.metrics import read_lines
 from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
+from mlops_kit.records.shape import ODD, reading
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.objects import digest_of
@@ -28,7 +33,6 @@ _SEGMENT = re.compile(
 )
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
-_RUN_RECORDS = {"start": RunStart.decode, "end": RunEnd.decode}
 
 
 def fsck(backend: Backend) -> FsckReport:
@@ -71,7 +75,7 @@ class _Checker:
         self._started: set[str] = set()
         self._ended: dict[str, str] = {}
         self._points: dict[str, dict[int, int]] = {}
-        self._promised: dict[str, dict[str, int]] = {}
+        self._promised: dict[str, dict[int, int]] = {}
         self._segments: set[str] = set()
         self._states: dict[str, tuple[int, str]] = {}
         self._has_store = False
@@ -88,14 +92,19 @@ class _Checker:
         if data is None:
             return
         self.files += 1
-        try:
+        with self._reporting(key):
             self._check(key, data)
+
+    @contextmanager
+    def _reporting(self, key: str) -> Iterator[None]:
+        """Report what cannot be read and go on with the next file."""
+        try:
+            with reading(key):
+                yield
         except NewerFormat as error:
             self._report("newer-format", key, str(error))
         except IntegrityError as error:
             self._report("damaged", key, str(error))
-        except (KeyError, TypeError, ValueError) as error:
-            self._report("damaged", key, f"A record of this kind has other members ({type(error).__name__}: {error}).")
 
     def conclude(self) -> None:
         """Check what connects the files: chains, hints, references."""
@@ -103,8 +112,9 @@ class _Checker:
             self._report("missing", keys.STORE, "the store's own record is not there")
         for prefix, chain in self._chains.items():
             self._check_chain(prefix, chain)
-        for key, head in self._heads:
-            self._check_head(key, head)
+        for prefix, head in self._heads:
+            with self._reporting(f"{prefix}head.json"):
+                self._check_head(prefix, head)
         for run_id, key in self._ended.items():
             if run_id not in self._started:
                 self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
@@ -120,14 +130,15 @@ class _Checker:
             self._check_object(key, data, match[2])
         elif match := _ENTRY.fullmatch(key):
             record = codec.unseal(data, where=key, kind="entry")
-            if record["seq"] != int(match[2]):
-                raise IntegrityError(f"It carries the number {record['seq']}: it was moved here.")
-            if record["kind"] == "create" and not match[1].endswith(f"/{folder(record['body']['name'])}/"):
-                raise IntegrityError(f"It begins the journal of {record['body']['name']!r}: it was moved here.")
-            if match[1].startswith("journals/monitors/") and "check" in record["body"]:
-                named = (record["seq"], _state_of(record, match[1]))
+            entry = Entry.of(record, where=key)
+            if entry.seq != int(match[2]):
+                raise IntegrityError(f"It carries the number {entry.seq}: it was moved here.")
+            if entry.kind == "create" and not match[1].endswith(f"/{folder(entry.body['name'])}/"):
+                raise IntegrityError(f"It begins the journal of {entry.body['name']!r:.200}: it was moved here.")
+            self._chains.setdefault(match[1], {})[entry.seq] = (entry, tip(data))
+            if match[1].startswith("journals/monitors/") and "check" in entry.body:
+                named = (entry.seq, _state_of(record, match[1]))
                 self._states[match[1]] = max(named, self._states.get(match[1], named))
-            self._chains.setdefault(match[1], {})[record["seq"]] = (Entry.of(record, where=key), tip(data))
             self._need(key, record)
         elif match := _HEAD.fullmatch(key):
             self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
@@ -147,7 +158,7 @@ class _Checker:
             if actual != f"sha256:{match[1] or match[2]}":
                 raise IntegrityError(f"Its name says sha256:{match[1] or match[2]}, its bytes give {actual}.")
         elif match := _GARBAGE.fullmatch(key):
-            codec.unseal(data, where=key, kind=f"gc-{match[1]}")
+            (Mark if match[1] == "mark" else Sweep).decode(data, where=key)
         elif key == keys.STORE:
             self._has_store = True
             codec.unseal(data, where=key, kind="store")
@@ -160,7 +171,9 @@ class _Checker:
         if actual != f"sha256:{hexes}":
             raise IntegrityError(f"Its name says sha256:{hexes}, its bytes give {actual}.")
         if data.startswith(_MANIFEST_START) and b'"record":"manifest"' in data:
-            self._need(key, codec.unseal(data, where=key, kind="manifest"))
+            record = codec.unseal(data, where=key, kind="manifest")
+            self._need(key, record)
+            Manifest.of(record)
 
     def _check_run(self, key: str, data: bytes, *, run_id: str, part: str) -> None:
         if part == "start":
@@ -170,13 +183,14 @@ class _Checker:
         own = record.get("start", {"id": run_id}) if part == "end" else record
         if own["id"] != run_id or keys.run_key(run_id, part) != key:
             raise IntegrityError(f"It belongs at {keys.run_key(own['id'], part)}: it was moved here.")
-        if part in _RUN_RECORDS:
-            _RUN_RECORDS[part](data, where=key)  # it is sealed, but would a reader take it?
-        if part == "end":
-            self._promised[run_id] = record.get("segments", {})
-            if "start" not in record:
-                self._ended[run_id] = key
         self._need(key, record)
+        if part == "end":
+            end = RunEnd.of(record)
+            self._promised[run_id] = end.segments
+            if end.start is None:
+                self._ended[run_id] = key
+        elif part != "lease":
+            RunStart.of(record)
 
     def _need(self, key: str, record: dict[str, Any]) -> None:
         for what, digest in references(record):
@@ -221,7 +235,7 @@ class _Checker:
         try:
             for seq in range(1, head["seq"] + 1):
                 versions.fold(state, self._chains[prefix][seq][0])
-        except (LookupError, TypeError) as error:
+        except ODD as error:
             key = f"{prefix}{seq:012d}.json"
             self._report("damaged", key, f"it cannot follow the entries before it ({type(error).__name__}: {error})")
             return True
@@ -229,7 +243,7 @@ class _Checker:
 
     def _check_segments(self, run_id: str) -> None:
         found = self._points.get(run_id, {})
-        promised = {int(number): lines for number, lines in self._promised.get(run_id, {}).items()}
+        promised = self._promised.get(run_id, {})
         known = {problem.key for problem in self.problems}
         for number in range(1, max([*found, *promised], default=0) + 1):
             key, lines = keys.metrics_key(run_id, number), promised.get(number, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from mlops_kit.errors import IntegrityError, NotFound
+from mlops_kit.errors import IntegrityError
 from mlops_kit.records.check import GcReport
 from mlops_kit.records.garbage import Mark
 from mlops_kit.store import keys
@@ -129,11 +129,14 @@ def leftovers(found: Iterable[Found], *, now: float) -> list[Found]:
 def _trace(backend: Backend, grace: float) -> Live:
     try:
         return trace(backend, grace)
-    except (IntegrityError, NotFound, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(
-            f"Nothing was collected in {backend.url}, for a record there cannot be read, and what it names would "
-            f"be lost: {error} Restore the file from a copy of the store; `Store.fsck()` lists all that is wrong."
-        ) from error
+    except IntegrityError as error:
+        refusal = IntegrityError(
+            f"Nothing was collected in {backend.url}, for {len(error.problems):,} of its records cannot be read, and "
+            f"what they name would be lost: {error}. Restore these files from a copy of the store; `Store.fsck()` "
+            "lists all that is wrong."
+        )
+        refusal.problems = error.problems
+        raise refusal from error
 
 
 def _marks(backend: Backend) -> list[_Made]:

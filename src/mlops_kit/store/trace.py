@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_kit.errors import IntegrityError
+from mlops_kit.errors import IntegrityError, NotFound
 from mlops_kit.records import codec
+from mlops_kit.records.check import Problem
+from mlops_kit.records.dataset import Manifest
+from mlops_kit.records.entry import Entry
 from mlops_kit.records.references import references
+from mlops_kit.records.run import RunEnd, RunStart
+from mlops_kit.records.shape import reading
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, Found
 from mlops_kit.store.objects import Objects
@@ -67,7 +74,17 @@ class _Run:
     resumed: int = 0
     ended: int = -1
     retold: bool = False
-    damage: IntegrityError | None = None
+    damage: list[Problem] = field(default_factory=list)
+
+    def started_by(self, record: dict[str, Any], found: Found) -> None:
+        start = RunStart.of(record)
+        self.resumed = max(self.resumed, start.resumed or 0)
+        self.began = min(found.modified, start.at.timestamp())
+
+    def ended_by(self, record: dict[str, Any], _found: Found) -> None:
+        end = RunEnd.of(record)
+        self.retold |= end.start is not None
+        self.ended = (end.start and end.start.resumed) or 0
 
 
 @dataclass(slots=True)
@@ -76,6 +93,7 @@ class _Tracer:
     digests: set[str] = field(default_factory=set)
     manifests: set[str] = field(default_factory=set)
     runs: dict[str, _Run] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
     def note(self, data: bytes, record: dict[str, Any]) -> None:
         """Take every digest for a name, whichever member it stands in: to keep too much is no loss."""
@@ -90,9 +108,12 @@ class _Tracer:
             if match is None or data is None:
                 continue
             if int(match[2]) != last.get(match[1], 0) + 1:
-                raise IntegrityError(f"an entry is missing before {found.key}")
+                self.problems.append(Problem("missing", found.key, "an entry is missing before it"))
             last[match[1]] = int(match[2])
-            self.note(data, codec.unseal(data, where=found.key, kind="entry"))
+            with self.noting(found.key):
+                record = codec.unseal(data, where=found.key, kind="entry")
+                Entry.of(record, where=found.key)
+                self.note(data, record)
 
     def of_runs(self) -> None:
         for found in self.backend.walk("runs/"):
@@ -104,30 +125,35 @@ class _Tracer:
             data = self.backend.get(found.key) if match[2] != "lease" else None
             if not data:  # a start is not synced: after a power cut it may be empty, and names nothing
                 continue
-            try:
+            before = len(self.problems)
+            with self.noting(found.key):
                 record = codec.unseal(data, where=found.key, kind=f"run-{match[2]}")
-            except IntegrityError as error:
-                if match[2] == "end":
-                    raise
-                run.damage = error
-                continue
-            self.note(data, record)
-            run.retold |= "start" in record
-            if match[2] == "end":
-                run.ended = record.get("start", {}).get("resumed", 0)
-            else:
-                run.resumed = max(run.resumed, record.get("resumed", 0))
+                (run.ended_by if match[2] == "end" else run.started_by)(record, found)
+                self.note(data, record)
             if match[2] == "start":
-                run.began = min(found.modified, codec.moment(record["at"]).timestamp())
+                run.damage, self.problems[before:] = self.problems[before:], []
         for run in self.runs.values():
-            if run.damage is not None and not run.retold:  # else the end tells all that the start did
-                raise run.damage
+            if not run.retold:  # else the end tells all that the start did
+                self.problems += run.damage
 
     def contents(self) -> None:
         objects = Objects(self.backend, 0)
         for digest in sorted(self.manifests):
-            data = objects.get(digest, what="manifest of a dataset")
-            self.note(data, codec.unseal(data, where=keys.object_key(digest), kind="manifest"))
+            key = keys.object_key(digest)
+            with self.noting(key):
+                data = objects.get(digest, what="manifest of a dataset")
+                record = codec.unseal(data, where=key, kind="manifest")
+                Manifest.of(record)
+                self.note(data, record)
+
+    @contextmanager
+    def noting(self, key: str) -> Iterator[None]:
+        """Note what cannot be read and go on, for all of it is to be reported."""
+        try:
+            with reading(key):
+                yield
+        except (IntegrityError, NotFound) as error:
+            self.problems.append(Problem(error.kind, key, str(error)))
 
 
 def trace(backend: Backend, grace: float) -> Live:
@@ -149,14 +175,16 @@ def trace(backend: Backend, grace: float) -> Live:
     Raises
     ------
     IntegrityError
-        A record that may name something cannot be read.
-    NotFound
-        A manifest is missing.
+        Records that may name something cannot be read, or manifests are missing; its `problems` has them all.
     """
     tracer = _Tracer(backend)
     tracer.journals()
     tracer.of_runs()
     tracer.contents()
+    if tracer.problems:
+        error = IntegrityError("; ".join(f"{problem.key} ({problem.kind})" for problem in tracer.problems))
+        error.problems = tuple(tracer.problems)
+        raise error
     now = backend.now()
     begun = [run.began for run in tracer.runs.values() if run.ended < run.resumed and now - run.sign < grace]
     return Live(frozenset(tracer.digests), min(begun) - grace / 2 if begun else None)

@@ -1,0 +1,63 @@
+"""JSON from a store, parsed within bounds that hold before it is parsed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from array import array
+from itertools import accumulate
+from typing import Any
+
+from mlops_kit.errors import IntegrityError
+
+MAX_BYTES = 2**27
+"""The longest record that is read; objects may be longer."""
+MAX_NESTING = 330
+"""The deepest nesting that is read: `codec.plain` goes 100 levels deep, each of at most three in JSON."""
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_LONG_NUMBER = re.compile(rb"[0-9]{4301}")
+_STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(code, 0) for code in range(256))
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def parse(data: bytes, *, where: str) -> Any:
+    """Parse JSON from a store, whose length, nesting and digits are bounded before it is parsed.
+
+    Parameters
+    ----------
+    data : bytes
+        JSON in UTF-8.
+    where : str
+        Where it was read from, for the message of an error.
+
+    Returns
+    -------
+    object
+        A JSON value.
+
+    Raises
+    ------
+    IntegrityError
+        It is no JSON, or beyond a bound.
+
+    Examples
+    --------
+    >>> parse(b'{"x": [1, null]}', where="a doctest")
+    {'x': [1, None]}
+    """
+    if len(data) > MAX_BYTES:
+        raise IntegrityError(f"The record {where} has {len(data):,} bytes; none has more than {MAX_BYTES:,}.")
+    if data.count(b"[") + data.count(b"{") > MAX_NESTING and _nesting(data) > MAX_NESTING:
+        raise IntegrityError(f"The record {where} is nested more than {MAX_NESTING} levels deep: no writer does that.")
+    if not sys.get_int_max_str_digits() and _LONG_NUMBER.search(_STRING.sub(b"", data)):
+        raise IntegrityError(f"The record {where} holds a number of more than 4,300 digits: no writer does that.")
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise IntegrityError(f"The record {where} is not JSON: {error!s:.200}.") from error
+
+
+def _nesting(data: bytes) -> int:
+    steps = _STRING.sub(b"", data).translate(_STEPS, _NOT_BRACKETS)
+    return max(accumulate(array("b", steps)), default=0)
