@@ -36,6 +36,7 @@
     │   ├── SignerUnknown                  "signer-unknown"
     │   └── SignerRevoked                  "signer-revoked"
     └── StoreError (OSError)               "store"
+        ├── NotDurable                     "not-durable"
         ├── Postponed                      "postponed"
         └── ReadOnlyStore                  "read-only-store"
 
@@ -68,6 +69,7 @@ __all__ = [
     "MonitorNotFound",
     "NewerFormat",
     "NoActiveRun",
+    "NotDurable",
     "NotFound",
     "NotSerializable",
     "NothingToRollBack",
@@ -350,6 +352,12 @@ class StoreError(MlopsKitError, OSError):
     """The store could not be read or written."""
 
     kind = "store"
+
+
+class NotDurable(StoreError):
+    """It was written and can be read, but could not be synced, so a power cut may still take it."""
+
+    kind = "not-durable"
 
 
 class Postponed(StoreError):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlops_kit.errors import InvalidInput, StoreError
-from mlops_kit.store.backend import Backend, Bytes, Found
+from mlops_kit.store.backend import Backend, Bytes, Found, make_durable
 
 _T = TypeVar("_T")
 _WRITERS = 8
@@ -267,7 +267,7 @@ class FaultyBackend:
     ...         assert mk.Store.on(place).fsck().ok
     """
 
-    WRITING = frozenset({"put", "create", "delete", "touch"})
+    WRITING = frozenset({"put", "create", "delete", "touch", "sync"})
     READING = frozenset({"get", "stat", "walk", "folders"})
 
     def __init__(
@@ -314,6 +314,10 @@ class FaultyBackend:
     def touch(self, key: str) -> None:
         """Refresh a value, or fail."""
         self._do("touch", key, lambda: self._inner.touch(key))
+
+    def sync(self, key: str) -> bool:
+        """Make a value durable that another has written, or fail."""
+        return self._do("sync", key, lambda: make_durable(self._inner, key))
 
     def walk(self, prefix: str) -> Iterator[Found]:
         """List values, or fail."""

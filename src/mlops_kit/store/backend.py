@@ -34,6 +34,9 @@ class Backend(Protocol):
 
     Keys are relative, ASCII, ``/``-separated. An implementation subclasses nothing; it passes
     `mlops_kit.testing.BackendContract`. Every failure that is not "absent" is a `StoreError`.
+
+    A place where others may have left a value unsynced has ``sync(key)`` besides: it makes the value as durable as
+    if it had been put, and returns whether it is there. `make_durable` calls it.
     """
 
     @property
@@ -84,3 +87,9 @@ class Backend(Protocol):
     def capabilities(self) -> dict[str, str]:
         """Probe what this place can promise; written to ``store.json`` when a store is created."""
         ...
+
+
+def make_durable(backend: Backend, key: str) -> bool:
+    """Make durable what another writer may have left unsynced, before it is built upon; False if it is not there."""
+    sync = getattr(backend, "sync", None)
+    return True if sync is None else bool(sync(key))

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
-from mlops_kit.errors import IntegrityError, MlopsKitError
+from mlops_kit.errors import IntegrityError, MlopsKitError, NotDurable, StoreError
 from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, make_durable
 from mlops_kit.store.head import Head
 from mlops_kit.store.signers import Guard, Rule
 
@@ -74,6 +74,7 @@ class Journal:
         self._guard = guard
         self._rule: Rule | None = None
         self._head: Head | None = None
+        self._synced = 0
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._lock = threading.RLock()
         _journals.add(self)
@@ -136,6 +137,7 @@ class Journal:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
                     if known is not None:
                         self._head = head
+                        self._sync(known)
                         return self.entry(known)
                     after = max(after, head.seq)
                 decision, refusal = _attempt(decide, head.state)
@@ -147,6 +149,7 @@ class Journal:
                     self._head = head
                     if refusal is not None:
                         raise refusal
+                    self._sync(head.seq)
                     return None
                 held = self._held(head, 0)
                 if held is not head:
@@ -154,15 +157,50 @@ class Journal:
                     continue
                 entry = self._made(head, author, nonce, decision)
                 data = entry.encode()
-                if self._backend.create(self._key(entry.seq), data):
+                if self._create(entry, data):
+                    self._synced = entry.seq
                     self._head = head = self._advanced(head, entry, data)
                     self._write_hint(head)
                     return entry
                 head = self._caught_up(head)
                 if self._is_mine(entry.seq, nonce):  # the acknowledgement was lost, or another wrote it for us
                     self._head = head
+                    self._sync(entry.seq)
                     self._write_hint(head)
                     return self.entry(entry.seq)
+
+    def _create(self, entry: Entry, data: bytes) -> bool:
+        """Commit an entry: True if it stands, False if another stands in its place.
+
+        Raises
+        ------
+        NotDurable
+            It stands, and a power cut may still take it.
+        StoreError
+            It does not stand, or nobody can say.
+        """
+        key = self._key(entry.seq)
+        try:
+            return self._backend.create(key, data)
+        except StoreError as error:
+            try:
+                found = self._backend.get(key)
+            except StoreError:
+                raise error from None
+            if found is None:
+                raise
+            if found == data and isinstance(error, NotDurable):
+                version = entry.body.get("version")
+                what = f"The entry {entry.kind!r}" + ("" if version is None else f" of version {version}")
+                raise NotDurable(
+                    f"{what} is there, as number {entry.seq} of {self.place}: do not write it again. {error}"
+                ) from error
+            return found == data and make_durable(self._backend, key)
+
+    def _sync(self, seq: int) -> None:
+        """Sync an entry that another process wrote, before it is given for an answer."""
+        if seq > self._synced and make_durable(self._backend, self._key(seq)):
+            self._synced = seq  # all earlier names are in the same folder
 
     def _made(self, head: Head, author: dict[str, str], nonce: str, decision: tuple[str, dict[str, Any]]) -> Entry:
         """Write down a decision, signed if this user signs."""
@@ -336,6 +374,7 @@ class Journal:
             An entry is missing before the one that was believed to be the last.
         """
         self._entries.clear()
+        self._synced = 0
         found = self._caught_up(Head())
         if found.seq < head.seq and self._load(head.seq) is not None:
             self.entry(found.seq + 1)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from mlops_kit.errors import ReadOnlyStore, StoreError
+from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
 from mlops_kit.store.backend import Bytes, Found
 
 _T = TypeVar("_T")
@@ -51,6 +51,7 @@ class LocalBackend:
         self.root = root
         self.url = str(root)
         self._base = f"{root}{os.sep}"
+        self._reached: set[str] = set()
         self._place: Callable[[str, str], bool] = _rename_exclusive if os.name == "nt" else _link
 
     def get(self, key: str) -> bytes | None:
@@ -82,10 +83,10 @@ class LocalBackend:
             except BaseException:
                 _forget(temporary)
                 raise
-            if durable:
-                self._sync_folder_of(key)
         except OSError as error:
             self._fail("write", key, error)
+        if durable:
+            self._sync_name(key)
 
     def create(self, key: str, data: Bytes) -> bool:
         """Write a durable value if the key is absent: True for exactly one of any number of writers."""
@@ -95,11 +96,35 @@ class LocalBackend:
                 won = self._in_folder(key, lambda target: self._place(temporary, target))
             finally:
                 _forget(temporary)
-            if won:
-                self._sync_folder_of(key)
         except OSError as error:
             self._fail("write", key, error)
+        if won:
+            self._sync_name(key)
         return won
+
+    def sync(self, key: str) -> bool:
+        """Sync a value that another writer may have left unsynced; False if there is none.
+
+        Raises
+        ------
+        NotDurable
+            It is there, and cannot be synced.
+        """
+        try:
+            fd = os.open(self._base + key, _READ)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._fail("read", key, error)
+        try:
+            if _SYNC_FOLDERS:  # Windows syncs only what was opened for writing
+                os.fsync(fd)
+        except OSError as error:
+            self._fail_unsynced(key, error)
+        finally:
+            os.close(fd)
+        self._sync_name(key)
+        return True
 
     def delete(self, key: str) -> None:
         """Remove a value; an absent one is fine."""
@@ -241,7 +266,8 @@ class LocalBackend:
             return act(path)
 
     def _make_folder(self, path: str) -> None:
-        """Make a folder and its parents, each made durable in the one above it."""
+        """Make a folder and its parents, which are synced with what is written there."""
+        self._reached.clear()
         try:
             os.mkdir(path, 0o755)
         except FileExistsError:
@@ -251,10 +277,38 @@ class LocalBackend:
                 self._make_folder(os.path.dirname(path))
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path, 0o755)
-        _sync_folder(os.path.dirname(path))
 
-    def _sync_folder_of(self, key: str) -> None:
-        _sync_folder(self._base + key.rpartition("/")[0])
+    def _sync_name(self, key: str) -> None:
+        """Sync the folder of a key, and once in each process those that lead to it: their maker may have died."""
+        folder = key.rpartition("/")[0]
+        reached = []
+        try:
+            _sync_folder(self._base + folder)
+            while folder not in self._reached:
+                reached.append(folder)
+                if not folder:
+                    self._sync_above()
+                    break
+                folder = folder.rpartition("/")[0]
+                _sync_folder(self._base + folder)
+        except OSError as error:
+            self._fail_unsynced(key, error)
+        self._reached.update(reached)
+
+    def _sync_above(self) -> None:
+        """Sync the folders that lead to the root, as far as this user may read them, on the same disk."""
+        device = self.root.stat().st_dev
+        for folder in self.root.parents:
+            if folder.stat().st_dev != device:
+                break
+            with contextlib.suppress(PermissionError):
+                _sync_folder(str(folder))
+
+    def _fail_unsynced(self, key: str, error: OSError) -> NoReturn:
+        raise NotDurable(
+            f"{key!r} is written in the store {self.url} and can be read, but it could not be synced ({error}): a "
+            "power cut may still take it. Check the disk; writing the same again syncs it."
+        ) from error
 
     def _fail(self, action: str, key: str, error: OSError) -> NoReturn:
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
@@ -317,7 +371,7 @@ def _check_then_rename(temporary: str, target: str) -> bool:
 
 
 def _forget(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # what is left in tmp/ does no harm, and what was written is there
         os.unlink(path)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 from mlops_kit.errors import IntegrityError, ObjectNotFound, StoreError
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes
+from mlops_kit.store.backend import Backend, Bytes, make_durable
 from mlops_kit.store.sweeps import Sweeps
 
 _MAX_SLOTS = 256
@@ -86,7 +86,9 @@ class Objects:
             sound = found is not None and digest_of(self._backend.get(key) or b"") == digest
             young = found is not None and now - found.modified <= self.refresh_after
             if found is not None and sound and young and not changed:
-                return found.modified
+                if make_durable(self._backend, key):  # who wrote it may have died before it was synced
+                    return found.modified
+                continue
             if closed is None:
                 closed = self._sweeps.closed
                 if sound:
@@ -103,8 +105,11 @@ class Objects:
     def _refresh(self, key: str, data: Bytes) -> None:
         try:
             self._backend.touch(key)
+            refreshed = make_durable(self._backend, key)
         except StoreError:
-            self._backend.put(key, data)  # it was swept a moment ago, or may be written but not touched
+            refreshed = False  # it was swept a moment ago, or may be written but not touched
+        if not refreshed:
+            self._backend.put(key, data)
 
     def put_once(self, slot: str, key: Hashable, make: Callable[[], bytes]) -> str:
         """Keep bytes that are costly to make and seldom change.

@@ -14,7 +14,7 @@ from typing import TypeVar
 from mlops_kit.errors import StoreError
 from mlops_kit.records import codec
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, Found
+from mlops_kit.store.backend import Backend, Bytes, Found, make_durable
 from mlops_kit.store.local import LocalBackend
 
 VARIABLE = "MLOPS_KIT_SPOOL"
@@ -152,6 +152,10 @@ class FallbackBackend:
     def touch(self, key: str) -> None:
         """Refresh a value where writing goes to."""
         self._either(lambda backend: backend.touch(key))
+
+    def sync(self, key: str) -> bool:
+        """Make a value durable where writing goes to."""
+        return self._either(lambda backend: make_durable(backend, key))
 
     def walk(self, prefix: str) -> Iterator[Found]:
         """List the values of the store."""

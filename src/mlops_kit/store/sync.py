@@ -16,6 +16,7 @@ from mlops_kit.records.pending import Pending
 from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
 from mlops_kit.store import keys
+from mlops_kit.store.backend import make_durable
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.objects import digest_of
@@ -107,17 +108,19 @@ class _Delivery:
             return  # another sync was faster
         backend = self._store.backend
         found = backend.stat(key)
-        if found is None or found.size != len(data):
+        if found is not None and found.size == len(data):
+            backend.touch(key)  # a collection of garbage that began before must not take it
+            make_durable(backend, key)
+        else:
             backend.put(key, data)
             self.objects += 1
-        else:
-            backend.touch(key)  # a collection of garbage that began before must not take it
         self.done.append((key, None))
 
     def _start(self, key: str, run_id: str) -> None:
         """Deliver how a run began, so that what is delivered next belongs to a run that is there."""
         data = self._spool.get(key)
-        if data is None:
+        if not data:  # it is not synced: a power cut may have taken its bytes, and the end tells them again
+            self.done += [] if data is None else [(key, data)]
             return
         start = RunStart.decode(data, where=key)
         self.runs.add(run_id)
@@ -134,6 +137,7 @@ class _Delivery:
         runs, before = self._store.runs, number
         while not runs.write_metrics(run_id, number, data) and runs.metrics(run_id, number) != data:
             number += 1
+        make_durable(self._store.backend, keys.metrics_key(run_id, number))
         self._moved[run_id, before] = number
         self.done.append((key, None))
 
@@ -181,7 +185,7 @@ class _Delivery:
 
     def _name_inputs(self, key: str, run_id: str) -> None:
         """Write again the beginning of a run that has not ended, now that its data has numbers."""
-        if self._store.runs.end(run_id) is None:
+        if self._store.runs.end(run_id) is None and self._store.backend.get(key):
             start = self._store.runs.start(run_id)
             self._write(key, replace(start, inputs=self._named(run_id, start.inputs)).encode())
 
@@ -206,7 +210,7 @@ class _Delivery:
 
     def _write(self, key: str, data: bytes) -> None:
         """Write durably: what is delivered leaves the spool."""
-        if self._store.backend.get(key) != data:
+        if self._store.backend.get(key) != data or not make_durable(self._store.backend, key):
             self._store.backend.put(key, data)
 
     def _is_over(self, run_id: str) -> bool:
