@@ -43,7 +43,7 @@ def test_parameters_data_and_metrics_are_told_apart():
     [
         (math.nan, math.nan, False),
         ([math.nan], [math.nan], False),
-        ({"a": 1}, {"a": 1.0}, True),
+        ([{"a": 1}], [{"a": 1.0}], True),
         ([True], [1], True),
         (0.0, -0.0, True),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, False),

@@ -221,6 +221,9 @@ class Repr(str):
         The dotted name of the value's type.
     text : str
         At most 1000 characters of its ``repr``.
+    fingerprint : str, optional
+        The fingerprint of the whole value. Without one, two of these cannot be compared: their texts may be equal
+        where the values are not.
 
     Examples
     --------
@@ -228,18 +231,20 @@ class Repr(str):
     'pkg.Thing'
     """
 
-    __slots__ = ("type_name",)
+    __slots__ = ("fingerprint", "type_name")
 
     type_name: str
+    fingerprint: str | None
 
-    def __new__(cls, type_name: str, text: str) -> Self:
-        """Make the text and remember the type, both as text that a record can hold."""
+    def __new__(cls, type_name: str, text: str, fingerprint: str | None = None) -> Self:
+        """Make the text and remember the rest, as text that a record can hold."""
         self = super().__new__(cls, _sayable(text))
         self.type_name = _sayable(type_name)
+        self.fingerprint = fingerprint
         return self
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.type_name, str(self)
+    def __getnewargs__(self) -> tuple[str, str, str | None]:  # type: ignore[override]
+        return self.type_name, str(self), self.fingerprint
 
 
 def reprd(value: Any) -> dict[str, str]:
@@ -253,10 +258,11 @@ def reprd(value: Any) -> dict[str, str]:
     Returns
     -------
     dict
-        The tagged form ``{"$": "repr", "type": ..., "v": ...}``.
+        The tagged form ``{"$": "repr", "type": ..., "v": ...}``, with the ``fingerprint`` of a `Repr` that has one.
     """
     if isinstance(value, Repr):
-        return {"$": "repr", "type": value.type_name, "v": str(value)}
+        whole = {} if value.fingerprint is None else {"fingerprint": value.fingerprint}
+        return {"$": "repr", "type": value.type_name, "v": str(value), **whole}
     kind = type(value)
     try:
         text = _sayable(repr(value))
@@ -416,6 +422,11 @@ def _integer(text: str) -> int:
     return -value if negative else value
 
 
+def _fingerprint(tagged: dict[str, Any]) -> str | None:
+    found = tagged.get("fingerprint")
+    return found[:_REPR_LIMIT] if isinstance(found, str) else None
+
+
 _UNTAG: dict[str, Any] = {
     "float": float,
     "int": _integer,
@@ -427,5 +438,5 @@ _UNTAG: dict[str, Any] = {
     "frozenset": lambda v: frozenset(_unplain(item) for item in v),
     "datetime": datetime.fromisoformat,
     "dict": lambda v: {_unplain(key): _unplain(item) for key, item in v},
-    "repr": lambda v: Repr(v.get("type", "")[:_REPR_LIMIT], v.get("v", "")[:_REPR_LIMIT]),
+    "repr": lambda v: Repr(v.get("type", "")[:_REPR_LIMIT], v.get("v", "")[:_REPR_LIMIT], _fingerprint(v)),
 }

@@ -15,7 +15,7 @@ from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.records.secrets import masked
-from mlops_kit.registry.saving import fingerprint_or_none, keep_environment
+from mlops_kit.registry.saving import keep_environment
 from mlops_kit.store import identity
 from mlops_kit.store.active import Passed, active_run
 from mlops_kit.store.store import Store, open_store
@@ -96,7 +96,7 @@ def begin(
     with recorder.guarded("The store"):
         store.ensure()
     with recorder.guarded("The surroundings of the run"):
-        captured.update(_surroundings(recorder, function, call, frame))
+        captured.update(_surroundings(recorder, function, frame))
     if call.data:
         captured["inputs"] = _inputs(recorder, plan, function, call)
         recorder.passed = tuple(Passed(name, value, _labels(value)) for name, value in call.data.items())
@@ -163,17 +163,13 @@ def _experiment(plan: Plan, parent: Run | None) -> str:
     return inherited or os.environ.get(_EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT
 
 
-def _surroundings(
-    recorder: Recorder, function: Callable[..., Any] | None, call: Call, frame: FrameType | None
-) -> dict[str, Any]:
+def _surroundings(recorder: Recorder, function: Callable[..., Any] | None, frame: FrameType | None) -> dict[str, Any]:
     objects = recorder.store.objects
     code = None if function is None else code_fingerprint(function)
     modules = code.modules if code is not None else capture.user_module(frame)
     files = capture.source_files(modules)
     git = GitState(_folder(next(iter(files.values()), "")) or identity.here(), tuple(files.values()))
     recorder.git = None if git.ready else git
-    for name, model in call.models.items():
-        call.params[name]["fingerprint"] = fingerprint_or_none(model)
     return {
         "function": None if function is None or code is None else capture.capture_function(objects, function, code),
         "environment": keep_environment(objects),

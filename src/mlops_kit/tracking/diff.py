@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.records import codec
-from mlops_kit.views.diff import MISSING, Difference, diff_html, diff_text
+from mlops_kit.records.codec import Repr
+from mlops_kit.records.paths import is_described, joined, members
+from mlops_kit.records.secrets import MASK
+from mlops_kit.views.diff import LINE, MISSING, Difference, diff_html, diff_text
+from mlops_kit.views.values import shown
 
 if TYPE_CHECKING:
     from mlops_kit.tracking.recorded import RecordedRun
@@ -21,7 +26,11 @@ class RunDiff:
     left, right : str
         The ids of the runs.
     differences : tuple of Difference
-        Each with ``section``, ``name``, ``left`` and ``right``.
+        Each with ``section``, ``name``, ``left`` and ``right``. Options inside of parameters are named by path, such
+        as ``model.max_depth``.
+    not_compared : tuple of str
+        What looks equal but may not be, such as ``"params.callback"``: values that were cut when they were recorded
+        and have no fingerprint, data without a fingerprint, masked secrets.
 
     Examples
     --------
@@ -38,17 +47,18 @@ class RunDiff:
     left: str
     right: str
     differences: tuple[Difference, ...]
+    not_compared: tuple[str, ...] = ()
 
     @property
     def identical(self) -> bool:
-        """Whether they differ in nothing that was recorded."""
-        return not self.differences
+        """Whether all that was recorded was compared, and is equal."""
+        return not self.differences and not self.not_compared
 
     def __repr__(self) -> str:
-        return diff_text(self.left, self.right, self.differences)
+        return diff_text(self.left, self.right, self.differences, self.not_compared)
 
     def _repr_html_(self) -> str:
-        return diff_html(self.left, self.right, self.differences)
+        return diff_html(self.left, self.right, self.differences, self.not_compared)
 
 
 def diff(left: RecordedRun, right: RecordedRun) -> RunDiff:
@@ -67,23 +77,84 @@ def diff(left: RecordedRun, right: RecordedRun) -> RunDiff:
     ours, theirs = _facts(left), _facts(right)
     if left.code["fingerprint"] is not None and left.code["fingerprint"] == right.code["fingerprint"]:
         ours["code"] = theirs["code"] = {}  # the same code, perhaps as a script and imported
-    for name in _same_data(left, right):
-        ours["data"].pop(name)
-        theirs["data"].pop(name)
-    found = tuple(
-        Difference(section, name, before.get(name, MISSING), after.get(name, MISSING))
-        for section, before in ours.items()
-        for after in (theirs[section],)
-        for name in {**before, **after}
-        if not _same(before.get(name, MISSING), after.get(name, MISSING))
-    )
-    return RunDiff(left.id, right.id, found)
+    inputs = {name for name in left.inputs if name in right.inputs}
+    comparison = Comparison(inputs)
+    for name in inputs:
+        one, other = left.inputs[name].fingerprint, right.inputs[name].fingerprint
+        if one == other or not (one and other):  # whatever version of a dataset keeps it
+            ours["data"].pop(name)
+            theirs["data"].pop(name)
+        if not (one and other):
+            comparison.not_compared.append(f"data.{name}")
+    for section, before in ours.items():
+        for name in {**before, **theirs[section]}:
+            comparison.compare(section, name, before.get(name, MISSING), theirs[section].get(name, MISSING))
+    return RunDiff(left.id, right.id, tuple(comparison.differences), tuple(comparison.not_compared))
 
 
-def _same_data(left: RecordedRun, right: RecordedRun) -> list[str]:
-    """Name the inputs whose content is equal, whatever version of a dataset keeps it."""
-    ours, theirs = left.inputs, right.inputs
-    return [name for name in ours if name in theirs and ours[name].fingerprint == theirs[name].fingerprint != ""]
+class Comparison:
+    """The values of two runs, compared path by path.
+
+    Parameters
+    ----------
+    inputs : set of str
+        The paths at which data stands that both runs recorded as an input, where it is compared.
+    """
+
+    def __init__(self, inputs: set[str]) -> None:
+        self._inputs = inputs
+        self.differences: list[Difference] = []
+        self.not_compared: list[str] = []
+
+    def compare(self, section: str, path: str, left: Any, right: Any) -> None:
+        """Note in what two recorded values differ, and which parts of them show too little to be compared."""
+        if is_described(left) and is_described(right) and left["type"] == right["type"]:
+            self._compare_described(section, path, left, right)
+        elif type(left) is dict and type(right) is dict and left and right:
+            ours, theirs = dict(members(left, path)), dict(members(right, path))
+            for place in {**ours, **theirs}:
+                self.compare(section, place, ours.get(place, MISSING), theirs.get(place, MISSING))
+        elif type(left) is type(right) and isinstance(left, list | tuple) and _is_long(left, right):
+            for index, (one, other) in enumerate(zip(left, right, strict=True)):
+                self.compare(section, joined(path, str(index)), one, other)
+        elif not _same(left, right):
+            self.differences.append(Difference(section, path, left, right))
+        else:
+            self.not_compared += [f"{section}.{place}" for place in self._unclear(left, path)]
+
+    def _compare_described(self, section: str, path: str, left: Any, right: Any) -> None:
+        """Compare two objects of one type: by the fingerprint of the whole, and where that differs by parameter."""
+        whole = left.get("fingerprint"), right.get("fingerprint")
+        if whole[0] is not None and whole[0] == whole[1]:
+            return
+        before = len(self.differences)
+        self.compare(section, path, left["params"], right["params"])
+        if whole != (None, None) and len(self.differences) == before:
+            if None in whole:
+                self.not_compared.append(f"{section}.{path}")
+            else:
+                self.differences.append(Difference(section, joined(path, "fingerprint"), *whole))
+
+    def _unclear(self, value: Any, path: str) -> Iterator[str]:
+        """List the parts of a value that may differ though their records are equal."""
+        if isinstance(value, Repr):
+            if value.fingerprint is None and path not in self._inputs:
+                yield path
+        elif type(value) is str and value == MASK:
+            yield path
+        elif isinstance(value, dict):
+            for place, item in members(value, path):
+                yield from self._unclear(item, place)
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                yield from self._unclear(item, joined(path, str(index)))
+        elif isinstance(value, set | frozenset) and any(True for item in value for _ in self._unclear(item, path)):
+            yield path
+
+
+def _is_long(left: Sequence[Any], right: Sequence[Any]) -> bool:
+    """Check whether two lists of one length are compared by item, as one line cannot show them whole."""
+    return len(left) == len(right) and any(len(shown(side, limit=LINE + 1)) > LINE for side in (left, right))
 
 
 def _facts(run: RecordedRun) -> dict[str, dict[str, Any]]:

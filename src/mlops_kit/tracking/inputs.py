@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -94,17 +95,47 @@ def record_input(
         profile = _profiled(store, value, kind)
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value), profile=profile)
     try:
-        prepared = prepare(as_array(value) if is_tensor(value) else value)
-        known = _origin(store, value, prepared) or _kept(store, prepared, dataset)
-        if known is not None:
-            return _linked(name, kind, known, printed)
-        version = int(keep(prepared, name=dataset, store=store).body["version"])
+        return _kept_whole(store, name, kind, value, dataset, printed)
     except (UnsupportedData, InvalidName) as error:
         note(f"The data {name!r} was not kept: {error}")
         return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value))
+
+
+def _kept_whole(store: Store, name: str, kind: str, value: Any, dataset: str, printed: str | None) -> InputRef:
+    """Refer to the version that data came from, or keep it as one."""
+    prepared = prepare(as_array(value) if is_tensor(value) else value)
+    origin = _origin(store, value, prepared)
+    if origin is not None:
+        return _linked(name, kind, origin, printed)
+    try:
+        return _as_version(store, name, kind, prepared, dataset, printed)
+    except InvalidName:  # another dataset has this name but for its case, or a system reserves it
+        return _as_version(store, name, kind, prepared, _name_of_its_own(dataset), printed)
+
+
+def _as_version(store: Store, name: str, kind: str, prepared: Prepared, dataset: str, printed: str | None) -> InputRef:
+    """Keep data as a version of a dataset, unless one keeps it already."""
+    known = _kept(store, prepared, dataset)
+    if known is not None:
+        return _linked(name, kind, known, printed)
+    try:
+        version = int(keep(prepared, name=dataset, store=store).body["version"])
     except Postponed:
         version = None
     return InputRef(name, kind, printed or prepared.fingerprint, prepared.rows, dataset, version)
+
+
+def _name_of_its_own(dataset: str) -> str:
+    """Name the dataset of a parameter whose name another dataset has but for its case.
+
+    Examples
+    --------
+    >>> _name_of_its_own("train.x")
+    'train.x-6fe8b1'
+    """
+    digest = hashlib.sha256(dataset.encode()).hexdigest()[:6]
+    base, dot, rest = dataset.partition(".")  # no system reserves a name by what stands behind a dot
+    return f"{base}.{rest}-{digest}" if dot else f"{base}-{digest}"
 
 
 def dataset_name(function: str, parameter: str) -> str:

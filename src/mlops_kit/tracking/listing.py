@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.records.paths import flat
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking.begin import newest_run
@@ -58,7 +59,8 @@ class RunTable(Sequence[Run]):
         -------
         pandas.DataFrame
             A row per run: ``id``, ``name``, ``experiment``, ``status``, ``started``, ``seconds``, ``by``,
-            ``models``, and a column ``params.<name>`` and ``metrics.<name>`` for each there is.
+            ``models``, and a column ``params.<path>`` and ``metrics.<name>`` for each there is. An option inside
+            of a parameter has a column of its own, such as ``params.model.max_depth``.
         """
         import pandas as pd  # noqa: PLC0415 - importing mlops_kit stays light
 
@@ -193,7 +195,7 @@ def _row(store: Store, run_id: str) -> RunRow | None:
         status=status_of(store.runs, start, end),
         started=start.at,
         seconds=None if end is None else end.resources.get("seconds"),
-        params={**start.params, **(end.params if end else {})},
+        params=flat({**start.params, **(end.params if end else {})}),
         metrics=end.metrics if end else Run(store, run_id).metrics,
         models=tuple(f"{model['name']}:{model['version']}" for model in (end.models if end else ())),
         by=start.user.get("actor", ""),

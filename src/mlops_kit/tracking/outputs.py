@@ -14,7 +14,7 @@ from mlops_kit.records.run import OutputRef
 from mlops_kit.registry.saving import save, warn_if_changed
 from mlops_kit.store.store import Store
 from mlops_kit.store.trust import load_trusted
-from mlops_kit.tracking.call import is_model, type_name
+from mlops_kit.tracking.params import is_model, type_name
 
 _INLINE_BYTES = 4096
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})

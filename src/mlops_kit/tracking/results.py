@@ -10,8 +10,9 @@ from mlops_kit.records.run import OutputRef
 from mlops_kit.registry.inference import inferred
 from mlops_kit.registry.saving import Saved
 from mlops_kit.registry.store import ModelStore
-from mlops_kit.tracking.call import as_number, is_model, metrics_in, parts_of, type_name
+from mlops_kit.tracking.call import as_number, metrics_in, parts_of
 from mlops_kit.tracking.outputs import record_output
+from mlops_kit.tracking.params import is_model, type_name
 from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.run import Run
 

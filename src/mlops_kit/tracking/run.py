@@ -20,10 +20,11 @@ from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import artifacts
-from mlops_kit.tracking.call import as_number, is_data, recordable
+from mlops_kit.tracking.call import as_number
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
 from mlops_kit.tracking.metrics import MetricLog, write_segment
 from mlops_kit.tracking.named import named_values
+from mlops_kit.tracking.params import is_data, recordable
 from mlops_kit.tracking.recorded import RecordedRun
 from mlops_kit.tracking.recorder import Recorder
 

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Any
 
 from mlops_kit.records.codec import Repr
+from mlops_kit.records.paths import is_described
 
 _JOINERS = "\u200c\u200d"
 _LONGEST = 1000
 _ITEMS = 10
-_MODEL = frozenset({"type", "params"})
 _DEPTH = 4
 _BITS = 400
 _WHOLE = 1e15
@@ -324,7 +324,7 @@ def _container(value: Collection[Any], depth: int) -> str:
     opening, closing = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
     if depth >= _DEPTH and value:
         return f"{opening}…{closing}"
-    if isinstance(value, dict) and _MODEL <= value.keys() <= _MODEL | {"fingerprint"}:
+    if isinstance(value, dict) and is_described(value):
         return _model(value["type"], value["params"], depth)
     if isinstance(value, dict):
         found = (f"{_shown(key, depth + 1)}: {_shown(item, depth + 1)}" for key, item in value.items())
