@@ -11,12 +11,15 @@ CANDIDATES := python3 python python3.14 python3.13 python3.12 python3.11
 MAKEFLAGS += --keep-going
 .NOTPARALLEL:
 
-.PHONY: demo test unit lint lint-rules lint-format lint-types format docs bench clean
+.PHONY: demo test frameworks unit lint lint-rules lint-format lint-types format docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mlops-kit demo
 
 test: lint unit # the docs build, the notebooks, the doctests and the floors are pytest tests
+
+frameworks: $(VENV)/.installed-dev # the tests of torch, catboost and lightgbm are skipped without them
+	$(BIN)/python -m pip install --quiet --group frameworks
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
