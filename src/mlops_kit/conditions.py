@@ -11,6 +11,7 @@ from mlops_kit.registry.conditions import (
     better_than,
     business_value,
     calibration,
+    metric,
     not_worse_than,
     on_slices,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "business_value",
     "calibration",
     "data_quality",
+    "metric",
     "model_size",
     "no_leak",
     "not_worse_than",

@@ -38,27 +38,59 @@ def regression(seed, n=200, weighted=False):
     return Predicted.of(truth, truth + random.normal(size=n), weights=random.random(n) if weighted else None)
 
 
-def macro(score):
-    return lambda y, p, w: score(y, p, average="macro", sample_weight=w, zero_division=0)
+def averaged(score, how="macro", **options):
+    return lambda y, p, w: score(y, p, average=how, sample_weight=w, zero_division=0, **options)
+
+
+def of_rank(score, **options):
+    return lambda y, p, w: score(y[None, :], p[None, :], **options)
+
+
+def at(k, *, recall):
+    """Count the relevant among the k first, as if the rows of equal scores came in every order."""
+
+    def value(y, p, _w):
+        last = np.sort(p)[-k]
+        share = (k - (p > last).sum()) / (p == last).sum()
+        hits = y[p > last].sum() + share * y[p == last].sum()
+        return hits / (y.sum() if recall else k)
+
+    return value
 
 
 LABELS = {
     "accuracy": lambda y, p, w: sk.accuracy_score(y, p, sample_weight=w),
     "balanced_accuracy": lambda y, p, w: sk.balanced_accuracy_score(y, p, sample_weight=w),
     "mcc": lambda y, p, w: sk.matthews_corrcoef(y, p, sample_weight=w),
-    "precision_macro": macro(sk.precision_score),
-    "recall_macro": macro(sk.recall_score),
-    "f1_macro": macro(sk.f1_score),
+    "cohen_kappa": lambda y, p, w: sk.cohen_kappa_score(y, p, sample_weight=w),
+    **{
+        f"{name}_{how}": averaged(getattr(sk, f"{name}_score"), how)
+        for name in ("precision", "recall", "f1")
+        for how in ("macro", "micro", "weighted")
+    },
+    "f2_weighted": averaged(sk.fbeta_score, "weighted", beta=2),
+    "f0.5_micro": averaged(sk.fbeta_score, "micro", beta=0.5),
 }
 OF_TWO = {
     "precision": lambda y, p, w: sk.precision_score(y, p, sample_weight=w),
     "recall": lambda y, p, w: sk.recall_score(y, p, sample_weight=w),
     "f1": lambda y, p, w: sk.f1_score(y, p, sample_weight=w),
+    "f2": lambda y, p, w: sk.fbeta_score(y, p, sample_weight=w, beta=2),
+    "fbeta(0.5)": lambda y, p, w: sk.fbeta_score(y, p, sample_weight=w, beta=0.5),
     "specificity": lambda y, p, w: sk.recall_score(y, p, sample_weight=w, pos_label=0),
 }
-OF_MORE = {name: macro(getattr(sk, f"{name}_score")) for name in ("precision", "recall", "f1")}
+OF_MORE = {name: averaged(getattr(sk, f"{name}_score")) for name in ("precision", "recall", "f1")}
+RANKED = {
+    "ndcg": of_rank(sk.ndcg_score),
+    "ndcg(10)": of_rank(sk.ndcg_score, k=10),
+    "precision_at(30)": at(30, recall=False),
+    "recall@30": at(30, recall=True),
+}
 SCORES = {
     "roc_auc": lambda y, p, w: sk.roc_auc_score(y, p, sample_weight=w, multi_class="ovr"),
+    "roc_auc_ovr_weighted": lambda y, p, w: sk.roc_auc_score(
+        y, p, sample_weight=w, multi_class="ovr", average="weighted"
+    ),
     "average_precision": lambda y, p, w: sk.average_precision_score(y, p, sample_weight=w),
     "log_loss": lambda y, p, w: sk.log_loss(
         y, p, sample_weight=w, labels=range(max(2, np.shape(p)[-1] if np.ndim(p) > 1 else 2))
@@ -68,6 +100,9 @@ SCORES = {
 VALUES = {
     "mae": lambda y, p, w: sk.mean_absolute_error(y, p, sample_weight=w),
     "mse": lambda y, p, w: sk.mean_squared_error(y, p, sample_weight=w),
+    "msle": lambda y, p, w: sk.mean_squared_log_error(y, p, sample_weight=w),
+    "smape": lambda y, p, w: np.average(2 * np.abs(y - p) / (np.abs(y) + np.abs(p)), weights=w),
+    "median_absolute_error": lambda y, p, w: sk.median_absolute_error(y, p, sample_weight=w),
     "rmse": lambda y, p, w: sk.root_mean_squared_error(y, p, sample_weight=w),
     "r2": lambda y, p, w: sk.r2_score(y, p, sample_weight=w),
     "mape": lambda y, p, w: sk.mean_absolute_percentage_error(y, p, sample_weight=w),
@@ -75,6 +110,7 @@ VALUES = {
 }
 CASES = [
     *((binary, name, of, "labels") for name, of in {**LABELS, **OF_TWO}.items()),
+    *((binary, name, of, "scores") for name, of in RANKED.items()),
     *((binary, name, of, "scores") for name, of in SCORES.items()),
     *((multiclass, name, of, "labels") for name, of in {**LABELS, **OF_MORE}.items()),
     *((multiclass, name, of, "scores") for name, of in SCORES.items()),
@@ -87,6 +123,8 @@ CASES = [
 )
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_a_metric_agrees_with_that_of_scikit_learn(make, name, reference, of, weighted):
+    if weighted and name in RANKED:
+        pytest.skip("scikit-learn gives no weights to the rows of a ranking")
     for seed in range(5):
         given = make(seed, weighted=weighted)
         expected = reference(given.truth, getattr(given, of), given.weights)
@@ -130,6 +168,17 @@ def test_ranking_metrics_agree_with_scikit_learn_under_ties(rows):
     assert metric("pr_auc").value(given) == pytest.approx(sk.average_precision_score(truth, told))
 
 
+def test_a_list_of_a_ranking_has_a_value_of_its_own_and_the_metric_is_their_mean():
+    random = np.random.default_rng(0)
+    gains, told, lists = random.integers(0, 4, 90), random.random(90), np.repeat(range(9), 10)
+    gains[lists == 3] = 0  # nothing to find: it does not count
+    given = Predicted.of(gains, told, task="ranking", groups=lists)
+    each = [sk.ndcg_score([gains[lists == one]], [told[lists == one]], k=5) for one in range(9) if one != 3]
+    assert metric("ndcg(5)").value(given) == pytest.approx(np.mean(each))
+    alone = Predicted.of(gains, told, task="ranking")
+    assert metric("ndcg").value(alone) == pytest.approx(sk.ndcg_score([gains], [told]))
+
+
 # No value
 
 
@@ -146,6 +195,15 @@ def test_ranking_metrics_agree_with_scikit_learn_under_ties(rows):
         ("brier", Predicted.of([0, 1], scores=[0.0, 3.0]), "brier needs probabilities, and the model gave none"),
         ("brier", Predicted.of([0, 1], probabilities=[0.0, 3.0]), "1 probabilities are below 0 or above 1"),
         ("mae", Predicted.of([0, 1], [0, 1]), "mae is for regression tasks, and this is a binary one"),
+        ("msle", Predicted.of([0.5, -0.5], [0.0, 1.0]), "1 rows have a value below 0"),
+        ("cohen_kappa", Predicted.of([1, 1], [0, 1]), "all rows are of one class"),
+        ("ndcg", Predicted.of([0, 0], scores=[0.0, 1.0]), "no row is relevant"),
+        (
+            "ndcg",
+            Predicted.of([0.0, -1.0], [0.0, 1.0], task="ranking"),
+            "1 true values are below 0, and relevance starts at 0",
+        ),
+        ("precision_at(3)", Predicted.of([0, 1], scores=[0.0, 1.0]), "there are 2 rows, and the first 3 are asked for"),
         ("mape", Predicted.of([0.0, 0.5], [0.0, 1.0]), "1 true values are 0"),
         ("r2", Predicted.of([0.5, 0.5], [0.0, 1.0]), "all true values are equal"),
         ("log_loss", Predicted.of([0, 1], probabilities=[0.5, np.nan]), "1 of 2 rows have no prediction"),

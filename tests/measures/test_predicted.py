@@ -90,7 +90,7 @@ def test_what_makes_predictions_unusable_is_said(given, flaw):
         (([0, 1], [0]), "1 predictions for 2 rows"),
         (([[0, 1], [1, 0]], [0, 1]), "must be one column"),
         (([0, 1, 2], [0, 1, 2], "binary"), "has two classes; these occur: 0, 1, 2"),
-        (([0, 1], [0, 1], "ranking"), "no task 'ranking'"),
+        (([0, 1], [0, 1], "clusters"), "no task 'clusters'"),
         ((["a"], ["b"], "regression"), "must be numbers"),
         (([0.5, 1.0],), "give them as labels"),
     ],

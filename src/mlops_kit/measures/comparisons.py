@@ -12,6 +12,7 @@ Imported only once predictions are at hand, so numpy and scipy may be imported a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,8 @@ from scipy import optimize, special, stats
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures import jackknife
 from mlops_kit.measures.intervals import REPLICATES, replicated, smallest
-from mlops_kit.measures.metrics import Metric, metric
+from mlops_kit.measures.metric import Metric
+from mlops_kit.measures.metrics import metric
 from mlops_kit.measures.predicted import BINARY, REGRESSION, Floats, Predicted
 from mlops_kit.records.measurement import Comparison
 
@@ -123,7 +125,7 @@ def tango_bound(wins: int, losses: int, rows: int, confidence: float, *, correct
 
 
 def superiority(
-    name: str | Metric,
+    name: str | Metric | Callable[..., Any],
     candidate: Predicted,
     champion: Predicted,
     *,
@@ -135,7 +137,7 @@ def superiority(
 
     Parameters
     ----------
-    name : str or Metric
+    name : str, Metric or callable
         By what.
     candidate, champion : Predicted
         Their predictions for the same rows.
@@ -170,7 +172,7 @@ def superiority(
 
 
 def non_inferiority(
-    name: str | Metric,
+    name: str | Metric | Callable[..., Any],
     candidate: Predicted,
     champion: Predicted,
     *,
@@ -185,7 +187,7 @@ def non_inferiority(
 
     Parameters
     ----------
-    name : str or Metric
+    name : str, Metric or callable
         By what.
     candidate, champion : Predicted
         Their predictions for the same rows.
@@ -232,7 +234,7 @@ class _Question:
 
 
 def _compare(
-    name: str | Metric,
+    name: str | Metric | Callable[..., Any],
     candidate: Predicted,
     champion: Predicted,
     question: str,
@@ -333,6 +335,7 @@ def _by_bootstrap(asked: _Question, candidate: Predicted, champion: Predicted, f
         weights=candidate.weights,
         seed=asked.seed,
         strata=strata,
+        replicates=asked.chosen.samples,
     )
     gains = np.nan_to_num(asked.sign * (values[0] - values[1]), nan=-np.inf)  # a sample without a value counts against
     short = int(np.sum(gains <= asked.border if asked.strict else gains < asked.border))

@@ -9,7 +9,7 @@ Imported only once predictions are at hand, so numpy may be imported at the top.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -19,6 +19,7 @@ from scipy import sparse
 
 from mlops_kit.measures.predicted import BINARY, Floats, Predicted
 
+AVERAGES = ("macro", "micro", "weighted")
 _BINS = 10
 _STEP = 1e-5
 
@@ -215,6 +216,39 @@ class Average:
         return np.asarray(np.mean([part.influence(weights) for part in self.parts], axis=0))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedAverage:
+    """The mean of a value of each class, each weighed by the rows that are truly of it.
+
+    Parameters
+    ----------
+    parts : dict of int to formula
+        The formula of each class.
+    truth : array of int
+        The class of each row.
+    """
+
+    parts: Mapping[int, Concordance | StepArea]
+    truth: NDArray[Any]
+    smooth: ClassVar[bool] = True
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Compute all, and average by the weight of the classes."""
+        values = np.array([part(weights) for part in self.parts.values()])
+        sizes = np.array([weights[:, self.truth == number].sum(axis=1) for number in self.parts])
+        return np.asarray((values * sizes).sum(axis=0) / sizes.sum(axis=0))
+
+    def influence(self, weights: Floats) -> Floats:
+        """Add the influence on each value and that on the weight of its class."""
+        every = weights * np.isin(self.truth, list(self.parts))
+        whole = float(self(weights[None, :])[0])
+        made = np.zeros(len(weights))
+        for number, part in self.parts.items():
+            own = weights * (self.truth == number)
+            made += own.sum() * part.influence(weights) + own * (float(part(weights[None, :])[0]) - whole)
+        return np.asarray(made / every.sum())
+
+
 def mean(values: Floats, counted: NDArray[np.bool_] | None = None) -> Sums:
     """Average a value over the rows, or over those that count."""
     ones = np.ones(len(values)) if counted is None else counted.astype(np.float64)
@@ -256,12 +290,33 @@ def balanced_accuracy(given: Predicted) -> Sums:
     return _class_sums(given, lambda hit, true, _told, _all: _average(hit / true, true > 0))
 
 
-def macro(given: Predicted, of: str) -> Sums:
-    """Average precision, recall or F1 over the classes that occur or are predicted; 0 where one is 0/0."""
+def averaged(given: Predicted, of: str, how: str, beta: float = 1.0) -> Sums:
+    """Average precision, recall or F-beta over the classes that occur or are predicted; 0 where one is 0/0.
+
+    Macro counts each class alike, weighted by its true rows; micro counts the rows of all classes together.
+    """
 
     def combine(hit: Floats, true: Floats, told: Floats, _all: Floats) -> Floats:
-        below = {"precision": told, "recall": true, "f1": (true + told) / 2}[of]
-        return _average(np.where(below > 0, hit / below, 0.0), (true > 0) | (told > 0))
+        if how == "micro":
+            hit, true, told = (part.sum(axis=1, keepdims=True) for part in (hit, true, told))
+        below = {"precision": told, "recall": true, "f": (beta**2 * true + told) / (1 + beta**2)}[of]
+        each = np.where(below > 0, hit / below, 0.0)
+        if how == "weighted":
+            each, counted = each * true, true.sum(axis=1)
+            return np.asarray(each.sum(axis=1) / counted)
+        return _average(each, np.asarray((true > 0) | (told > 0)))
+
+    return _class_sums(given, combine)
+
+
+def cohen_kappa(given: Predicted) -> Sums:
+    """Cohen's kappa (1960): agreement beyond that of chance, as a share of what chance leaves."""
+
+    def combine(hit: Floats, true: Floats, told: Floats, everything: Floats) -> Floats:
+        chance = (true * told).sum(axis=1) / everything**2
+        return np.where(
+            chance < 1, (hit.sum(axis=1) / everything - chance) / np.where(chance < 1, 1 - chance, 1.0), np.nan
+        )
 
     return _class_sums(given, combine)
 
@@ -277,15 +332,22 @@ def mcc(given: Predicted) -> Sums:
     return _class_sums(given, combine)
 
 
-def f1(given: Predicted) -> Sums:
-    """Twice the hits among the positive, over positive and predicted positive rows together."""
+def f_beta(given: Predicted, beta: float) -> Sums:
+    """F-beta of the positive class: hits over a weighted mean of the positive and the predicted positive rows."""
     positive, told = given.truth == 1, given.labels == 1
-    return ratio(2.0 * (positive & told), positive.astype(np.float64) + told)
+    return ratio((1 + beta**2) * (positive & told), np.asarray(beta**2 * positive + told, dtype=np.float64))
 
 
 def roc_auc(given: Predicted) -> Formula:
     """Measure how often a positive row scores above a negative one, ties counting half (Mann and Whitney)."""
     return _one_against_rest(given, Concordance)
+
+
+def roc_auc_weighted(given: Predicted) -> Formula:
+    """Average the areas of more than two classes, each weighed by its true rows."""
+    if given.scores is None or given.scores.ndim == 1:
+        return roc_auc(given)
+    return WeightedAverage(_areas(given, given.scores, Concordance), given.truth)
 
 
 def average_precision(given: Predicted) -> Formula:
@@ -299,12 +361,13 @@ def _one_against_rest(given: Predicted, area: type[Concordance | StepArea]) -> F
         raise AssertionError("a metric of scores is asked for where there are some")
     if given.scores.ndim == 1:
         return area(given.truth == 1, given.scores)
-    parts = [
-        area(given.truth == number, given.scores[:, number])
-        for number in range(len(given.classes))
-        if 0 < int((given.truth == number).sum()) < given.n
-    ]
-    return Average(parts)
+    return Average(list(_areas(given, given.scores, area).values()))
+
+
+def _areas(given: Predicted, scores: Floats, area: type[Concordance | StepArea]) -> dict[int, Concordance | StepArea]:
+    """Make the area of each class that occurs, against all others."""
+    present = (number for number in range(len(given.classes)) if 0 < int((given.truth == number).sum()) < given.n)
+    return {number: area(given.truth == number, scores[:, number]) for number in present}
 
 
 def probabilities(given: Predicted) -> Floats:

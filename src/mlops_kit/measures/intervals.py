@@ -274,6 +274,7 @@ def bootstrap_interval(
     weights: Floats | None = None,
     seed: int = 0,
     strata: NDArray[np.int64] | None = None,
+    replicates: int | None = None,
 ) -> Interval | None:
     """Bound a value by expanded percentiles of the bootstrap.
 
@@ -285,7 +286,7 @@ def bootstrap_interval(
         How many there are.
     confidence : float
         Two-sided.
-    weights, seed, strata
+    weights, seed, strata, replicates
         As for `replicated`.
 
     Returns
@@ -296,7 +297,7 @@ def bootstrap_interval(
     fewest = smallest(rows, strata)
     if fewest < 2:  # noqa: PLR2004 - nothing varies in a single row
         return None
-    values = replicated([formula], rows, weights=weights, seed=seed, strata=strata)[0]
+    values = replicated([formula], rows, weights=weights, seed=seed, strata=strata, replicates=replicates)[0]
     values = values[~np.isnan(values)]
     if not len(values):
         return None

@@ -1,9 +1,12 @@
 """Metrics by the names the field uses, each with what it needs, which way is better, and its interval.
 
 Classification, of two classes or more: accuracy, balanced_accuracy, precision, recall, specificity (two classes), f1,
-mcc from labels; roc_auc (auc), average_precision (pr_auc) from scores; log_loss, brier, calibration_error (ece) from
-probabilities. Of two classes, precision, recall and f1 are those of the positive one; of more, the mean over the
-classes, which ``…_macro`` asks for in both cases. Regression: mae, mse, rmse, r2, mape, quantile_loss(q).
+f2 and any other F-beta, mcc, cohen_kappa from labels; roc_auc (auc, roc_auc_ovr), roc_auc_ovr_weighted,
+average_precision (pr_auc) from scores; log_loss, brier, calibration_error (ece) from probabilities. Of two classes,
+precision, recall and F-beta are those of the positive one; of more, the mean over the classes, which ``…_macro`` asks
+for in both cases; ``…_micro`` counts all classes together, and ``…_weighted`` weighs each by its true rows.
+Regression: mae, median_absolute_error, mse, rmse, msle, r2, mape, smape, quantile_loss(q). Of ranked rows: ndcg,
+ndcg(k), precision_at(k), recall_at(k). Functions of the user's own, and scorers of scikit-learn, see `own_metrics`.
 
 Nothing here raises because of what data is like: a value that is not defined on some rows is NaN, with the reason.
 
@@ -14,120 +17,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import chain, count
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures import formulas, jackknife
+from mlops_kit.measures import formulas, jackknife, ranked
 from mlops_kit.measures.formulas import Formula
 from mlops_kit.measures.intervals import PROPORTIONS, auc_interval, bootstrap_interval
-from mlops_kit.measures.predicted import BINARY, MULTICLASS, REGRESSION, Floats, Predicted
+from mlops_kit.measures.metric import CLASSIFICATION, LABELS, PROBABILITIES, SCORES, Metric, Rows
+from mlops_kit.measures.predicted import BINARY, RANKING, REGRESSION, Floats, Predicted
 from mlops_kit.records.measurement import Measurement
-
-LABELS, SCORES, PROBABILITIES = "labels", "scores", "probabilities"
-_CLASSIFICATION = (BINARY, MULTICLASS)
-
-Rows = tuple[Floats, NDArray[np.bool_]]
-"""What each row contributes to a mean, and which rows count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A number that tells how good predictions are.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    tasks : tuple of str
-        The tasks it is for.
-    needs : str
-        ``"labels"`` (of a regression, the predicted values), ``"scores"`` or ``"probabilities"``.
-    greater_is_better : bool
-        Which way is better.
-    rows : callable, optional
-        Gives what each row contributes and which rows count, if the metric is a mean over rows; None if it is none
-        for the task at hand.
-    formula : callable, optional
-        Gives the formula of a metric that is no mean over rows.
-    proportion : bool
-        Whether each row contributes 0 or 1.
-    biased : bool
-        Whether chance pushes it to one side, and a bootstrap pushes as far again: its interval is then reflected.
-    requires : str
-        What the truth must hold for a value: ``""`` anything, ``"positive"`` a positive row (of more than two
-        classes, two of them), ``"negative"`` a negative one, ``"classes"`` two classes, ``"spread"`` two different
-        values, ``"nonzero"`` no 0, ``"predicted"`` a row predicted to be positive.
-    named : tuple
-        The classes that it names; without one of them there is no value.
-    bounds : tuple of float
-        The least and the greatest value it may have, of any data.
-
-    Examples
-    --------
-    >>> metric("auc").name, metric("auc").greater_is_better, metric("auc").needs
-    ('roc_auc', True, 'scores')
-    >>> metric("accuracy").value(Predicted.of([0, 1, 1, 1], [0, 1, 1, 0]))
-    0.75
-    """
-
-    name: str
-    tasks: tuple[str, ...]
-    needs: str
-    greater_is_better: bool
-    rows: Callable[[Predicted], Rows | None] | None = None
-    formula: Callable[[Predicted], Formula] | None = None
-    proportion: bool = False
-    biased: bool = False
-    requires: str = ""
-    named: tuple[Any, ...] = ()
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-
-    def undefined(self, given: Predicted) -> str | None:
-        """Tell in words why there is no value on these rows; None if there is one."""
-        if given.task not in self.tasks:
-            return f"{self.name} is for {' and '.join(self.tasks)} tasks, and this is a {given.task} one"
-        if not given.n:
-            return given.flaw
-        lacking = given.labels is None if self.needs == LABELS else given.scores is None
-        if lacking or (self.needs == PROBABILITIES and not given.calibrated):
-            return f"{self.name} needs {self.needs}, and the model gave none"
-        if (strange := next((label for label in self.named if label not in given.classes), None)) is not None:
-            return f"{self.name} names the class {strange!r}, and there are {', '.join(map(repr, given.classes))}"
-        return given.flaw or (_outside(given) if self.needs == PROBABILITIES else None) or _lacks(given, self.requires)
-
-    def per_row(self, given: Predicted) -> Rows | None:
-        """Give what each row contributes and which rows count; None for a metric that is no mean over rows."""
-        return None if self.rows is None else self.rows(given)
-
-    def on(self, given: Predicted) -> Formula:
-        """Give the formula on these rows, where the metric is defined."""
-        if (rows := self.per_row(given)) is not None:
-            return formulas.mean(*rows)
-        if self.formula is None:
-            raise AssertionError("a metric has rows or a formula")
-        return self.formula(given)
-
-    def value(self, given: Predicted) -> float:
-        """Compute it; NaN where it is not defined."""
-        if self.undefined(given) is not None:
-            return float("nan")
-        weights = np.ones(given.n) if given.weights is None else given.weights
-        return float(self.on(given)(weights[None, :])[0])
-
-    def strata(self, given: Predicted) -> NDArray[np.int64] | None:
-        """Tell how a bootstrap must be stratified so that each sample has what the truth must hold."""
-        return given.truth if self.requires in {"positive", "negative", "classes"} else None
 
 
 def measure(
-    name: str | Metric,
+    name: str | Metric | Callable[..., Any],
     given: Predicted,
     *,
     confidence: float | None = 0.95,
@@ -138,8 +47,8 @@ def measure(
 
     Parameters
     ----------
-    name : str or Metric
-        By what.
+    name : str, Metric or callable
+        By what; see `metric`.
     given : Predicted
         The predictions beside the truth.
     confidence : float or None
@@ -202,34 +111,19 @@ def _interval(
     made = jackknife.interval(formula, given.n, confidence=confidence, weights=given.weights, strata=strata)
     if made is not None:
         return made, "jackknife"
-    made = bootstrap_interval(formula, given.n, confidence=confidence, weights=given.weights, seed=seed, strata=strata)
+    made = bootstrap_interval(
+        formula,
+        given.n,
+        confidence=confidence,
+        weights=given.weights,
+        seed=seed,
+        strata=strata,
+        replicates=chosen.samples,
+    )
     if made is not None and chosen.biased:
         value = chosen.value(given)
         made = max(0.0, 2 * value - made[1]), max(0.0, 2 * value - made[0])
     return made, "bootstrap"
-
-
-def _outside(given: Predicted) -> str | None:
-    """Tell whether some probabilities are none."""
-    beyond = 0 if given.scores is None else int(np.sum((given.scores < 0) | (given.scores > 1)))
-    return f"{beyond} probabilities are below 0 or above 1" if beyond else None
-
-
-def _lacks(given: Predicted, requires: str) -> str | None:
-    """Tell what the rows lack that a metric requires."""
-    if requires == "spread" and (given.n < 2 or np.ptp(given.truth) == 0):  # noqa: PLR2004 - one value has no spread
-        return "all true values are equal"
-    if requires == "nonzero" and bool(np.any(given.truth == 0)):
-        return f"{int(np.sum(given.truth == 0))} true values are 0"
-    if requires == "predicted" and given.labels is not None and given.task == BINARY and not np.any(given.labels == 1):
-        return "no row is predicted to be positive"
-    one_class = bool(np.all(given.truth == given.truth[0]))
-    if requires == "classes" and one_class:
-        return "all rows are of one class"
-    for wanted, number in (("positive", 1), ("negative", 0)):
-        if requires == wanted and given.task == BINARY and not np.any(given.truth == number):
-            return f"no row is truly {wanted}"
-    return None
 
 
 def _correct(given: Predicted) -> Rows:
@@ -252,12 +146,26 @@ def _relative(given: Predicted) -> Floats:
     return np.asarray(formulas.absolute_errors(given) / np.abs(given.truth))
 
 
-def _f1(given: Predicted) -> Formula:
-    return formulas.f1(given) if given.task == BINARY else formulas.macro(given, "f1")
+def _smape(given: Predicted) -> Floats:
+    size = np.abs(given.truth) + np.abs(np.asarray(given.labels))
+    return np.asarray(2 * formulas.absolute_errors(given) / np.where(size > 0, size, 1.0))
+
+
+def _log_errors(given: Predicted) -> Floats:
+    return np.asarray((np.log1p(given.truth) - np.log1p(np.asarray(given.labels))) ** 2)
+
+
+def _below_zero(given: Predicted) -> str | None:
+    below = int(np.sum((given.truth < 0) | (np.asarray(given.labels) < 0)))
+    return f"{below} rows have a value below 0" if below else None
+
+
+def _f_beta(given: Predicted, beta: float) -> Formula:
+    return formulas.f_beta(given, beta) if given.task == BINARY else formulas.averaged(given, "f", "macro", beta)
 
 
 def _good(name: str, needs: str = LABELS, **members: Any) -> Metric:
-    members = {"tasks": _CLASSIFICATION, "bounds": (0.0, 1.0), **members}
+    members = {"tasks": CLASSIFICATION, "bounds": (0.0, 1.0), **members}
     return Metric(name=name, needs=needs, greater_is_better=True, **members)
 
 
@@ -266,27 +174,88 @@ def _loss(name: str, of: Callable[[Predicted], Floats], needs: str = LABELS, **m
     return Metric(name=name, needs=needs, greater_is_better=False, rows=partial(_every, of), **members)
 
 
-def _macro(name: str) -> Callable[[Predicted], Formula]:
-    return partial(formulas.macro, of=name)
+def f_beta(beta: float, average: str | None = None) -> Metric:
+    """Make the metric that weighs recall ``beta`` times as much as precision (van Rijsbergen 1979).
+
+    Parameters
+    ----------
+    beta : float
+        Above 0; of 1 both weigh the same.
+    average : str, optional
+        ``"macro"``, ``"micro"`` or ``"weighted"``; by default the positive class of two, and the mean over more.
+
+    Returns
+    -------
+    Metric
+        Its name is ``"f2"``, ``"f0.5_weighted"`` and the like.
+
+    Examples
+    --------
+    >>> f_beta(2).value(Predicted.of([0, 1, 1, 1], [0, 1, 0, 0]))
+    0.38461538461538464
+    """
+    if not 0 < beta < math.inf:
+        raise InvalidInput(f"beta={beta!r} must be a number above 0.")
+    if average is None:
+        return _good(f"f{beta:g}", formula=partial(_f_beta, beta=beta), requires="positive")
+    return _good(f"f{beta:g}_{average}", formula=partial(formulas.averaged, of="f", how=average, beta=beta))
+
+
+def _averaged(of: str, how: str) -> Metric:
+    return _good(f"{of}_{how}", formula=partial(formulas.averaged, of=of, how=how))
+
+
+def _ndcg(k: int | None = None) -> Metric:
+    return Metric(
+        *("ndcg" if k is None else f"ndcg({k})", (BINARY, RANKING), SCORES),
+        greater_is_better=True,
+        formula=partial(ranked.ndcg, k=k),
+        bounds=(0.0, 1.0),
+        check=ranked.no_gain,
+    )
+
+
+def _at(of: str, k: int) -> Metric:
+    recall = of == "recall"
+    return Metric(
+        *(f"{of}_at({k})", (BINARY, RANKING), SCORES),
+        greater_is_better=True,
+        formula=partial(ranked.top_rows, k=k, recall=recall),
+        bounds=(0.0, 1.0),
+        check=partial(ranked.too_few, k=k, relevant=recall),
+    )
 
 
 _KNOWN = (
     _good("accuracy", rows=_correct, proportion=True),
     _good("balanced_accuracy", formula=formulas.balanced_accuracy, requires="classes"),
-    _good("precision", rows=_precise, formula=_macro("precision"), proportion=True, requires="predicted"),
-    _good("recall", rows=_recalled, formula=_macro("recall"), proportion=True, requires="positive"),
-    _good("f1", formula=_f1, requires="positive"),
-    _good("precision_macro", formula=_macro("precision")),
-    _good("recall_macro", formula=_macro("recall")),
-    _good("f1_macro", formula=_macro("f1")),
+    _good(
+        "precision",
+        rows=_precise,
+        formula=partial(formulas.averaged, of="precision", how="macro"),
+        proportion=True,
+        requires="predicted",
+    ),
+    _good(
+        "recall",
+        rows=_recalled,
+        formula=partial(formulas.averaged, of="recall", how="macro"),
+        proportion=True,
+        requires="positive",
+    ),
+    f_beta(1),
+    *(_averaged(of, how) for how in formulas.AVERAGES for of in ("precision", "recall")),
+    *(f_beta(1, how) for how in formulas.AVERAGES),
     _good("specificity", tasks=(BINARY,), rows=partial(_recalled, number=0), proportion=True, requires="negative"),
     _good("mcc", formula=formulas.mcc, requires="classes", bounds=(-1.0, 1.0)),
+    _good("cohen_kappa", formula=formulas.cohen_kappa, requires="classes", bounds=(-1.0, 1.0)),
     _good("roc_auc", SCORES, formula=formulas.roc_auc, requires="classes"),
+    _good("roc_auc_ovr_weighted", SCORES, formula=formulas.roc_auc_weighted, requires="classes"),
     _good("average_precision", SCORES, formula=formulas.average_precision, requires="classes"),
-    _loss("log_loss", formulas.log_losses, PROBABILITIES, tasks=_CLASSIFICATION),
-    _loss("brier", formulas.brier_losses, PROBABILITIES, tasks=_CLASSIFICATION, bounds=(0.0, 2.0)),
+    _loss("log_loss", formulas.log_losses, PROBABILITIES, tasks=CLASSIFICATION),
+    _loss("brier", formulas.brier_losses, PROBABILITIES, tasks=CLASSIFICATION, bounds=(0.0, 2.0)),
     Metric(
-        *("calibration_error", _CLASSIFICATION, PROBABILITIES),
+        *("calibration_error", CLASSIFICATION, PROBABILITIES),
         greater_is_better=False,
         formula=formulas.calibration_error,
         biased=True,
@@ -294,22 +263,48 @@ _KNOWN = (
     ),
     _loss("mae", formulas.absolute_errors),
     _loss("mse", formulas.squared_errors),
+    _loss("msle", _log_errors, check=_below_zero),
     _loss("mape", _relative, requires="nonzero"),
+    _loss("smape", _smape, bounds=(0.0, 2.0)),
     Metric(*("rmse", (REGRESSION,), LABELS), greater_is_better=False, formula=formulas.rmse, bounds=(0.0, math.inf)),
+    Metric(
+        *("median_absolute_error", (REGRESSION,), LABELS),
+        greater_is_better=False,
+        formula=ranked.median_error,
+        bounds=(0.0, math.inf),
+    ),
     _good("r2", tasks=(REGRESSION,), formula=formulas.r2, requires="spread", bounds=(-math.inf, 1.0)),
+    _ndcg(),
 )
 _METRICS = {known.name: known for known in _KNOWN}
-_ALIASES = {"auc": "roc_auc", "pr_auc": "average_precision", "ece": "calibration_error"}
-_QUANTILE = re.compile(r"quantile_loss\((0?\.\d+)\)")
+_ALIASES = {
+    "auc": "roc_auc",
+    "ece": "calibration_error",
+    "kappa": "cohen_kappa",
+    "mean_absolute_error": "mae",
+    "mean_squared_error": "mse",
+    "mean_squared_log_error": "msle",
+    "median_ae": "median_absolute_error",
+    "pr_auc": "average_precision",
+    "roc_auc_ovr": "roc_auc",
+}
+_PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], Metric]], ...] = (
+    (r"quantile_loss\((0?\.\d+)\)", lambda match: quantile_loss(float(match[1]))),
+    (r"f(?:beta)?\(?(\d+|\d*\.\d+)\)?(?:_(macro|micro|weighted))?", lambda match: f_beta(float(match[1]), match[2])),
+    (r"ndcg[@(]([1-9]\d*)\)?", lambda match: _ndcg(int(match[1]))),
+    (r"(precision|recall)(?:_at)?[@(]([1-9]\d*)\)?", lambda match: _at(match[1], int(match[2]))),
+)
 
 
-def metric(name: str | Metric) -> Metric:
-    """Find a metric by its name.
+def metric(given: str | Metric | Callable[..., Any]) -> Metric:
+    """Read what is given as a metric: the one way in, for gates and monitors alike.
 
     Parameters
     ----------
-    name : str or Metric
-        Such as ``"accuracy"``, ``"auc"`` or ``"quantile_loss(0.9)"``; a metric is given back.
+    given : str, Metric or callable
+        A name such as ``"accuracy"``, ``"auc"``, ``"f2_weighted"``, ``"quantile_loss(0.9)"`` or ``"ndcg(10)"``; that
+        of a scorer of scikit-learn, such as ``"jaccard"``; a metric, which is given back; a scorer; or a function of
+        truth and prediction, see `mlops_kit.measures.own_metrics.own_metric`.
 
     Returns
     -------
@@ -323,18 +318,70 @@ def metric(name: str | Metric) -> Metric:
 
     Examples
     --------
-    >>> metric("pr_auc").name
-    'average_precision'
+    >>> metric("pr_auc").name, metric("f0.5").name, metric("precision_at(20)").name, metric(max).name
+    ('average_precision', 'f0.5', 'precision_at(20)', 'max')
     """
-    if isinstance(name, Metric):
-        return name
-    spelled = _ALIASES.get(str(name), str(name))
+    if isinstance(given, Metric):
+        return given
+    if not isinstance(given, str):
+        from mlops_kit.measures.own_metrics import own_metric  # noqa: PLC0415 - loads scikit-learn
+
+        return own_metric(given)
+    spelled = _ALIASES.get(given, given)
     if spelled in _METRICS:
         return _METRICS[spelled]
-    if match := _QUANTILE.fullmatch(spelled):
-        return quantile_loss(float(match[1]))
-    listed = ", ".join([*_METRICS, *_ALIASES, "quantile_loss(0.9)"])
-    raise InvalidInput(f"There is no metric {name!r}. Metrics: {listed}.")
+    for pattern, make in _PATTERNS:
+        if match := re.fullmatch(pattern, spelled):
+            return make(match)
+    return _scorer(given)
+
+
+def metrics(given: Iterable[str | Metric | Callable[..., Any]]) -> tuple[Metric, ...]:
+    """Read several metrics; two different ones of one name are told apart by a number.
+
+    Parameters
+    ----------
+    given : iterable
+        What `metric` takes.
+
+    Returns
+    -------
+    tuple of Metric
+        In their order, each name once: the same metric given twice is one.
+
+    Examples
+    --------
+    >>> [one.name for one in metrics(["auc", "roc_auc", lambda truth, told: 0.0, lambda truth, told: 1.0])]
+    ['roc_auc', '<lambda>', '<lambda> 2']
+    """
+    different: list[Metric] = []
+    for one in map(metric, given):
+        if not any(one is other or (one.own is not None and one.own is other.own) for other in different):
+            different.append(one)
+    made: dict[str, Metric] = {}
+    for one in different:
+        names = chain([one.name], (f"{one.name} {number}" for number in count(2)))
+        name = next(name for name in names if name not in made)
+        made[name] = replace(one, name=name)
+    return tuple(made.values())
+
+
+def _scorer(name: str) -> Metric:
+    import difflib  # noqa: PLC0415 - only an error needs it
+
+    from sklearn.metrics import get_scorer, get_scorer_names  # noqa: PLC0415 - heavy, and few names are its
+
+    if name in get_scorer_names():
+        from mlops_kit.measures.own_metrics import own_metric  # noqa: PLC0415 - loads scikit-learn
+
+        return own_metric(get_scorer(name), name=name)
+    close = difflib.get_close_matches(name, [*_METRICS, *_ALIASES, *get_scorer_names()], 3)
+    meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    patterns = ["f2", "quantile_loss(0.9)", "ndcg(10)", "precision_at(10)", "recall_at(10)"]
+    raise InvalidInput(
+        f"There is no metric {name!r:.80}.{meant} Metrics: {', '.join([*_METRICS, *_ALIASES, *patterns])}; the scorers "
+        "of scikit-learn; and functions of truth and prediction."
+    )
 
 
 def metrics_for(task: str) -> tuple[str, ...]:
@@ -343,7 +390,7 @@ def metrics_for(task: str) -> tuple[str, ...]:
     Examples
     --------
     >>> metrics_for("regression")
-    ('mae', 'mse', 'mape', 'rmse', 'r2')
+    ('mae', 'mse', 'msle', 'mape', 'smape', 'rmse', 'median_absolute_error', 'r2')
     """
     return tuple(known.name for known in _KNOWN if task in known.tasks)
 

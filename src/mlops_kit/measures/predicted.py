@@ -14,9 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.records.measurement import BINARY, MULTICLASS, RANKING, REGRESSION, TASKS
+from mlops_kit.records.signature import listed
 
-BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
-TASKS = (BINARY, MULTICLASS, REGRESSION)
+__all__ = ["BINARY", "MULTICLASS", "RANKING", "REGRESSION", "TASKS", "Floats", "Predicted"]
+
+
 _FEW_CLASSES = 20
 
 Floats = NDArray[np.float64]
@@ -29,10 +32,10 @@ class Predicted:
     Attributes
     ----------
     task : str
-        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``.
     truth, labels : numpy.ndarray
-        Numbers of classes, ``-1`` for a missing one, or values of a regression. `labels` is None for a model that
-        gives only scores.
+        Numbers of classes, ``-1`` for a missing one, or values of a regression; of a ranking, how relevant each row
+        is. `labels` is None for a model that gives only scores.
     scores : numpy.ndarray or None
         Binary: one score a row, higher for the positive class. Multiclass: a column for each class.
     calibrated : bool
@@ -41,6 +44,9 @@ class Predicted:
         What the numbers stand for; of a binary task, negative and positive.
     weights : numpy.ndarray or None
         How much each row counts.
+    groups : numpy.ndarray or None
+        The number of the subject that each row belongs to, if rows of one subject are not independent; of a
+        ranking, that of its list.
 
     Examples
     --------
@@ -56,6 +62,7 @@ class Predicted:
     calibrated: bool
     classes: tuple[Any, ...]
     weights: Floats | None
+    groups: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -69,6 +76,7 @@ class Predicted:
         classes: Sequence[Any] | None = None,
         positive: Any = None,
         weights: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Put predictions beside the truth.
 
@@ -83,14 +91,17 @@ class Predicted:
         scores : array-like, optional
             Likewise, but not probabilities: higher is more likely.
         task : str, optional
-            ``"binary"``, ``"multiclass"`` or ``"regression"``. By default a regression if the truth holds fractions,
-            or more than 20 different numbers and there are no classes, probabilities or scores.
+            ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``, which is never guessed. By default a
+            regression if the truth holds fractions, or more than 20 different numbers and there are no classes,
+            probabilities or scores.
         classes : sequence, optional
             All classes the model knows, in the order of the columns. By default those that occur, sorted.
         positive : object, optional
             The class that is looked for; by default the last of two.
         weights : array-like, optional
             How much each row counts, at least 0.
+        groups : array-like, optional
+            Whose each row is: rows of equal values belong together.
 
         Returns
         -------
@@ -100,7 +111,7 @@ class Predicted:
         Raises
         ------
         InvalidInput
-            Lengths or numbers of columns do not match, or the task is none of the three.
+            Lengths or numbers of columns do not match, or the task is none of the four.
         """
         given = pd.Series(_flat(truth, "truth")).reset_index(drop=True)
         columns = probabilities if probabilities is not None else scores
@@ -111,16 +122,21 @@ class Predicted:
         told = None if labels is None else pd.Series(_flat(labels, "labels")).reset_index(drop=True)
         if told is not None and len(told) != len(given):
             raise InvalidInput(f"There are {len(told)} predictions for {len(given)} rows of truth.")
-        counted = _weights(weights, len(given))
+        beside = _weights(weights, len(given)), _groups(groups, len(given))
         if task == REGRESSION:
             if told is None:
                 raise InvalidInput("A regression is judged by its predicted values: give them as labels.")
-            return cls(task, _numbers(given, "truth"), _numbers(told, "labels"), None, False, (), counted)
+            return cls(task, _numbers(given, "truth"), _numbers(told, "labels"), None, False, (), *beside)
+        if task == RANKING:
+            ranks = _matrix(columns, len(given)) if told is None else _numbers(told, "scores")
+            if ranks is None or ranks.ndim != 1:
+                raise InvalidInput("A ranking is judged by one score for each row: give it as scores.")
+            return cls(task, _numbers(given, "truth"), None, ranks, False, (), *beside)
         known, matrix = _classes(given, told, classes, positive, task), _matrix(columns, len(given))
         if matrix is not None:
             matrix = _ordered(matrix, classes, known, binary=task == BINARY, calibrated=probabilities is not None)
         codes = None if told is None else _codes(told, known)
-        made = cls(task, _codes(given, known), codes, matrix, probabilities is not None, known, counted)
+        made = cls(task, _codes(given, known), codes, matrix, probabilities is not None, known, *beside)
         return made if codes is not None else replace(made, labels=made._most_probable())
 
     @property
@@ -139,10 +155,19 @@ class Predicted:
                 return f"{missing} of {self.n} rows have no {what}"
         return None
 
+    def named(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Give the classes that numbers stand for, as the data has them; values of a regression stay as they are."""
+        if not self.classes:
+            return numbers
+        kinds = {type(value) for value in self.classes}
+        classes = np.array(self.classes, dtype=None if len(kinds) == 1 else object)
+        return np.asarray(classes[numbers])
+
     def take(self, rows: NDArray[Any]) -> Self:
         """Give some of the rows, by a mask or by numbers."""
-        picked = [None if part is None else part[rows] for part in (self.labels, self.scores, self.weights)]
-        return replace(self, truth=self.truth[rows], labels=picked[0], scores=picked[1], weights=picked[2])
+        beside = (self.labels, self.scores, self.weights, self.groups)
+        labels, scores, weights, groups = (None if part is None else part[rows] for part in beside)
+        return replace(self, truth=self.truth[rows], labels=labels, scores=scores, weights=weights, groups=groups)
 
     def _most_probable(self) -> NDArray[Any] | None:
         """Choose classes by the probabilities; scores that are none have no threshold, but a largest one."""
@@ -201,6 +226,21 @@ def _weights(weights: Any, rows: int) -> Floats | None:
     return given
 
 
+def _groups(groups: Any, rows: int) -> NDArray[np.int64] | None:
+    if groups is None:
+        return None
+    given = pd.Series(_flat(groups, "groups")).reset_index(drop=True)
+    if len(given) != rows:
+        raise InvalidInput(f"There are {len(given)} groups for {rows} rows.")
+    try:
+        codes, _ = pd.factorize(given)
+    except TypeError as error:
+        raise InvalidInput(f"The groups cannot be told apart by their values: {error}.") from error
+    if missing := int((codes < 0).sum()):
+        raise InvalidInput(f"{missing} of {rows} rows have no group: drop them, or give each a value of its own.")
+    return np.asarray(codes, dtype=np.int64)
+
+
 def _classes(
     truth: pd.Series[Any], labels: pd.Series[Any] | None, classes: Sequence[Any] | None, positive: Any, task: str
 ) -> tuple[Any, ...]:
@@ -214,7 +254,7 @@ def _classes(
     if task == MULTICLASS:
         return tuple(known)
     if len(known) > 2:  # noqa: PLR2004 - two classes
-        raise InvalidInput(f"A binary task has two classes; these occur: {', '.join(map(repr, known))}.")
+        raise InvalidInput(f"A binary task has two classes; these occur: {listed(known)}.")
     if len(known) < 2 and set(known) <= {0, 1}:  # noqa: PLR2004 - two classes
         known = [False, True] if bool in map(type, known) else [0, 1]
     elif len(known) < 2:  # noqa: PLR2004 - two classes

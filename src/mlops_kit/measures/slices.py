@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.formulas import confidences
-from mlops_kit.measures.metrics import Metric, measure, metric
+from mlops_kit.measures.metric import Metric
+from mlops_kit.measures.metrics import measure, metric
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.records.measurement import Slice
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+BINARY, MULTICLASS, REGRESSION, RANKING = TASKS = ("binary", "multiclass", "regression", "ranking")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ import pandas as pd
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
 from mlops_kit.fingerprints.dispatch import fingerprint
-from mlops_kit.measures.predicted import BINARY, MULTICLASS, REGRESSION, Predicted
+from mlops_kit.measures.metric import CLASSIFICATION as CLASSES
+from mlops_kit.measures.predicted import BINARY, MULTICLASS, RANKING, REGRESSION, TASKS, Predicted
 from mlops_kit.records import codec
 from mlops_kit.records.gate import Contender, JudgedOn
 from mlops_kit.registry.estimators import facts_of
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from mlops_kit.store.store import Store
 
 _SHOWN = 5
-_TASKS = {BINARY, MULTICLASS, REGRESSION}
+_MESSAGE = 400
+_TWO = 2
+CLASSIFICATION = "classification"
+"""What is asked for by a metric of classes, whether two or more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +123,8 @@ class Case:
         Where the models are.
     alias : str or None
         The alias that the candidate is to be promoted to, if it is.
+    task : str or None
+        What the gate says it is about, whatever the models say.
     champions : dict of str to Judged or None
         By alias, as far as they were asked for; None where an alias points nowhere.
     """
@@ -129,8 +135,9 @@ class Case:
     find: Callable[[str], Judged | None]
     positive: Any = None
     alias: str | None = None
+    task: str | None = None
     champions: dict[str, Judged | None] = field(default_factory=dict)
-    _predicted: dict[tuple[int, str], Predicted | str] = field(default_factory=dict)
+    _predicted: dict[tuple[int, str, str | None], Predicted | str] = field(default_factory=dict)
 
     def champion(self, alias: str) -> Judged | None:
         """Find the model that an alias points to; None if it points nowhere."""
@@ -145,7 +152,9 @@ class Case:
         standing = RecordedModels(self.store).aliases(self.candidate.version.name)
         return "" if alias in standing else ", ".join(f"{name} → {version}" for name, version in standing.items())
 
-    def predicted(self, holdout: Holdout, by: Judged | None = None) -> Predicted | str:
+    def predicted(
+        self, holdout: Holdout, by: Judged | None = None, *, tasks: Collection[str] = TASKS
+    ) -> Predicted | str:
         """Give a model's predictions for some data; or the reason, in words, why there are none.
 
         Parameters
@@ -154,6 +163,8 @@ class Case:
             The data.
         by : Judged, optional
             The model; by default the candidate.
+        tasks : collection of str, optional
+            The tasks of the metric that asks. They decide where neither the gate nor the model says what it is.
 
         Returns
         -------
@@ -161,9 +172,11 @@ class Case:
             Made once and remembered, so that all conditions judge the same predictions.
         """
         judged = by or self.candidate
-        key = id(judged), holdout.name
+        task = self.task or (REGRESSION if set(tasks) == {REGRESSION} else None)
+        task = task or (CLASSIFICATION if REGRESSION not in tasks else None)
+        key = id(judged), holdout.name, task
         if key not in self._predicted:
-            self._predicted[key] = _predicted(judged, holdout, self.positive)
+            self._predicted[key] = _predicted(judged, holdout, self.positive, task, stated=self.task is not None)
         return self._predicted[key]
 
     def seed(self, holdout: Holdout, by: Judged | None = None) -> int:
@@ -296,55 +309,76 @@ def _column(table: pd.DataFrame, wanted: str, name: str) -> pd.Series[Any]:
     return table[labels[0]]
 
 
-def _predicted(judged: Judged, holdout: Holdout, positive: Any) -> Predicted | str:
+def _predicted(judged: Judged, holdout: Holdout, positive: Any, task: str | None, *, stated: bool) -> Predicted | str:
     if holdout.truth is None:
         return f"the data {holdout.name!r} has no target: name it with target="
     model = judged.model  # a model that cannot be loaded is no verdict, but an error
     try:
-        return _asked(judged, model, holdout, positive)
+        return _asked(judged, model, holdout, positive, task, stated=stated)
     except MlopsKitError as error:
-        return f"{judged.contender} cannot be judged on {holdout.name!r}: {error}"
+        return f"{judged.contender} cannot be judged on {holdout.name!r}: {str(error)[:_MESSAGE]}"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, or end; it does not pass
         return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {str(error)[:300]}"
 
 
-def _asked(judged: Judged, model: Any, holdout: Holdout, positive: Any) -> Predicted:
+def _asked(
+    judged: Judged, model: Any, holdout: Holdout, positive: Any, wanted: str | None, *, stated: bool
+) -> Predicted:
     signature = judged.version.signature if judged.version is not None else None
     facts = facts_of(model)
     kind, classes = facts.kind, facts.classes
     if kind is None and signature is not None:
         kind, classes = signature.kind, classes or signature.classes
-    task = kind if kind in _TASKS else None
-    rest: dict[str, Any] = {"task": task, "weights": holdout.weights}
+    task = wanted if stated else kind if kind in {BINARY, MULTICLASS, REGRESSION} else None
+    beside: dict[str, Any] = {"weights": holdout.weights}
     if not len(holdout.table):
-        return Predicted.of([], [], task=task or BINARY, classes=classes if task != REGRESSION else None)
+        task = task or BINARY
+        return Predicted.of([], [], task=task, classes=classes if task in CLASSES else None)
     given = functools.partial(judged.takes, holdout.table)
-    if task == REGRESSION:
-        return Predicted.of(holdout.truth, _method(model)(given()), **rest)
-    if classes is not None and holdout.truth is not None:
-        _check_classes(holdout.truth, classes)
-    rest |= {"classes": classes, "positive": positive}
+    if task in {REGRESSION, RANKING} or (kind is None and classes is None and wanted == REGRESSION):
+        return Predicted.of(holdout.truth, _method(model)(given()), task=task or REGRESSION, **beside)
+    beside |= {"task": task, "classes": classes, "positive": positive}
     if kind == "score":
-        return Predicted.of(
-            holdout.truth,
-            scores=-model.decision_function(given()),
-            positive=positive,
-            task=BINARY,
-            weights=holdout.weights,
-        )
+        scores = -model.decision_function(given())
+        return Predicted.of(holdout.truth, scores=scores, **{**beside, "task": BINARY, "classes": None})
     labels = _method(model)(given())
-    if callable(getattr(model, "predict_proba", None)) and classes is not None:
-        return Predicted.of(holdout.truth, labels, probabilities=model.predict_proba(given()), **rest)
-    if callable(getattr(model, "decision_function", None)) and classes is not None:
+    if classes is None:
+        read = _as_classes(holdout.truth, labels, type(model)) if kind is None and wanted is not None else {}
+        beside |= {**read, "task": task or read.get("task")}
+        return Predicted.of(holdout.truth, **{"labels": labels, **beside})
+    _check_classes(holdout.truth, classes)
+    return Predicted.of(holdout.truth, labels, **_scores(model, given, len(classes)), **beside)
+
+
+def _scores(model: Any, given: Callable[[], Any], classes: int) -> dict[str, Any]:
+    """Ask a classifier for probabilities, or else for scores."""
+    if callable(getattr(model, "predict_proba", None)):
+        return {"probabilities": model.predict_proba(given())}
+    if callable(getattr(model, "decision_function", None)):
         scores = model.decision_function(given())
-        if scores.ndim == 1 or scores.shape[1] == len(classes):  # not the one-against-one votes of some
-            return Predicted.of(holdout.truth, labels, scores=scores, **rest)
-    return Predicted.of(holdout.truth, labels, **rest)
+        if scores.ndim == 1 or scores.shape[1] == classes:  # not the one-against-one votes of some
+            return {"scores": scores}
+    return {}
 
 
-def _check_classes(truth: pd.Series[Any], classes: Sequence[Any]) -> None:
+def _as_classes(truth: Any, told: Any, kind: type) -> dict[str, Any]:
+    """Read what a model that says nothing of itself gives where classes are asked for: these, or scores of one."""
+    values, classes = np.asarray(told), set(pd.Series(truth).dropna().unique().tolist())
+    if values.dtype.kind != "f" or np.array_equal(values, np.round(values), equal_nan=True):
+        classes |= set(pd.Series(values.ravel()).dropna().unique().tolist())
+        return {"task": BINARY if len(classes) <= _TWO else MULTICLASS}
+    if len(classes) > _TWO or values.ndim > 1:
+        raise InvalidInput(
+            f"predict of the {kind.__name__} gives numbers such as {values.ravel()[0]:.4g}, and the truth has "
+            f"{len(classes)} classes: give a model with predict_proba and classes_, or state task='regression'"
+        )
+    probable = bool(((values >= 0) & (values <= 1)).all())
+    return {"task": BINARY, "labels": None, "probabilities" if probable else "scores": values}
+
+
+def _check_classes(truth: Any, classes: Sequence[Any]) -> None:
     """Refuse a model that means other things than the data: it would lose every comparison, and prove nothing."""
-    present = truth.dropna().unique().tolist()
+    present = pd.Series(truth).dropna().unique().tolist()
     if present and not set(present) & set(classes):
         knows, holds = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (classes, present))
         raise InvalidInput(f"it knows none of the classes of the data: it gives {knows}, and the truth is {holds}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,19 @@ from mlops_kit.registry import judgements, limits
 from mlops_kit.registry.condition import Condition
 
 if TYPE_CHECKING:
-    from mlops_kit.measures.metrics import Metric
+    from mlops_kit.measures.metric import Metric
 
 
 def at_least(
-    metric: str | Metric, value: float, *, confidence: float | None = None, on: str | None = None
+    metric: str | Metric | Callable[..., Any], value: float, *, confidence: float | None = None, on: str | None = None
 ) -> Condition:
     """Ask that a metric reaches a value.
 
     Parameters
     ----------
-    metric : str or Metric
-        Such as ``"accuracy"``, ``"auc"`` or ``"r2"``; see `mlops_kit.measures.metrics`.
+    metric : str, Metric or callable
+        A name such as ``"accuracy"``, ``"auc"`` or ``"r2"``, a function of truth and prediction, or a scorer of
+        scikit-learn; see `mlops_kit.measures.metrics` and `metric`.
     value : float
         The least it may be.
     confidence : float, optional
@@ -47,12 +49,14 @@ def at_least(
     return _of_metric(judgements.threshold(metric, value, at_least=True, confidence=confidence), on)
 
 
-def at_most(metric: str | Metric, value: float, *, confidence: float | None = None, on: str | None = None) -> Condition:
+def at_most(
+    metric: str | Metric | Callable[..., Any], value: float, *, confidence: float | None = None, on: str | None = None
+) -> Condition:
     """Ask that a metric stays below a value.
 
     Parameters
     ----------
-    metric : str or Metric
+    metric : str, Metric or callable
         Such as ``"log_loss"``, ``"mae"`` or ``"calibration_error"``.
     value : float
         The most it may be.
@@ -76,7 +80,7 @@ def at_most(metric: str | Metric, value: float, *, confidence: float | None = No
 
 def better_than(
     alias: str,
-    metric: str | Metric,
+    metric: str | Metric | Callable[..., Any],
     *,
     margin: float = 0.0,
     confidence: float = 0.95,
@@ -89,7 +93,7 @@ def better_than(
     ----------
     alias : str
         The alias, such as ``"champion"``.
-    metric : str or Metric
+    metric : str, Metric or callable
         By what.
     margin : float
         By how much it must be better, in the unit of the metric.
@@ -119,7 +123,7 @@ def better_than(
 
 def not_worse_than(
     alias: str,
-    metric: str | Metric,
+    metric: str | Metric | Callable[..., Any],
     *,
     margin: float,
     confidence: float = 0.95,
@@ -132,7 +136,7 @@ def not_worse_than(
     ----------
     alias : str
         The alias, such as ``"champion"``.
-    metric : str or Metric
+    metric : str, Metric or callable
         By what.
     margin : float
         The loss that would not matter, in the unit of the metric.
@@ -249,6 +253,46 @@ def business_value(values: dict[tuple[Any, Any], float], *, name: str = "busines
     from mlops_kit.measures import metrics  # noqa: PLC0415 - loads numpy
 
     return metrics.business_value(values, name=name)
+
+
+def metric(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    greater_is_better: bool | None = None,
+    needs: str = "labels",
+) -> Metric:
+    """Make a metric of a function, and say what its name does not; see `mlops_kit.measures.own_metrics.own_metric`.
+
+    Parameters
+    ----------
+    function : callable
+        Takes truth and prediction and returns a number; or a scorer of scikit-learn.
+    name : str, optional
+        What to call it; by default the name of the function.
+    greater_is_better : bool, optional
+        Which way is better; by default higher, unless the name says error, loss, deviance or cost.
+    needs : str
+        What it takes as prediction: ``"labels"``, ``"scores"`` or ``"probabilities"``.
+
+    Returns
+    -------
+    Metric
+        For `at_least`, `better_than` and the others.
+
+    Raises
+    ------
+    InvalidInput
+        It is no function.
+
+    Examples
+    --------
+    >>> at_least(metric(lambda truth, told: (truth == told).mean(), name="hits"), 0.9)
+    Condition(hits >= 0.9)
+    """
+    from mlops_kit.measures.own_metrics import own_metric  # noqa: PLC0415 - loads numpy
+
+    return own_metric(function, name=name, greater_is_better=greater_is_better, needs=needs)
 
 
 def _of_metric(rows: judgements.Rows, on: str | None) -> Condition:

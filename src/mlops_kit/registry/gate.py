@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import AliasNotFound, InvalidInput, ModelNotFound, VersionNotFound
 from mlops_kit.records.gate import ConditionResult, Contender
-from mlops_kit.registry import inspections
+from mlops_kit.registry import inspections, limits
 from mlops_kit.registry.condition import Condition
 from mlops_kit.registry.recorded import RecordedModels
 from mlops_kit.registry.report import GateReport
@@ -38,6 +40,9 @@ class Gate:
         The class that is looked for, of two; by default the last one.
     weights : str, optional
         A column that tells how much each row counts.
+    task : str, optional
+        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``, whatever the models say. By default what a
+        model says of itself, else what its signature says, else what the metric is for.
 
     Examples
     --------
@@ -68,6 +73,7 @@ class Gate:
         target: str | None = None,
         positive: Any = None,
         weights: str | None = None,
+        task: str | None = None,
     ) -> None:
         if not conditions:
             raise InvalidInput("A gate without conditions would let everything pass: give at least one.")
@@ -79,6 +85,7 @@ class Gate:
         self.target = target
         self.positive = positive
         self.weights = weights
+        self.task = limits.task(task)
         self._check_data()
 
     def evaluate(
@@ -125,8 +132,8 @@ class Gate:
             target = judged.version.signature.target
         holdouts = {} if self.on is None else made.holdouts(self.on, target, self.weights, models.store)
         find = partial(_champion, models, judged, champion, made.Judged)
-        case = made.Case(judged, holdouts, models.store, find, self.positive, alias)
-        results = tuple(result for condition in self.conditions for result in _results(condition, case))
+        case = made.Case(judged, holdouts, models.store, find, self.positive, alias, self.task)
+        results = _told_apart(result for condition in self.conditions for result in _results(condition, case))
         contenders = tuple(other.contender for other in case.champions.values() if other is not None)
         return GateReport(judged.contender, contenders, tuple(part.judged for part in holdouts.values()), results)
 
@@ -146,6 +153,17 @@ class Gate:
 def _results(condition: Condition, case: Case) -> Sequence[ConditionResult]:
     silent = ConditionResult(condition.name, passed=False, message="nothing was judged: it gave no result")
     return condition.judge(case) or [silent]
+
+
+def _told_apart(results: Iterable[ConditionResult]) -> tuple[ConditionResult, ...]:
+    """Add a number to the second result of a name, such as where two functions are called alike."""
+    made: list[ConditionResult] = []
+    seen: Counter[str] = Counter()
+    for result in results:
+        seen[result.name] += 1
+        number = seen[result.name]
+        made.append(result if number == 1 else replace(result, name=f"{result.name} ({number})"))
+    return tuple(made)
 
 
 def _condition(given: Any) -> Condition:

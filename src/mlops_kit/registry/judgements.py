@@ -15,7 +15,7 @@ from mlops_kit.records.measurement import Comparison, Measurement
 from mlops_kit.registry import limits
 
 if TYPE_CHECKING:
-    from mlops_kit.measures.metrics import Metric
+    from mlops_kit.measures.metric import Metric
     from mlops_kit.measures.predicted import Predicted
     from mlops_kit.registry.case import Case, Holdout
 
@@ -61,12 +61,15 @@ class Rows:
         The alias of the model that is compared with.
     absent : bool or None
         What holds while the alias points nowhere; None for True, unless other aliases point somewhere.
+    tasks : tuple of str
+        The tasks that the metric is for.
     """
 
     name: str
     judge: JudgeRows
     alias: str | None = None
     absent: bool | None = None
+    tasks: tuple[str, ...] = ()
 
 
 def on_rows(rows: Rows, on: str | None) -> Callable[[Case], list[ConditionResult]]:
@@ -80,7 +83,7 @@ def on_rows(rows: Rows, on: str | None) -> Callable[[Case], list[ConditionResult
 
 def _on(rows: Rows, case: Case, holdout: Holdout) -> ConditionResult:
     name = f"{rows.name} on {holdout.name}"
-    told = case.predicted(holdout)
+    told = case.predicted(holdout, tasks=rows.tasks)
     if isinstance(told, str):
         return ConditionResult(name, passed=False, message=told)
     if rows.alias is None:
@@ -88,7 +91,7 @@ def _on(rows: Rows, case: Case, holdout: Holdout) -> ConditionResult:
     champion = case.champion(rows.alias)
     if champion is None:
         return nothing_there(name, case, rows.alias, absent=rows.absent)
-    before = case.predicted(holdout, champion)
+    before = case.predicted(holdout, champion, tasks=rows.tasks)
     if isinstance(before, str):
         return ConditionResult(name, passed=False, message=before)
     return replace(rows.judge(Question(told, before, holdout.table, case.seed(holdout, champion))), name=name)
@@ -107,7 +110,9 @@ def nothing_there(name: str, case: Case, alias: str, *, absent: bool | None) -> 
     return ConditionResult(name, passed=False, message=message)
 
 
-def threshold(metric: str | Metric, value: float, *, at_least: bool, confidence: float | None) -> Rows:
+def threshold(
+    metric: str | Metric | Callable[..., Any], value: float, *, at_least: bool, confidence: float | None
+) -> Rows:
     """Hold a metric, or an end of its interval, against a value."""
     from mlops_kit.measures import metrics  # noqa: PLC0415 - loads numpy
 
@@ -126,10 +131,12 @@ def threshold(metric: str | Metric, value: float, *, at_least: bool, confidence:
         passed = end >= limit if at_least else end <= limit
         return ConditionResult(name, bool(passed), measured.value, limit, _measured(measured), _told(measured))
 
-    return Rows(name, judge)
+    return Rows(name, judge, tasks=chosen.tasks)
 
 
-def comparison(alias: str, metric: str | Metric, margin: float, confidence: float, *, better: bool) -> Rows:
+def comparison(
+    alias: str, metric: str | Metric | Callable[..., Any], margin: float, confidence: float, *, better: bool
+) -> Rows:
     """Compare two models on the same rows."""
     from mlops_kit.measures import comparisons, metrics  # noqa: PLC0415 - loads numpy
 
@@ -155,7 +162,7 @@ def comparison(alias: str, metric: str | Metric, margin: float, confidence: floa
             return ConditionResult(name, False, None, limit, f"undefined: {made.undefined}", _told(made))
         return ConditionResult(name, made.holds, made.difference, limit, _compared(made), _told(made))
 
-    return Rows(name, judge, alias)
+    return Rows(name, judge, alias, tasks=chosen.tasks)
 
 
 def calibration(max_error: float) -> Rows:
@@ -169,7 +176,7 @@ def calibration(max_error: float) -> Rows:
         bins = [] if result.value is None else calibration_bins(question.candidate)
         return replace(result, evidence={**result.evidence, "bins": bins})
 
-    return Rows(plain.name, judge)
+    return Rows(plain.name, judge, tasks=plain.tasks)
 
 
 def sliced(column: str, rows: Rows, bins: int, min_rows: int) -> Rows:
@@ -194,7 +201,7 @@ def sliced(column: str, rows: Rows, bins: int, min_rows: int) -> Rows:
             found.append((part, int(mask.sum()), rows.judge(asked)))
         return _of_parts(name, found, small, min_rows)
 
-    return Rows(name, judge, rows.alias, rows.absent)
+    return Rows(name, judge, rows.alias, rows.absent, rows.tasks)
 
 
 def _of_parts(

@@ -11,10 +11,11 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.records.measurement import TASKS
 from mlops_kit.records.names import check_name
 
 if TYPE_CHECKING:
-    from mlops_kit.measures.metrics import Metric
+    from mlops_kit.measures.metric import Metric
 
 
 def number(given: Any, what: str) -> float:
@@ -141,6 +142,13 @@ def absent(given: Any) -> bool | None:
     if given is not None and not (isinstance(given, str) and given in {"pass", "fail"}):
         raise InvalidInput(f"absent={given!r:.80} is neither 'pass' nor 'fail'.")
     return None if given is None else bool(given == "pass")
+
+
+def task(given: Any) -> str | None:
+    """Accept what a gate may be about, or None for what its models say."""
+    if given is not None and given not in TASKS:
+        raise InvalidInput(f"There is no task {given!r:.80}. Tasks: {', '.join(TASKS)}.")
+    return None if given is None else str(given)
 
 
 def text(given: Any, what: str) -> str:
