@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 
 from mlops_kit.fingerprints.data import data_fingerprint, is_data
 from mlops_kit.fingerprints.encoding import ATOMS, atom, encode_str, node
+from mlops_kit.fingerprints.learned import learned_state
 from mlops_kit.fingerprints.origin import distribution_of, is_standard, is_user_module
 
 Writing: TypeAlias = Generator[tuple[object, object], bytes, bytes]
@@ -33,7 +34,6 @@ Writer: TypeAlias = Callable[[Any], Writing | bytes]
 
 _REDUCE_PROTOCOL = 4
 _REDUCED_LENGTH = 6
-_NOT_LEARNED = frozenset({"refit_time_", "_stop_words_id"})
 
 
 class OpaqueError(Exception):
@@ -232,11 +232,8 @@ def _object(obj: Any) -> Writing:
         return node("global", [*inside, *([] if wrapped is not None else place)])
     padded: list[Any] = list(reduced) + [None] * (_REDUCED_LENGTH - len(reduced))
     function, arguments, state, items, pairs, setter = padded
-    if isinstance(state, dict):
-        state = _fitted(obj, state)
-    elif isinstance(state, tuple) and hasattr(type(obj), "get_tree_stats"):
-        state = _uncounted(obj, state)
-    parts = yield from _each([("its class", function), ("its arguments", arguments), ("", state), ("", setter)])
+    content = learned_state(obj, state)
+    parts = yield from _each([("its class", function), ("its arguments", arguments), ("", content), ("", setter)])
     listed = yield from _each(enumerate(items or ()))
     mapped = yield from _items(pairs or ())
     if not isinstance(obj, OrderedDict):
@@ -254,36 +251,6 @@ def _reduce(obj: Any) -> tuple[Any, ...] | str:
         kind = type(obj)
         raise OpaqueError(f"a {kind.__module__}.{kind.__qualname__} cannot be taken apart: {error}") from error
     return reduced
-
-
-def _fitted(obj: object, state: dict[str, Any]) -> dict[str, Any] | None:
-    """Leave out of scikit-learn's objects what is no part of what they learned.
-
-    That is how long a search took, an address that text vectorizers remember, and what a ``Bunch`` holds beside
-    its items, which pickling loses.
-    """
-    base, utils = sys.modules.get("sklearn.base"), sys.modules.get("sklearn.utils")
-    if utils is not None and isinstance(obj, utils.Bunch):
-        return None
-    if base is None or not isinstance(obj, base.BaseEstimator):
-        return state
-    if _NOT_LEARNED.isdisjoint(state) and "cv_results_" not in state:
-        return state
-    kept = {name: value for name, value in state.items() if name not in _NOT_LEARNED}
-    results = kept.get("cv_results_")
-    if isinstance(results, dict):
-        kept["cv_results_"] = {k: v for k, v in results.items() if not str(k).endswith(("_fit_time", "_score_time"))}
-    return kept
-
-
-def _uncounted(tree: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Leave out of a tree of scikit-learn's neighbours how often it was asked, which each prediction changes."""
-    counts = (*tree.get_tree_stats(), tree.get_n_calls())
-    for start in range(len(state) - len(counts), -1, -1):
-        part = state[start : start + len(counts)]
-        if all(type(one) is int and one == count for one, count in zip(part, counts, strict=True)):
-            return state[:start] + state[start + len(counts) :]
-    return state
 
 
 def _place(module: str, name: str) -> list[bytes]:
