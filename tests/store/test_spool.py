@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
+from spools import left_in
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, Postponed, RecordingWarning, StoreError
@@ -83,7 +84,7 @@ def test_a_run_of_a_store_that_goes_away_is_delivered_whole_and_once(root, at, k
     assert report.runs == (run.id,)
     assert "m:2" in report.versions
     check(run.id, root, versions=2)
-    assert not spool_of(str(root)).root.exists()
+    assert not left_in(spool_of(str(root)))
     files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert repr(store.sync()) == f"SyncReport({root}: nothing to deliver)"
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == files
@@ -100,7 +101,7 @@ def test_what_is_in_the_spool_can_be_loaded_in_the_process_that_made_it(root):
 def test_a_strict_run_raises_and_leaves_nothing_in_the_spool(root):
     with pytest.raises(StoreError, match="failed on purpose"):
         mk.track(lambda: 1, store=cut(root), strict=True)()
-    assert not spool_of(str(root)).root.exists()
+    assert not left_in(spool_of(str(root)))
 
 
 def test_the_spool_of_another_store_is_left_alone(tmp_path):
@@ -184,7 +185,7 @@ def test_versions_are_not_forgotten_by_a_sync_while_their_run_goes_on(root):
     assert mk.Store(root).sync().ok
     assert mk.get_run(run.id, store=root).dataset("data").to_pandas().equals(FRAME)
     assert len(mk.Dataset.versions("data", store=root)) == 1
-    assert not spool_of(str(root)).root.exists()
+    assert not left_in(spool_of(str(root)))
 
 
 def test_a_failure_after_the_end_of_a_run_is_an_error_and_no_matter_for_the_spool(root):
@@ -194,7 +195,7 @@ def test_a_failure_after_the_end_of_a_run_is_an_error_and_no_matter_for_the_spoo
     store.backend.at, store.backend._lasting = 1, True
     with pytest.raises(StoreError, match="failed on purpose"):
         run.last_run.load()
-    assert not spool_of(str(root)).root.exists()
+    assert not left_in(spool_of(str(root)))
 
 
 def test_a_name_that_was_taken_meanwhile_stays_in_the_spool_and_is_named(root):

@@ -135,6 +135,19 @@ class LocalBackend:
         except OSError as error:
             self._fail("delete", key, error)
 
+    def delete_if(self, key: str, data: bytes) -> None:
+        """Remove a value unless another has been put over it meanwhile."""
+        aside = f"{self._base}tmp{os.sep}{_process}-{next(_numbers)}"
+        try:
+            os.rename(self._base + key, aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._fail("delete", key, error)
+        if Path(aside).read_bytes() != data:
+            self._place(aside, self._base + key)  # where a still newer one was put, that counts
+        _forget(aside)
+
     def stat(self, key: str) -> Found | None:
         """Look at a value without reading it."""
         try:

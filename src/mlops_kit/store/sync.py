@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +13,7 @@ from mlops_kit.records.check import Problem, SyncReport
 from mlops_kit.records.pending import Pending
 from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
-from mlops_kit.store import keys
+from mlops_kit.store import gc, keys
 from mlops_kit.store.backend import make_durable
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.numbering import Attempt, add_version
@@ -38,6 +36,8 @@ def deliver(store: Store) -> SyncReport:
     # Records are listed before objects: a run that goes on writes its objects first, so none that is needed is missed.
     held = [found.key for folder in ("pending/", "runs/") for found in spool.walk(folder)]
     held += [found.key for found in spool.walk("objects/")]
+    for left in gc.leftovers(spool.walk("tmp/"), now=spool.now()):
+        spool.delete(left.key)
     if not held:
         return SyncReport(store.url)
     store.ensure()
@@ -84,6 +84,9 @@ class _Delivery:
             self._end(key, match[1])
         for key, match in starts:
             self._name_inputs(key, match[1])
+        for key, match in segments:
+            if self._is_over(match[1]):  # else its end is to come, and must learn which number this has got
+                self.done.append((key, None))
         for pending, _ in self.numbered:
             if self._is_over(pending.run):
                 self.done.append((keys.pending_key(pending.nonce), None))
@@ -139,7 +142,6 @@ class _Delivery:
             number += 1
         make_durable(self._store.backend, keys.metrics_key(run_id, number))
         self._moved[run_id, before] = number
-        self.done.append((key, None))
 
     def _pending(self) -> Iterator[Pending]:
         for key in self._held:
@@ -233,12 +235,12 @@ def _names_others(data: bytes | None) -> bool:
 
 
 def _clear(spool: LocalBackend, done: Iterable[tuple[str, bytes | None]]) -> None:
-    """Remove what was delivered, but not what a run that goes on has written anew since."""
+    """Remove what was delivered, but not what a run that goes on has written anew since.
+
+    Folders stay, and so does ``spool.json``: a run may be about to use them.
+    """
     for key, data in done:
-        if data is None or spool.get(key) == data:
+        if data is None:
             spool.delete(key)
-    if not any(True for folder in ("pending/", "runs/", "objects/") for _ in spool.walk(folder)):
-        spool.delete(keys.SPOOL)
-    for folder, _, _ in os.walk(spool.root, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+        else:
+            spool.delete_if(key, data)
