@@ -84,12 +84,10 @@ class _Delivery:
             self._end(key, match[1])
         for key, match in starts:
             self._name_inputs(key, match[1])
-        for key, match in segments:
-            if self._is_over(match[1]):  # else its end is to come, and must learn which number this has got
-                self.done.append((key, None))
-        for pending, _ in self.numbered:
-            if self._is_over(pending.run):
-                self.done.append((keys.pending_key(pending.nonce), None))
+        # What an end names or counts stays until it is delivered: it must learn the numbers that this has got.
+        told = [(key, match[1]) for key, match in segments]
+        told += [(keys.pending_key(pending.nonce), pending.run) for pending, _ in self.numbered]
+        self.done += [(key, None) for key, run_id in told if self._is_over(run_id)]
         # Records of runs first: were the versions gone, an end that is still in the spool could not name them.
         self.done.sort(key=lambda item: _LEAVING.index(item[0].partition("/")[0]))
 
