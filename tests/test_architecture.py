@@ -54,6 +54,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/blocks.py",
     "monitoring/cohorts.py",
     "monitoring/drift.py",
+    "monitoring/effect.py",
     "monitoring/epoch.py",
     "registry/case.py",
     "monitoring/estimate.py",

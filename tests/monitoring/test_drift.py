@@ -29,19 +29,20 @@ def reference():
     return profile_table(draw(np.random.default_rng(0), 10_000))
 
 
-def verdicts(reference, *parts, min_effect=None):
-    plan = Plan.of(reference, monitor="m")
+def verdicts(reference, *parts, min_effect=0.015):
+    plan = Plan.of(reference, monitor="m", min_effect=min_effect)
     codes = encode_table(pa.concat_tables(parts), reference)
     used = whole_steps(plan, begin(plan), len(codes["x"]))
     state = advance(plan, begin(plan), {name: values[:used] for name, values in codes.items()})
-    return {verdict.name: verdict for verdict in judge(plan, state, min_effect=min_effect)}
+    return {verdict.name: verdict for verdict in judge(plan, state)}
 
 
 def test_healthy_data_is_ok(reference):
     found = verdicts(reference, draw(np.random.default_rng(1), 20_000))
     assert {verdict.status for verdict in found.values()} == {"ok"}
-    assert found.keys() == {"x", "y", "plan", "holes", "holes (missing)"}
-    assert all(verdict.effect < 0.01 for verdict in found.values())
+    columns = {"x", "y", "plan", "holes"}
+    assert found.keys() == columns | {f"{name} (missing)" for name in columns}
+    assert all(verdict.effect < 0.025 for verdict in found.values())
     assert all(verdict.since is verdict.found is None for verdict in found.values())
 
 
@@ -50,8 +51,9 @@ def test_a_shift_is_found_named_measured_and_dated(reference):
     found = verdicts(reference, draw(rng, 20_000), draw(rng, 5000, shift=0.3))
     verdict = found["x"]
     assert next(iter(found)) == "x"
-    assert (verdict.status, verdict.drifted, verdict.effect_name) == ("alert", True, "auc")
-    assert verdict.effect == pytest.approx(0.084, abs=0.015)  # Φ(0.3/√2) − ½
+    assert (verdict.status, verdict.drifted, verdict.effect_name) == ("alert", True, "tv")
+    assert verdict.effect == pytest.approx(0.119, abs=0.02)  # 2Φ(0.15) − 1
+    assert verdict.lately == pytest.approx(0.119, abs=0.04)
     assert verdict.since == pytest.approx(20_000, abs=400)
     assert 20_000 < verdict.found < 21_500
     assert not any(other.drifted for other in found.values() if other.name != "x")
@@ -75,8 +77,56 @@ def test_missing_values_have_a_verdict_of_their_own(reference):
 def test_a_change_too_small_to_matter_is_a_warning_and_an_alert_on_request(reference):
     rng = np.random.default_rng(5)
     parts = draw(rng, 5000), draw(rng, 80_000, tiny=0.07)
-    assert verdicts(reference, *parts)["y"].status == "warning"
-    assert verdicts(reference, *parts, min_effect=0.01)["y"].status == "alert"
+    assert verdicts(reference, *parts, min_effect=0.05)["y"].status == "warning"
+    assert verdicts(reference, *parts)["y"].status == "alert"
+
+
+NINE = {
+    "spread x 1.15": lambda rng, n: 1.15 * rng.normal(size=n),
+    "spread x 2": lambda rng, n: 2 * rng.normal(size=n),
+    "spread / 10": lambda rng, n: rng.normal(size=n) / 10,
+    "2 % outliers": lambda rng, n: rng.normal(size=n) + 5 * (rng.random(n) < 0.02),
+    "3 % at one value": lambda rng, n: np.where(rng.random(n) < 0.03, 0.7, rng.normal(size=n)),
+    "half at the median": lambda rng, n: np.where(rng.random(n) < 0.5, 0.0, rng.normal(size=n)),
+    "rounded": lambda rng, n: np.round(rng.normal(size=n)),
+    "two humps": lambda rng, n: (np.abs(rng.normal(size=n)) + 0.5) * rng.choice([-1, 1], n),
+}
+
+
+@pytest.mark.parametrize("change", NINE)
+def test_changes_that_keep_the_median_alert_within_two_thousand_rows(reference, change):
+    rng = np.random.default_rng(20)
+    changed = draw(rng, 2000).set_column(0, "x", pa.array(NINE[change](rng, 2000)))
+    found = verdicts(reference, draw(rng, 10_000), changed)
+    assert found["x"].status == "alert", found["x"]
+    assert not any(verdict.drifted for name, verdict in found.items() if name != "x")
+
+
+def test_sharpened_probabilities_alert():
+    rng = np.random.default_rng(21)
+    scores = lambda n: rng.beta(2, 2, n)
+    profile = profile_table(pa.table({"x": scores(10_000)}))
+    sharp = scores(2000)
+    sharp = sharp**1.6 / (sharp**1.6 + (1 - sharp) ** 1.6)
+    assert verdicts(profile, pa.table({"x": scores(5000)}), pa.table({"x": sharp}))["x"].status == "alert"
+
+
+def test_codes_that_swap_their_shares_alert():
+    rng = np.random.default_rng(22)
+    codes = lambda n, p: pa.table({"x": rng.choice([1, 2, 3, 4], n, p=p)})
+    profile = profile_table(codes(10_000, [0.3, 0.2, 0.2, 0.3]))
+    found = verdicts(profile, codes(5000, [0.3, 0.2, 0.2, 0.3]), codes(2000, [0.2, 0.3, 0.3, 0.2]))
+    assert found["x"].status == "alert"
+
+
+def test_an_alert_stands_after_a_bad_batch_that_is_followed_by_healthy_rows(reference):
+    rng = np.random.default_rng(23)
+    bad = draw(rng, 5000), draw(rng, 1000, scale=1.5)
+    then = [draw(rng, 10_000) for _ in range(6)]
+    at_once, later = verdicts(reference, *bad)["x"], verdicts(reference, *bad, *then)["x"]
+    assert (at_once.status, later.status) == ("alert", "alert")
+    assert later.effect == pytest.approx(at_once.effect, abs=0.02)
+    assert later.lately < 0.04
 
 
 @pytest.mark.parametrize("rows", [0, 1, 80])

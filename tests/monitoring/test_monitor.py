@@ -288,7 +288,7 @@ def test_a_batch_is_compared_within_its_contexts_and_by_what_it_predicts():
 
     monitor = mk.Monitor(week(6000), matched_on="day", prediction="p")
     report = monitor.check(week(2000, up=1.0))
-    assert {(one.kind, one.name) for one in report.features} == {
+    assert {(one.kind, one.name) for one in report.features if "missing" not in one.name} == {
         ("drift", "x, day=work"),
         ("drift", "x, day=free"),
         ("prediction", "prediction"),
@@ -513,7 +513,8 @@ def test_the_truth_of_rows_that_wait_for_a_window_is_that_of_predictions_too(sto
 
 def test_a_small_batch_with_an_empty_column_is_not_ok():
     found = mk.Monitor(frame(5000)).check(frame(150, seed=1, age=np.nan))
-    assert found.status == "warning"
+    assert found.status == "alert"
+    assert "age (missing)" in [alert.subject for alert in found.alerts]
     assert [problem.column for problem in found.quality] == ["age"]
 
 

@@ -24,7 +24,7 @@ def record(columns=3, windows=5, name="amount"):
             "alert" if place == 0 else "ok",
             10.0 ** (2 - place),
             0.1,
-            "|AUC - 0.5|",
+            "total variation",
             500,
             AT,
             0.01,

@@ -70,6 +70,14 @@ def numbers(column: Any) -> Floats:
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
+def is_missing(column: Any) -> Any:
+    """Return which values are missing, NaN among them, as an array of bool."""
+    if pa.types.is_floating(column.type):
+        return np.isnan(numbers(column))
+    found = pc.is_null(column)
+    return found.to_numpy() if isinstance(found, pa.ChunkedArray) else found.to_numpy(zero_copy_only=False)
+
+
 def moments(column: Any) -> Any:
     """Give a column of dates or times as microseconds since 1970, in Arrow; without a zone, in UTC."""
     kind = column.type

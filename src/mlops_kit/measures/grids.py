@@ -25,7 +25,7 @@ MISSING = 65_535
 BINS = 300
 """How many bins a grid has at most."""
 
-_INSIDE = 127
+_INSIDE = 255
 _TRIM = 0.001
 _PRECISION = 24
 _LARGEST = float(np.finfo(np.float64).max)

@@ -140,16 +140,19 @@ def encode_table(table: pa.Table, profile: TableProfile) -> dict[str, Codes]:
     Returns
     -------
     dict of str to array of uint16
-        By name; see `encode_column`. A column in which everything is missing has no kind of its own, and is there.
+        By name; see `encode_column`. A column in which everything is missing has no kind of its own, and is there. Of
+        one without bins or levels the code is 0, or 65,535 for missing values.
     """
     codes, by_name = {}, profile.by_name
     for name, column in zip(table.column_names, table.columns, strict=True):
         known = by_name.get(name)
-        if known is None or not known.counts:
+        if known is None:
             continue
-        if pa.types.is_null(column.type):
+        if not known.counts and (known.nulls == known.rows or known.kind == read.kind_of(column.type)):
+            codes[name] = np.where(read.is_missing(column), np.uint16(MISSING), np.uint16(0))
+        elif pa.types.is_null(column.type):
             codes[name] = np.full(len(column), MISSING, np.uint16)
-        elif known.kind == read.kind_of(column.type):
+        elif known.counts and known.kind == read.kind_of(column.type):
             codes[name] = encode_column(column, known)
     return codes
 
@@ -174,8 +177,9 @@ def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
             grid, sample = place_grid(finite), sample[:0]
         return _of_numbers(plain, values, grid, sample)
     if kind == "category":
-        ranked = read.rank_levels(column)
-        levels = tuple(ranked)[:LEVELS]
+        levels = tuple(read.rank_levels(column))
+        if len(levels) > LEVELS:  # chosen among all rows, levels would be those that chance made frequent there
+            levels = tuple(read.rank_levels(column.take(spent)))[:LEVELS] or levels[:LEVELS]
         described = _of_levels(replace(plain, levels=levels), read.find_levels(column, levels))
         return replace(described, spent=_counted(read.find_levels(column.take(spent), levels), len(levels) + 1))
     return _of_moments(plain, column) if kind == "moment" else replace(plain, nulls=column.null_count)

@@ -1,9 +1,10 @@
 """Bets on how a step differs from the pool: e-values, whose mean is at most 1 while nothing has changed.
 
 Numbers are bet on through their ranks u, which are uniform while nothing has changed, and z = Φ⁻¹(u): a shift
-of location, of scale, of the tails, of the shape. Categories are bet on through their shares, the pool's share
-including the step at hand: then the step is a sample without replacement of the pool, and by Hoeffding (1963, Theorem
-4) a product over such a sample has a mean no greater than one over a sample with replacement, which is 1.
+of location, of scale, of the tails, of the shape, and a spike in a single cell. Categories are bet on through their
+shares, the pool's share including the step at hand: then the step is a sample without replacement of the pool, and by
+Hoeffding (1963, Theorem 4) a product over such a sample has a mean no greater than one over a sample with replacement,
+which is 1.
 
 All functions give logarithms of e-values; the last axis is the bets, in the order of their weights.
 
@@ -28,9 +29,11 @@ Floats: TypeAlias = NDArray[np.float64]
 
 LOCATIONS = np.array([0.1, -0.1, 0.2, -0.2, 0.4, -0.4, 0.8, -0.8])
 SCALES = np.array([0.65, 0.87, 1.15, 1.5])
-TAILS = np.array([0.002, 0.01, 0.05])
+TAILS = np.array([0.01, 0.05])
 RATIOS = np.array([2.0, 4.0])
 SHAPE_CELLS = 16
+SPIKE_CELLS = 256
+SPIKE_RATIOS = np.array([4.0, 16.0])
 CONCENTRATIONS = np.array([20.0, 200.0, 2000.0])
 LEVEL_RATIOS = np.array([0.25, 0.5, 0.75, 1.33, 2.0, 4.0])
 
@@ -43,11 +46,33 @@ def _shared(*groups: tuple[float, int]) -> Floats:
     return weights
 
 
-NUMBER_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 12), (0.10, 1), (0.05, 3))
-"""The weight of each bet on a number: location, scale, tails, shape, Dirichlet."""
+NUMBER_WEIGHTS = _shared((0.30, 8), (0.35, 4), (0.15, 8), (0.10, 1), (0.05, 3))
+"""The weight of each bet on a number: location, scale, tails, shape, Dirichlet. The bets on spikes have the rest."""
 
-FIXED_WEIGHTS = _shared((0.35, 8), (0.35, 4), (0.15, 12), (0.15, 3))
-"""The same for a single step, which has no past for the shape."""
+SPIKE_WEIGHT = 0.05
+"""The weight of all bets on spikes together: one on each of 256 cells, with each ratio."""
+
+NUMBER_BETS = (
+    *(f"location {value:g}" for value in LOCATIONS),
+    *(f"scale {value:g}" for value in SCALES),
+    *(f"{side} {q:g} x {ratio:g}" for side in ("above", "below") for q in TAILS for ratio in RATIOS),
+    "shape",
+    *(f"dirichlet {value:g}" for value in CONCENTRATIONS),
+)
+"""What each bet on a number is called where its state is kept, so that a set with other bets can be read."""
+
+FIRST_NUMBER_BETS = (
+    *NUMBER_BETS[:12],
+    *(f"{side} {q:g} x {ratio:g}" for side in ("above", "below") for q in (0.002, 0.01, 0.05) for ratio in RATIOS),
+    *NUMBER_BETS[-4:],
+)
+"""The bets of states that do not name them."""
+
+
+@cache
+def fixed_weights(bins: int) -> Floats:
+    """Give the weights of the bets on a single step in so many bins, which has no past for the shape."""
+    return _shared((0.30, 8), (0.35, 4), (0.15, 8), (0.15, 3), (SPIKE_WEIGHT, len(SPIKE_RATIOS) * bins))
 
 
 @cache
@@ -57,7 +82,7 @@ def level_weights(levels: int) -> Floats:
     return _shared((0.7, 6 * bet_on), (0.1, 1), (0.1, 1), (0.1, 1))
 
 
-def number_bets(draws: Floats, numbers: Ints, shape: Floats) -> Floats:
+def number_bets(draws: Floats, numbers: Ints, shape: Floats) -> tuple[Floats, Ints]:
     """Bet on the ranks of numbers.
 
     Parameters
@@ -71,8 +96,9 @@ def number_bets(draws: Floats, numbers: Ints, shape: Floats) -> Floats:
 
     Returns
     -------
-    array of shape (streams, steps, 28)
-        Logarithms of e-values.
+    tuple of arrays
+        Logarithms of e-values, of shape (streams, steps, 24), in the order of `NUMBER_BETS`; and how many ranks are in
+        each cell that is bet on as a spike, of shape (streams, steps, 256).
     """
     z = ndtri(draws)
     sums = z.sum(axis=2)
@@ -80,18 +106,12 @@ def number_bets(draws: Floats, numbers: Ints, shape: Floats) -> Floats:
     squares = z.sum(axis=2)
     upper = [np.count_nonzero(draws > 1 - q, axis=2) for q in TAILS]
     below = [np.count_nonzero(draws < q, axis=2) for q in TAILS]
-    cells = _cells(draws, numbers)
+    fine = _cells(draws, numbers)
+    cells = fine.reshape(*numbers.shape, SHAPE_CELLS, -1).sum(axis=3)
     tails = np.stack([*upper, *below], axis=2)
-    return np.concatenate(
-        [
-            location(sums, numbers),
-            scale(squares, numbers),
-            tail(tails, numbers),
-            _shape(cells, shape)[:, :, None],
-            _even_dirichlet(cells, numbers),
-        ],
-        axis=2,
-    )
+    found = [location(sums, numbers), scale(squares, numbers), tail(tails, numbers)]
+    found += [_shape(cells, shape)[:, :, None], _even_dirichlet(cells, numbers)]
+    return np.concatenate(found, axis=2), fine
 
 
 def location(sums: Floats, numbers: Ints) -> Floats:
@@ -115,6 +135,13 @@ def tail(counts: Ints, numbers: Ints) -> Floats:
     won = counts[..., None] * np.log(RATIOS) - numbers[..., None, None] * np.log1p(shares[:, None] * (RATIOS - 1))
     bets: Floats = won.reshape(*numbers.shape, -1)
     return bets
+
+
+def spike(counts: Floats | Ints, numbers: Ints, share: Floats | float) -> Floats:
+    """Bet that a cell of probability q is r times as full: k log r − n log(1 + q(r − 1)); the last axis is r."""
+    won: Floats = counts[..., None] * np.log(SPIKE_RATIOS)
+    won -= np.asarray(numbers)[..., None] * np.log1p(np.asarray(share)[..., None] * (SPIKE_RATIOS - 1))
+    return won
 
 
 def level_bets(counts: Ints, pooled: Ints) -> Floats:
@@ -153,12 +180,12 @@ def dirichlet(counts: Ints, shares: Floats) -> Floats:
 
 
 def _cells(draws: Floats, numbers: Ints) -> Ints:
-    """Count the ranks in 16 cells of equal probability."""
+    """Count the ranks in 256 cells of equal probability."""
     streams, steps, width = draws.shape
-    place = (draws * SHAPE_CELLS).astype(np.intp)
-    place += (np.arange(streams * steps) * SHAPE_CELLS).reshape(streams, steps, 1)
-    cells = np.bincount(place.ravel(), minlength=streams * steps * SHAPE_CELLS).reshape(streams, steps, SHAPE_CELLS)
-    cells[:, :, SHAPE_CELLS // 2] -= width - numbers  # where there is no value stands 0.5
+    place = (draws * SPIKE_CELLS).astype(np.intp)
+    place += (np.arange(streams * steps) * SPIKE_CELLS).reshape(streams, steps, 1)
+    cells = np.bincount(place.ravel(), minlength=streams * steps * SPIKE_CELLS).reshape(streams, steps, SPIKE_CELLS)
+    cells[:, :, SPIKE_CELLS // 2] -= width - numbers  # where there is no value stands 0.5
     return cells
 
 
@@ -204,7 +231,7 @@ def fixed_bets(counts: Ints, pooled: Ints) -> Floats:
     Returns
     -------
     array of shape (bets,)
-        Logarithms of e-values, in the order of `FIXED_WEIGHTS`.
+        Logarithms of e-values, in the order of `fixed_weights`.
     """
     total, number = max(1, int(pooled.sum())), int(counts.sum())
     shares = pooled / total
@@ -223,4 +250,5 @@ def fixed_bets(counts: Ints, pooled: Ints) -> Floats:
     groups = np.minimum((upper - shares / 2) * SHAPE_CELLS, SHAPE_CELLS - 1).astype(np.intp)
     grouped = np.bincount(groups, counts, SHAPE_CELLS).astype(np.int64)
     parts: Floats = np.bincount(groups, shares, SHAPE_CELLS).astype(np.float64)
-    return np.concatenate([won, dirichlet(grouped, parts)])
+    spikes = spike(counts, np.full(len(counts), number), shares)
+    return np.concatenate([won, dirichlet(grouped, parts), spikes.ravel()])

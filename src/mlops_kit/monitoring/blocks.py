@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,19 +14,25 @@ from numpy.typing import NDArray
 
 from mlops_kit.measures.grids import MISSING, Codes
 from mlops_kit.monitoring.bets import (
+    FIRST_NUMBER_BETS,
     LEVEL_RATIOS,
+    NUMBER_BETS,
     NUMBER_WEIGHTS,
     SHAPE_CELLS,
+    SPIKE_CELLS,
+    SPIKE_RATIOS,
+    SPIKE_WEIGHT,
     Floats,
     Ints,
     level_bets,
     level_weights,
     number_bets,
 )
+from mlops_kit.monitoring.effect import bins_of
 from mlops_kit.monitoring.ranks import Words, draw_ranks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Some streams of one kind.
 
@@ -41,6 +50,10 @@ class Block:
         The seeds of their randomness.
     weights : array of shape (streams, bets)
         Logarithms of the weights of the bets; minus infinity where a stream has fewer.
+    ends : array of shape (streams, bins)
+        Before which cell each bin ends in which effects are measured; the last is repeated.
+    seen : array of shape (streams, cells)
+        Which cells the bins were chosen on; what is in the others is counted in one more bin.
     """
 
     kind: str
@@ -49,39 +62,63 @@ class Block:
     reference: Ints
     keys: Words
     weights: Floats
+    ends: Ints
+    seen: NDArray[np.bool_]
 
-    @property
-    def above(self) -> Ints:
-        """For each cell, twice the rows of the reference that are in lower cells, and those in it once."""
-        found: Ints = 2 * np.cumsum(self.reference, axis=1) - self.reference
-        return found
+    @cached_property
+    def totals(self) -> Ints:
+        """How many rows of the reference are in each bin."""
+        return self.binned(self.reference[:, None])[:, 0]
+
+    def binned(self, counts: Ints) -> Ints:
+        """Sum counts of shape (streams, steps, cells) over the bins in which effects are measured."""
+        below = np.cumsum(counts * self.seen[:, None], axis=2)
+        until = np.take_along_axis(below, self.ends[:, None, :] - 1, axis=2)
+        never = counts.sum(axis=2) - below[:, :, -1]
+        return np.concatenate([np.diff(until, axis=2, prepend=0), never[:, :, None]], axis=2)
 
 
-def number_block(places: Sequence[int], pools: Sequence[tuple[int, ...]], keys: Sequence[int]) -> Block:
-    """Put numbers side by side."""
+def number_block(
+    places: Sequence[int], pools: Sequence[tuple[int, ...]], keys: Sequence[int], chosen: Sequence[tuple[int, ...]]
+) -> Block:
+    """Put numbers side by side; `chosen` are the counts of the rows that chose their bins."""
     weights = np.tile(np.log(NUMBER_WEIGHTS), (len(pools), 1))
-    return _block("number", places, pools, keys, weights)
+    return _block("number", places, pools, keys, weights, [bins_of(counts) for counts in chosen], chosen)
 
 
-def level_block(places: Sequence[int], pools: Sequence[tuple[int, ...]], keys: Sequence[int]) -> Block:
-    """Put streams of levels side by side."""
+def level_block(
+    places: Sequence[int], pools: Sequence[tuple[int, ...]], keys: Sequence[int], chosen: Sequence[tuple[int, ...]]
+) -> Block:
+    """Put streams of levels side by side; each level is a bin."""
     widest = max(map(len, pools))
     ratios = len(LEVEL_RATIOS)
     weights = np.full((len(pools), ratios * widest + 3), -np.inf)
     for row, pool in zip(weights, pools, strict=True):
         own = np.log(level_weights(len(pool)))
         row[: len(own) - 3], row[-3:] = own[:-3], own[-3:]
-    return _block("level", places, pools, keys, weights)
+    return _block("level", places, pools, keys, weights, [tuple(range(1, len(pool) + 1)) for pool in pools], chosen)
 
 
 def _block(
-    kind: str, places: Sequence[int], pools: Sequence[tuple[int, ...]], keys: Sequence[int], weights: Floats
+    kind: str,
+    places: Sequence[int],
+    pools: Sequence[tuple[int, ...]],
+    keys: Sequence[int],
+    weights: Floats,
+    bins: Sequence[tuple[int, ...]],
+    chosen: Sequence[tuple[int, ...]],
 ) -> Block:
     sizes = tuple(map(len, pools))
     reference = np.zeros((len(pools), max(sizes)), np.int64)
-    for row, pool in zip(reference, pools, strict=True):
-        row[: len(pool)] = pool
-    return Block(kind, tuple(places), sizes, reference, np.array(keys, np.uint64), weights)
+    seen = np.ones(reference.shape, bool)
+    ends = np.zeros((len(pools), max(map(len, bins))), np.int64)
+    for row, pool in enumerate(pools):
+        reference[row, : len(pool)] = pool
+        ends[row] = bins[row][-1]
+        ends[row, : len(bins[row])] = bins[row]
+        if kind == "number":
+            seen[row, : len(pool)] = np.asarray(chosen[row]) > 0
+    return Block(kind, tuple(places), sizes, reference, np.array(keys, np.uint64), weights, ends, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +135,18 @@ class BlockState:
         Each bet from its best start on, and the number of rows before that start.
     shape : array of shape (streams, 16)
         The fading histogram of ranks; of levels, empty.
+    spikes, spike_climb, spike_start : array of shape (streams, 2, 256)
+        The same three of the bets on spikes, but the first is A itself, not its logarithm; of levels, empty.
     evidence, peak : array of shape (streams,)
         log M, now and at its highest.
-    crossed : array of shape (streams,)
-        After how many rows M first reached its limit; -1 if never.
-    counted, ranked : array of shape (remembered, streams)
-        How many values there had been, and the sum of `Block.above` over them; of levels, the second is empty.
-    levels : array of shape (remembered, streams, cells)
-        How many values each level had had; of numbers, empty.
+    crossed, alerted : array of shape (streams,)
+        After how many rows M first reached its limit, and since when the effect was large enough; -1 if never.
+    totals : array of shape (remembered, streams, bins)
+        How many rows were in each bin of effects, those of the reference included.
+    frozen : array of shape (streams, 2, bins)
+        At the highest M beyond its limit: the rows before the onset of the leading bet, and those since.
+    onset : array of shape (streams,)
+        How many rows came before that onset; -1 if there was none.
     """
 
     pool: Ints
@@ -113,30 +154,39 @@ class BlockState:
     climb: Floats
     start: Ints
     shape: Floats
+    spikes: Floats
+    spike_climb: NDArray[np.float32]
+    spike_start: Ints
     evidence: Floats
     peak: Floats
     crossed: Ints
-    counted: Ints
-    ranked: Ints
-    levels: Ints
+    alerted: Ints
+    totals: Ints
+    frozen: Ints
+    onset: Ints
 
     @classmethod
     def begin(cls, block: Block) -> BlockState:
         """Give the state before the first row."""
-        streams, cells = block.reference.shape
+        streams = len(block.places)
         numbers = block.kind == "number"
+        spikes = (streams if numbers else 0, len(SPIKE_RATIOS), SPIKE_CELLS)
         return cls(
             pool=block.reference.copy(),
             won=np.full(block.weights.shape, -np.inf),
             climb=np.zeros(block.weights.shape),
             start=np.zeros(block.weights.shape, np.int64),
             shape=np.zeros((streams, SHAPE_CELLS if numbers else 0)),
+            spikes=np.zeros(spikes),
+            spike_climb=np.zeros(spikes, np.float32),
+            spike_start=np.zeros(spikes, np.int64),
             evidence=np.zeros(streams),
             peak=np.zeros(streams),
             crossed=np.full(streams, -1, np.int64),
-            counted=np.zeros((1, streams), np.int64),
-            ranked=np.zeros((1, streams if numbers else 0), np.int64),
-            levels=np.zeros((1, streams, 0 if numbers else cells), np.int64),
+            alerted=np.full(streams, -1, np.int64),
+            totals=block.totals[None],
+            frozen=np.zeros((streams, 2, block.totals.shape[1]), np.int64),
+            onset=np.full(streams, -1, np.int64),
         )
 
     def copy(self) -> BlockState:
@@ -151,44 +201,64 @@ class BlockState:
             name: [row[mine].tolist() for row, mine in zip(getattr(self, name), own, strict=True)]
             for name in ("won", "climb", "start")
         }
-        levels = [[row[:size].tolist() for row, size in zip(rows, block.cells, strict=True)] for rows in self.levels]
-        rest = ("shape", "evidence", "peak", "crossed", "counted", "ranked")
-        plain = {name: getattr(self, name).tolist() for name in rest}
-        return {"pool": [row[:size].tolist() for row, size in pairs], **bets, **plain, "levels": levels}
+        rest = {name: getattr(self, name).tolist() for name in ("shape", "evidence", "peak", "crossed", *_MARKS)}
+        large = {name: [_packed(row, kind) for row in getattr(self, name)] for name, kind in _LARGE.items()}
+        totals = [_packed(self.totals[:, row], "<i8") for row in range(len(block.places))]
+        return {"pool": [row[:size].tolist() for row, size in pairs], **bets, **rest, **large, "totals": totals}
 
     @classmethod
-    def from_members(cls, block: Block, members: dict[str, Any]) -> BlockState:
-        """Read members written by `members`."""
+    def from_members(
+        cls,
+        block: Block,
+        rows: Sequence[tuple[dict[str, Any], int] | None],
+        names: Sequence[str] | None,
+        *,
+        points: int,
+    ) -> BlockState:
+        """Read members written by `members`.
+
+        Parameters
+        ----------
+        block : Block
+            The streams.
+        rows : sequence of pairs of dict and int, or None
+            For each stream the members and the place in them; None for a stream that begins now.
+        names : sequence of str or None
+            The bets on numbers that they were written with; None for a state from before effects were kept.
+        points : int
+            How many totals are remembered.
+        """
         state = cls.begin(block)
         own = np.isfinite(block.weights)
-        for name in ("won", "climb", "start"):
-            for row, mine, given in zip(getattr(state, name), own, members[name], strict=True):
-                row[mine] = given
-        for row, size, given in zip(state.pool, block.cells, members["pool"], strict=True):
-            row[:size] = given
-        remembered = len(members["counted"])
-        levels = np.zeros((remembered, *state.levels.shape[1:]), np.int64)
-        if block.kind == "level":
-            for rows, entry in zip(levels, members["levels"], strict=True):
-                for row, size, given in zip(rows, block.cells, entry, strict=True):
-                    row[:size] = given
-        shape = np.array(members["shape"], np.float64).reshape(state.shape.shape)
-        ranked = np.array(members["ranked"], np.int64).reshape(remembered, -1)
-        counted = np.array(members["counted"], np.int64).reshape(remembered, -1)
-        evidence, peak = (np.array(members[name], np.float64) for name in ("evidence", "peak"))
-        crossed = np.array(members["crossed"], np.int64)
-        return replace(
-            state,
-            shape=shape,
-            ranked=ranked,
-            counted=counted,
-            levels=levels,
-            evidence=evidence,
-            peak=peak,
-            crossed=crossed,
-        )
+        totals = np.repeat(state.totals, points if names is not None else 1, axis=0)
+        for row, known in enumerate(rows):
+            if known is None:
+                continue
+            members, place = known
+            size, pool = block.cells[row], members["pool"][place]
+            kept = _kept_bets(block, size, len(pool), names)
+            state.pool[row, :size] = pool if len(pool) == size else _spread(pool, block.reference[row, :size])
+            for name in ("won", "climb", "start"):
+                values = np.array(getattr(state, name)[row, own[row]])
+                values[kept[0]] = np.asarray(members[name][place])[kept[1]]
+                getattr(state, name)[row, own[row]] = values
+            for name in ("evidence", "peak", "crossed", *(_MARKS if names is not None else ())):
+                getattr(state, name)[row] = members[name][place]
+            if block.kind == "number":
+                state.shape[row] = members["shape"][place]
+            if names is not None:
+                totals[:, row] = _unpacked(members["totals"][place], "<i8").reshape(points, -1)
+                for name, kind in _LARGE.items():
+                    if len(getattr(state, name)):
+                        getattr(state, name)[row].flat = _unpacked(members[name][place], kind)
+            else:  # that of all its rows stands for the effect
+                totals[0, row] = block.binned(state.pool[:, None])[row, 0]
+                if state.crossed[row] >= 0:
+                    state.frozen[row] = block.totals[row], totals[0, row] - block.totals[row]
+                    state.onset[row] = 0
+        return replace(state, totals=totals)
 
-    def bet(self, block: Block, cells: Codes, steps: int) -> tuple[BlockState, Floats]:
+    def bet(self, block: Block, cells: Codes, steps: int) -> tuple[BlockState, Floats, Ints, Ints]:
         """Bet on steps, and take their rows into the pool.
 
         Parameters
@@ -203,40 +273,42 @@ class BlockState:
         Returns
         -------
         tuple
-            The state with the rows in its pool, and with totals remembered after each of the steps; and the logarithms
-            of the e-values, of shape (streams, steps, bets).
+            The state with the rows in its pool; the logarithms of the e-values, of shape (streams, steps, bets); the
+            counts that are bet on as spikes, of shape (streams, steps, 256), or of levels none; and the pool after
+            each step, of shape (streams, steps, cells).
         """
         counts = _counts(cells, self.pool.shape[1])
         pooled = np.cumsum(counts, axis=1)
         pooled += self.pool[:, None]
-        numbers = counts.sum(axis=2)
-        counted = self.counted[-1] + np.cumsum(numbers, axis=1).T
-        shape, ranked, levels = self.shape.copy(), self.ranked, self.levels
+        shape, spikes = self.shape.copy(), np.zeros((0, counts.shape[1], SPIKE_CELLS), np.int64)
         if block.kind == "number":
             draws = draw_ranks(cells, counts, pooled, block.keys, steps)
-            bets = number_bets(draws, numbers, shape)
-            above = np.einsum("fsb,fb->fs", counts, block.above)
-            ranked = np.concatenate([ranked, ranked[-1] + np.cumsum(above, axis=1).T])
-            levels = np.concatenate([levels, np.zeros((len(counted), *levels.shape[1:]), np.int64)])
+            bets, spikes = number_bets(draws, counts.sum(axis=2), shape)
         else:
             bets = level_bets(counts, pooled)
-            levels = np.concatenate([levels, levels[-1] + np.cumsum(counts, axis=1).transpose(1, 0, 2)])
-            ranked = np.concatenate([ranked, np.zeros((len(counted), 0), np.int64)])
-        counted = np.concatenate([self.counted, counted])
-        state = replace(self, pool=pooled[:, -1], shape=shape, counted=counted, ranked=ranked, levels=levels)
-        return state, bets
+        return replace(self, pool=pooled[:, -1], shape=shape), bets, spikes, pooled
 
-    def remember(self, kept: NDArray[np.bool_]) -> BlockState:
-        """Forget the totals after steps that are not to be kept."""
-        return replace(self, counted=self.counted[kept], ranked=self.ranked[kept], levels=self.levels[kept])
+    def remember(self, block: Block, pooled: Ints, kept: NDArray[np.bool_]) -> BlockState:
+        """Remember the totals of these steps: first of those remembered before, then of those in `pooled`."""
+        old = len(self.totals)
+        fresh = block.binned(pooled[:, kept[old:]]).transpose(1, 0, 2)
+        return replace(self, totals=np.concatenate([self.totals[kept[:old]], fresh]))
 
-    def multiply(self, bets: Floats, weight: float, before: int) -> None:
+    def totals_at(self, block: Block, pooled: Ints, place: int, row: int) -> Ints:
+        """Return the totals of a stream after a step, which is one of those remembered or of those after them."""
+        old = len(self.totals)
+        found: Ints = self.totals[place, row] if place < old else block.binned(pooled[:, [place - old]])[row, 0]
+        return found
+
+    def multiply(self, bets: Floats, spikes: Ints, weight: float, before: int) -> None:
         """Multiply what was won by what one step won, a change having perhaps begun right before it.
 
         Parameters
         ----------
         bets : array of shape (streams, bets)
             Logarithms of the e-values of the step.
+        spikes : array of shape (streams, 256)
+            How many ranks are in each cell that is bet on as a spike.
         weight : float
             The logarithm of the weight of a change that begins with this step.
         before : int
@@ -244,10 +316,18 @@ class BlockState:
         """
         np.logaddexp(self.won, weight, out=self.won)
         np.add(self.won, bets, out=self.won)
-        fresh = self.climb <= 0
-        self.start[fresh] = before
-        np.maximum(self.climb, 0, out=self.climb)
-        np.add(self.climb, bets, out=self.climb)
+        _climb(self.climb, self.start, bets, before)
+        if not len(spikes):
+            return
+        lost = spikes.sum(axis=1)[:, None] * np.log1p((SPIKE_RATIOS - 1) / SPIKE_CELLS)
+        held = self.spikes
+        held += np.exp(weight)
+        for place, powers in enumerate(_POWERS):
+            held[:, place] *= powers.take(spikes) * np.exp(-lost[:, place, None])
+        np.minimum(held, _MOST, out=held)
+        won = spikes[:, None, :].astype(np.float32) * np.log(SPIKE_RATIOS)[:, None].astype(np.float32)
+        won -= lost[:, :, None].astype(np.float32)
+        _climb(self.spike_climb, self.spike_start, won, before)
 
     def weigh(self, block: Block) -> Floats:
         """Average over the bets of each stream: give log Σ π A."""
@@ -256,13 +336,60 @@ class BlockState:
         safe = np.where(np.isfinite(top), top, 0.0)
         with np.errstate(divide="ignore"):
             found: Floats = np.log(np.exp(weighted - safe[:, None]).sum(axis=1)) + safe
+            if len(self.spikes):
+                found = np.logaddexp(found, np.log(self.spikes.mean(axis=(1, 2)) * SPIKE_WEIGHT))
         return found
 
-    def note(self, evidence: Floats, limit: float, rows: int) -> None:
-        """Take note of log M after so many rows."""
-        self.evidence[:] = evidence
-        np.maximum(self.peak, evidence, out=self.peak)
-        self.crossed[(evidence >= limit) & (self.crossed < 0)] = rows
+    def leading(self, block: Block, row: int) -> int:
+        """Give the number of rows before the onset that the bet tells which has won most."""
+        best = int(np.argmax(self.won[row] + block.weights[row]))
+        if len(self.spikes):
+            place = np.unravel_index(np.argmax(self.spikes[row]), self.spikes[row].shape)
+            each = SPIKE_WEIGHT / self.spikes[row].size
+            if np.log(max(self.spikes[row][place] * each, 1e-300)) > self.won[row, best] + block.weights[row, best]:
+                return int(self.spike_start[row][place])
+        return int(self.start[row, best])
+
+
+_MOST = 1e150
+_POWERS = SPIKE_RATIOS[:, None] ** np.arange(101)
+_MARKS = ("alerted", "onset")
+_LARGE = {"spikes": "<f8", "spike_climb": "<f4", "spike_start": "<i8", "frozen": "<i8"}
+
+
+def _packed(values: NDArray[Any], kind: str) -> str:
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(values, kind).tobytes(), 1)).decode("ascii")
+
+
+def _unpacked(text: str, kind: str) -> NDArray[Any]:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind).astype(kind[1:])
+
+
+def _climb(climb: NDArray[Any], start: Ints, won: NDArray[Any], before: int) -> None:
+    """Follow each bet from its best start on (Page's CUSUM)."""
+    np.copyto(start, before, where=climb <= 0)
+    np.maximum(climb, 0, out=climb)
+    np.add(climb, won, out=climb)
+
+
+def _kept_bets(block: Block, cells: int, before: int, names: Sequence[str] | None) -> tuple[list[int], list[int]]:
+    """Find where the bets of a state stand in the present set: places in it, and in the state."""
+    if block.kind == "number":
+        known = {name: place for place, name in enumerate(names or FIRST_NUMBER_BETS)}
+        pairs = [(place, known[name]) for place, name in enumerate(NUMBER_BETS) if name in known]
+        return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+    mine, theirs = (len(level_weights(number)) - 3 for number in (cells, before))
+    both = min(mine, theirs) if mine == theirs else len(LEVEL_RATIOS) * (min(cells, before) - 1)
+    return [*range(both), *range(mine, mine + 3)], [*range(both), *range(theirs, theirs + 3)]
+
+
+def _spread(pool: Sequence[int], reference: Ints) -> Ints:
+    """Spread the last count of a pool over the levels that were one, in the proportions of the reference."""
+    own = len(pool) - 1
+    rest = reference[own:]
+    part = np.floor(rest * (pool[-1] / max(1, int(rest.sum())))).astype(np.int64)
+    part[0] += pool[-1] - part.sum()
+    return np.concatenate([np.asarray(pool[:-1], np.int64), part])
 
 
 def _counts(cells: Codes, width: int) -> Ints:

@@ -1,9 +1,9 @@
 """Verdicts from evidence: whether a stream has drifted, how far, and since when.
 
-Evidence alone grows with the number of rows, so it can become overwhelming for a change that nobody cares about.
-An alert therefore needs evidence *and* an effect that matters: |AUC − ½| of at least 0.03 for numbers, where AUC is
-the probability that a new value exceeds one of the reference (a shift of 0.2 standard deviations is 0.056); a total
-variation of at least 0.02 for categories and missing values.
+Evidence alone grows with the number of rows, so it can become overwhelming for a change that nobody cares about. An
+alert therefore needs evidence *and* an effect that matters (`mlops_kit.monitoring.effect`): the total variation between
+the rows before the change, those of the reference among them, and the rows from then on to where the evidence is
+highest.
 
 References
 ----------
@@ -17,30 +17,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlops_kit.monitoring.bets import FIXED_WEIGHTS, Ints, fixed_bets, level_bets, level_weights
+from mlops_kit.monitoring.bets import Ints, fixed_bets, fixed_weights, level_bets, level_weights
 from mlops_kit.monitoring.blocks import Block, BlockState
-from mlops_kit.monitoring.evidence import Plan, State
+from mlops_kit.monitoring.effect import MATTERS, effect_of
+from mlops_kit.monitoring.evidence import Plan, State, Stream
 from mlops_kit.records.drift import DriftVerdict
-from mlops_kit.records.profile import TableProfile
-
-AUC_MATTERS, TV_MATTERS = 0.03, 0.02
-"""The smallest effects that alert by default."""
+from mlops_kit.records.profile import ColumnProfile, TableProfile
 
 _POWER = 0.84  # the normal quantile of a probability of 0.8
 _SHIFT = 0.5
 
 
-def judge(
-    plan: Plan, state: State, *, min_effect: float | None = None, crossed: bool = False
-) -> tuple[DriftVerdict, ...]:
+def judge(plan: Plan, state: State, *, recent: int = 1000, crossed: bool = False) -> tuple[DriftVerdict, ...]:
     """Say of each stream whether it has drifted.
 
     Parameters
     ----------
     plan, state
         The epoch and its evidence.
-    min_effect : float, optional
-        The smallest effect that alerts; by default `AUC_MATTERS` for numbers and `TV_MATTERS` for the others.
+    recent : int
+        Of how many of the last rows the effect is told beside.
     crossed : bool
         Only those whose evidence ever reached its limit.
 
@@ -54,8 +50,8 @@ def judge(
     for block, known in zip(plan.blocks, state.blocks, strict=True):
         for row, place in enumerate(block.places):
             if not crossed or known.crossed[row] >= 0:
-                found.append(_judged(plan, state, block, known, row, place, min_effect))
-    return tuple(sorted(found, key=lambda verdict: (not verdict.drifted, -verdict.evidence, verdict.name)))
+                found.append(_judged(plan, state, block, known, row, place, recent))
+    return tuple(sorted(found, key=_worst_first))
 
 
 def compare(
@@ -63,7 +59,7 @@ def compare(
     current: TableProfile,
     *,
     alpha: float = 0.05,
-    min_effect: float | None = None,
+    min_effect: float = MATTERS,
     columns: tuple[str, ...] | None = None,
 ) -> tuple[DriftVerdict, ...]:
     """Compare one batch with a reference, once: no state, no budget for life.
@@ -79,8 +75,8 @@ def compare(
         The batch, on the bins of the reference (``profile_table(batch, like=reference)``).
     alpha : float, default 0.05
         The probability with which a healthy batch may be found to have drifted, over all streams.
-    min_effect : float, optional
-        As of `judge`.
+    min_effect : float
+        The smallest effect that alerts.
     columns : tuple of str, optional
         Only these columns of the reference; by default all.
 
@@ -89,51 +85,65 @@ def compare(
     tuple of DriftVerdict
         Worst first.
     """
-    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6, columns=columns)
+    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6, columns=columns, min_effect=min_effect)
     before, now = reference.by_name, current.by_name
     verdicts = []
-    for stream in plan.streams:
-        there, known = now.get(stream.column), before[stream.column]
-        pool = np.array(stream.pool)
-        if there is None or there.kind != known.kind or (there.grid, there.levels) != (known.grid, known.levels):
-            counts = np.zeros_like(pool)
-        elif stream.kind == "missing":
-            counts = np.array([there.nulls, there.rows - there.nulls])
-        elif stream.kind == "category":
-            counts = np.bincount(stream.groups, there.counts, len(pool)).astype(np.int64)
-        else:
-            counts = np.array(there.counts)
-        pooled = pool + counts
-        # Either side is a sample of both together; the smaller one stands out more from the whole.
-        drawn = counts if counts.sum() <= pool.sum() else pool
-        bets = fixed_bets(drawn, pooled) if stream.kind == "number" else level_bets(drawn, pooled)
-        weights = FIXED_WEIGHTS if stream.kind == "number" else level_weights(len(pool))
-        if stream.kind != "number":
-            bets = np.append(bets[: len(weights) - 3], bets[-3:])
-        evidence = float(np.logaddexp.reduce(bets + np.log(weights)))
-        number = int(counts.sum())
-        effect = None if not number else _auc(counts, pool) if stream.kind == "number" else _variation(counts, pool)
-        crossed = number if evidence >= plan.limit else None
-        few = _too_few(len(plan.streams), alpha, number, int(pool.sum()))
-        status = _status(stream.kind, effect, drifted=crossed is not None, few=few, min_effect=min_effect)
-        name = "auc" if stream.kind == "number" else "tv"
-        since = None if crossed is None else 0
-        verdicts.append(
-            DriftVerdict(
-                stream.name,
-                stream.column,
-                stream.kind,
-                status,
-                evidence,
-                plan.limit,
-                effect,
-                name,
-                since,
-                crossed,
-                number,
-            )
-        )
-    return tuple(sorted(verdicts, key=lambda verdict: (not verdict.drifted, -verdict.evidence, verdict.name)))
+    for block in plan.blocks:
+        for row, place in enumerate(block.places):
+            stream = plan.streams[place]
+            counts = _batch_counts(stream, before[stream.column], now.get(stream.column))
+            verdicts.append(_compared(plan, block, row, stream, counts, alpha))
+    return tuple(sorted(verdicts, key=_worst_first))
+
+
+def _batch_counts(stream: Stream, known: ColumnProfile, there: ColumnProfile | None) -> Ints:
+    """Count the rows of a batch in the cells of a stream; none of a column that is not there, or is of another kind."""
+    nothing = np.zeros(len(stream.pool), np.int64)
+    if there is None:
+        return nothing
+    if stream.kind == "missing":
+        same = there.kind == known.kind or there.nulls == there.rows or known.nulls == known.rows
+        return np.array([there.nulls, there.rows - there.nulls]) if same else nothing
+    if there.kind != known.kind or (there.grid, there.levels) != (known.grid, known.levels):
+        return nothing
+    if stream.kind == "category":
+        return np.bincount(stream.groups, there.counts, len(stream.pool)).astype(np.int64)
+    return np.array(there.counts)
+
+
+def _compared(plan: Plan, block: Block, row: int, stream: Stream, counts: Ints, alpha: float) -> DriftVerdict:
+    """Compare the rows of a batch with the pool of a stream, as a single step."""
+    pool = np.array(stream.pool)
+    pooled = pool + counts
+    # Either side is a sample of both together; the smaller one stands out more from the whole.
+    drawn = counts if counts.sum() <= pool.sum() else pool
+    if stream.kind == "number":
+        bets, weights = fixed_bets(drawn, pooled), fixed_weights(len(pool))
+    else:
+        bets, weights = level_bets(drawn, pooled), level_weights(len(pool))
+        bets = np.append(bets[: len(weights) - 3], bets[-3:])
+    evidence = float(np.logaddexp.reduce(bets + np.log(weights)))
+    number = int(counts.sum())
+    wide = np.zeros((len(block.places), 1, block.reference.shape[1]), np.int64)
+    wide[row, 0, : len(counts)] = counts
+    effect = effect_of(block.totals[row], block.binned(wide)[row, 0])
+    drifted = evidence >= plan.limit
+    alerted = drifted and effect is not None and effect >= plan.min_effect
+    few = _too_few(len(plan.streams), alpha, number, int(pool.sum()))
+    return DriftVerdict(
+        stream.name,
+        stream.column,
+        stream.kind,
+        _status(drifted=drifted, alerted=alerted, few=few),
+        evidence,
+        plan.limit,
+        effect,
+        "tv",
+        0 if drifted else None,
+        number if drifted else None,
+        number,
+        effect,
+    )
 
 
 def mean_evidence(state: State) -> float:
@@ -187,77 +197,60 @@ def e_bh(evidence: Sequence[float], alpha: float) -> tuple[int, ...]:
 
 
 def needed_rows(streams: int, alpha: float) -> int:
-    """Say how many rows it takes to see a shift of half a standard deviation with a probability of 0.8.
+    """Compute how many rows it takes to see a shift of half a standard deviation with a probability of 0.8.
 
     From log K/α plus the weight of a bet on location, met by nμ²/2 + z√nμ.
 
     Examples
     --------
     >>> needed_rows(20, 0.05)
-    118
+    119
     """
-    wanted = math.log(max(1, streams) / alpha) + math.log(8 / 0.35) + 1
+    wanted = math.log(max(1, streams) / alpha) + math.log(8 / 0.30) + 1
     root = _POWER + math.sqrt(_POWER**2 + 2 * wanted)
     return math.ceil((root / _SHIFT) ** 2)
 
 
 def _judged(
-    plan: Plan, state: State, block: Block, known: BlockState, row: int, place: int, min_effect: float | None
+    plan: Plan, state: State, block: Block, known: BlockState, row: int, place: int, recent: int
 ) -> DriftVerdict:
     stream = plan.streams[place]
     crossed = int(known.crossed[row])
-    since = int(known.start[row, np.argmax(known.won[row] + block.weights[row])]) if crossed >= 0 else None
-    number, effect = _effect(state, block, known, row, since or 0)
-    few = _too_few(len(plan.streams), plan.alpha, int(known.counted[-1, row]), int(block.reference[row].sum()))
-    status = _status(stream.kind, effect, drifted=crossed >= 0, few=few, min_effect=min_effect)
+    now, reference = known.totals[-1, row], block.totals[row]
+    before, after = known.frozen[row] if crossed >= 0 else (reference, now - reference)
+    few = _too_few(len(plan.streams), plan.alpha, int((now - reference).sum()), int(reference.sum()))
     return DriftVerdict(
         stream.name,
         stream.column,
         stream.kind,
-        status,
+        _status(drifted=crossed >= 0, alerted=known.alerted[row] >= 0, few=few),
         float(known.peak[row]),
         plan.limit,
-        effect,
-        "auc" if stream.kind == "number" else "tv",
-        since,
+        effect_of(before, after),
+        "tv",
+        int(known.onset[row]) if crossed >= 0 else None,
         crossed if crossed >= 0 else None,
-        number,
+        int(after.sum()),
+        effect_of(reference, now - known.totals[_since(state, recent), row]),
     )
 
 
-def _effect(state: State, block: Block, known: BlockState, row: int, since: int) -> tuple[int, float | None]:
-    """Compare the rows after so many with the reference; where totals are forgotten, from a little later on."""
-    rows = [after for _, after in state.trail]
-    first = next((place for place, after in enumerate(rows) if after >= since), 0)
-    if first == len(rows) - 1:
-        first = max(0, first - 1)
-    number = int(known.counted[-1, row] - known.counted[first, row])
-    reference = block.reference[row]
-    if not number or not reference.sum():
-        return number, None
-    if block.kind == "number":
-        above = int(known.ranked[-1, row] - known.ranked[first, row])
-        return number, abs(above / (2 * int(reference.sum()) * number) - 0.5)
-    return number, _variation(known.levels[-1, row] - known.levels[first, row], reference)
+def _worst_first(verdict: DriftVerdict) -> tuple[bool, bool, float, str]:
+    healthy = not verdict.drifted
+    return healthy, healthy and verdict.kind == "missing", -verdict.evidence, verdict.name
 
 
-def _auc(counts: Ints, reference: Ints) -> float:
-    """Give |AUC − ½|, a tie counting half."""
-    above = 2 * np.cumsum(reference) - reference
-    return abs(float(counts @ above) / (2 * float(reference.sum()) * float(counts.sum())) - 0.5)
-
-
-def _variation(counts: Ints, reference: Ints) -> float:
-    """Give the total variation between two sets of shares."""
-    return float(np.abs(counts / counts.sum() - reference / reference.sum()).sum() / 2)
+def _since(state: State, recent: int) -> int:
+    """Find the latest totals after which there were so many rows, or else the first."""
+    places = [place for place, (_, rows) in enumerate(state.trail) if rows <= state.rows - recent]
+    return places[-1] if places else 0
 
 
 def _too_few(streams: int, alpha: float, number: int, reference: int) -> bool:
     return min(number, reference) < needed_rows(streams, alpha)
 
 
-def _status(kind: str, effect: float | None, *, drifted: bool, few: bool, min_effect: float | None) -> str:
-    least = min_effect if min_effect is not None else AUC_MATTERS if kind == "number" else TV_MATTERS
+def _status(*, drifted: bool, alerted: bool, few: bool) -> str:
     if drifted:
-        return "alert" if effect is not None and effect >= least else "warning"
+        return "alert" if alerted else "warning"
     return "insufficient data" if few else "ok"

@@ -30,18 +30,20 @@ A. Shiryaev (1963) and S. Roberts (1966), for a budget per number of windows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.grids import MISSING, Codes
 from mlops_kit.measures.profile import spend
-from mlops_kit.monitoring.bets import Floats
+from mlops_kit.monitoring.bets import NUMBER_BETS, Floats, Ints
 from mlops_kit.monitoring.blocks import Block, BlockState, level_block, number_block
+from mlops_kit.monitoring.effect import MATTERS, effect_of
 from mlops_kit.monitoring.ranks import stream_key
 from mlops_kit.records import codec
 from mlops_kit.records.profile import ColumnProfile, TableProfile
@@ -50,7 +52,8 @@ STEP = 100
 """Rows of a step, or a hundredth of the pool if that is less."""
 
 LEVELS = 32
-"""How many levels of a category are told apart in the evidence, the last being all others."""
+"""How many levels of a category are told apart in the evidence, the last of them being all that are rarer; values that
+none of the rows has that chose the levels are counted apart."""
 
 _LANE = 8
 _VALUES = 1 << 17
@@ -73,6 +76,10 @@ class Stream:
         How many rows of the reference are in each cell: bins, levels, or missing and not.
     groups : tuple of int
         For a category, the cell of each code; empty otherwise.
+    chosen : tuple of int
+        For a number, how many of the rows that placed the cells are in each.
+    later : bool
+        Whether states that do not name their streams do not have it.
     """
 
     name: str
@@ -80,6 +87,8 @@ class Stream:
     kind: str
     pool: tuple[int, ...]
     groups: tuple[int, ...] = ()
+    chosen: tuple[int, ...] = ()
+    later: bool = False
 
     def cells(self, codes: Codes) -> Codes:
         """Give the cell of each value; 65,535 for none."""
@@ -109,6 +118,8 @@ class Plan:
     steps_between : float, optional
         For a budget per windows: the mean number of steps between false alarms, see `steps_between`. None for a budget
         for life.
+    min_effect : float
+        The smallest effect that alerts.
     """
 
     monitor: str
@@ -117,6 +128,7 @@ class Plan:
     streams: tuple[Stream, ...]
     rows: int
     steps_between: float | None = None
+    min_effect: float = MATTERS
 
     @classmethod
     def of(
@@ -128,17 +140,18 @@ class Plan:
         alpha: float = 0.025,
         columns: tuple[str, ...] | None = None,
         steps_between: float | None = None,
+        min_effect: float = MATTERS,
     ) -> Plan:
-        """Watch columns of a reference: each number and category, and whether it is missing if some of it are.
+        """Watch columns of a reference: each number and category, and of every column whether it is missing.
 
         Parameters
         ----------
         profile : TableProfile
             Of the reference.
-        monitor, epoch, alpha, steps_between
+        monitor, epoch, alpha, steps_between, min_effect
             As of the class.
         columns : tuple of str, optional
-            Only these; by default all. Moments, and what is neither number nor category, are never watched.
+            Only these; by default all. Of moments, and what is neither number nor category, only that it is missing.
 
         Returns
         -------
@@ -149,7 +162,7 @@ class Plan:
         chosen = profile.columns if columns is None else [known[name] for name in columns]
         streams = [stream for column in chosen for stream in _streams(column)]
         rows = profile.rows - len(spend(profile.rows))
-        return cls(monitor, epoch, alpha, tuple(streams), rows, steps_between)
+        return cls(monitor, epoch, alpha, tuple(streams), rows, steps_between, min_effect)
 
     @property
     def limit(self) -> float:
@@ -168,7 +181,8 @@ class Plan:
             if members:
                 pools = [stream.pool for _, stream in members]
                 keys = [stream_key(self.monitor, self.epoch, stream.name) for _, stream in members]
-                made.append(build([place for place, _ in members], pools, keys))
+                chosen = [stream.chosen or stream.pool for _, stream in members]
+                made.append(build([place for place, _ in members], pools, keys, chosen))
         return tuple(made)
 
 
@@ -203,21 +217,49 @@ class State:
             "trail": [list(point) for point in self.trail],
             "alarms": list(self.alarms),
         }
-        return whole | {"blocks": codec.plain(blocks)}
+        streams = [[plan.streams[place].name for place in block.places] for block in plan.blocks]
+        return whole | {"bets": list(NUMBER_BETS), "streams": streams, "blocks": codec.plain(blocks)}
 
     @classmethod
     def from_members(cls, plan: Plan, members: Mapping[str, Any]) -> State:
-        """Read the members of a record; the plan is the one they were written with."""
+        """Read the members of a record; the plan is the one they were written with, perhaps with other bets or streams.
+
+        A bet or a stream that the state does not have begins now, with the weight that is left for later changes, and
+        one that is no longer made is dropped: either way the mean of M stays at most 1. A state from before bets were
+        named has no past from which an effect could be measured, so that of all its rows stands for it.
+        """
         given: Any = codec.unplain(dict(members))
-        pairs = zip(plan.blocks, given["blocks"], strict=True)
-        blocks = tuple(BlockState.from_members(block, entry) for block, entry in pairs)
-        return cls(
-            given["rows"],
-            given["steps"],
-            tuple((step, rows) for step, rows in given["trail"]),
-            blocks,
-            tuple(given["alarms"]),
+        bets, names = given.get("bets"), given.get("streams")
+        if names is None:
+            each = ([plan.streams[place] for place in block.places] for block in plan.blocks)
+            known = ([stream.name for stream in streams if not stream.later] for streams in each)
+            names = [streams for streams in known if streams]
+        where = {
+            name: (entry, row)
+            for entry, streams in zip(given["blocks"], names, strict=True)
+            for row, name in enumerate(streams)
+        }
+        points = len(given["trail"])
+        blocks = tuple(
+            BlockState.from_members(
+                block, [where.get(plan.streams[place].name) for place in block.places], bets, points=points
+            )
+            for block in plan.blocks
         )
+        trail = tuple((step, rows) for step, rows in given["trail"])
+        if bets is None:
+            trail = trail[-1:]
+            for state in blocks:
+                _mark_alerts(plan, state, state.onset >= 0, given["rows"])
+        return cls(given["rows"], given["steps"], trail, blocks, tuple(given["alarms"]))
+
+
+def _mark_alerts(plan: Plan, state: BlockState, streams: NDArray[np.bool_], rows: int) -> None:
+    """Note of which of these streams the effect at the peak is large enough to alert: that stands."""
+    for row in np.flatnonzero(streams & (state.alerted < 0)).tolist():
+        effect = effect_of(state.frozen[row, 0], state.frozen[row, 1])
+        if effect is not None and effect >= plan.min_effect:
+            state.alerted[row] = rows
 
 
 def epoch_alpha(alpha: float, epoch: int) -> float:
@@ -301,28 +343,59 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
         known.copy().bet(block, np.where(index < 0, np.uint16(MISSING), values[:, index]), state.steps)
         for known, block, values in zip(state.blocks, blocks, cells, strict=True)
     ]
-    states, bets = [known for known, _ in made], [won for _, won in made]
+    states = [known for known, *_ in made]
+    trail = (*state.trail, *((state.steps + step + 1, after) for step, after in enumerate(rows)))
     alarms = list(state.alarms)
-    for step, (after, size) in enumerate(zip(rows, sizes, strict=True)):
+    for step, (count, size) in enumerate(zip(rows, sizes, strict=True)):
         number = state.steps + step + 1
         weight = 0.0 if plan.steps_between else math.log(prior(number - 1) - prior(number))
-        for known, won in zip(states, bets, strict=True):
-            known.multiply(won[:, step], weight, after - size)
+        for known, bets, spikes, _ in made:
+            known.multiply(bets[:, step], spikes[:, step], weight, count - size)
         found = [known.weigh(block) for known, block in zip(states, blocks, strict=True)]
         if plan.steps_between is None:
             found = [np.logaddexp(evidence, math.log(prior(number))) for evidence in found]
         alarm = plan.steps_between is not None and _mean(found) >= plan.limit
         judged = alarm or plan.steps_between is None  # one stream alone spends no budget that is per windows
-        for known, evidence in zip(states, found, strict=True):
-            known.note(evidence, plan.limit if judged else math.inf, after)
+        for (known, *_, pooled), block, evidence in zip(made, blocks, found, strict=True):
+            _note(plan, known, block, pooled, evidence, trail[: len(state.trail) + step + 1], judged=judged)
             if alarm:
                 known.won[:] = -np.inf
-        alarms += [after] * alarm
-    trail = (*state.trail, *((state.steps + step + 1, after) for step, after in enumerate(rows)))
+                known.spikes[:] = 0.0
+        alarms += [count] * alarm
     steps = state.steps + len(sizes)
     kept = np.array([_is_kept(step, steps) for step, _ in trail])
     shorter = tuple(point for point, keep in zip(trail, kept, strict=True) if keep)
-    return State(rows[-1], steps, shorter, tuple(known.remember(kept) for known in states), tuple(alarms))
+    after = [known.remember(block, pooled, kept) for (known, *_, pooled), block in zip(made, blocks, strict=True)]
+    return State(rows[-1], steps, shorter, tuple(after), tuple(alarms))
+
+
+def _note(
+    plan: Plan,
+    known: BlockState,
+    block: Block,
+    pooled: Ints,
+    evidence: Floats,
+    trail: Sequence[tuple[int, int]],
+    *,
+    judged: bool,
+) -> None:
+    """Take note of log M after a step, and freeze the counts of effects where it is beyond its limit at a new peak."""
+    steps, rows = trail[-1]
+    higher = judged & (evidence >= plan.limit) & ((evidence > known.peak) | (known.crossed < 0))
+    known.evidence[:] = evidence
+    np.maximum(known.peak, evidence, out=known.peak)
+    if not higher.any():
+        return
+    known.crossed[higher & (known.crossed < 0)] = rows
+    for row in np.flatnonzero(higher).tolist():
+        onset = known.leading(block, row)
+        # Only totals that are remembered by now count, however the rows are cut.
+        first = next(place for place, (step, past) in enumerate(trail) if past >= onset and _is_kept(step, steps))
+        first = min(first, len(trail) - 2)
+        before, now = (known.totals_at(block, pooled, place, row) for place in (first, len(trail) - 1))
+        known.frozen[row] = before, now - before
+        known.onset[row] = onset
+    _mark_alerts(plan, known, higher, rows)
 
 
 def _mean(found: list[Floats]) -> float:
@@ -382,16 +455,28 @@ def _streams(column: ColumnProfile) -> list[Stream]:
     """Watch the values of a column, and whether they are missing."""
     found = []
     if column.kind == "number" and column.grid is not None and any(column.pool):
-        found.append(Stream(column.name, column.name, "number", column.pool))
+        found.append(Stream(column.name, column.name, "number", column.pool, chosen=column.spent or column.counts))
     if column.kind == "category" and any(column.pool):
-        # The rows that chose the levels are not in the pool: no level is in it because of what was chosen.
-        spent = column.spent or column.counts
-        seen = sorted((level for level in range(len(column.levels)) if spent[level]), key=lambda k: (-spent[k], k))
-        own = {level: cell for cell, level in enumerate(seen[: LEVELS - 1])}
-        groups = tuple(own.get(level, len(own)) for level in range(len(column.counts)))
-        pool = np.bincount(groups, column.pool, len(own) + 1).astype(np.int64)
+        groups, cells = _level_groups(column)
+        pool = np.bincount(groups, column.pool, cells).astype(np.int64)
         found.append(Stream(column.name, column.name, "category", tuple(pool.tolist()), groups))
-    if column.kind in {"number", "category"} and column.nulls:
-        known = column.rows - column.nulls
-        found.append(Stream(f"{column.name} (missing)", column.name, "missing", (column.nulls, known)))
+    if column.rows:
+        present = column.rows - column.nulls
+        later = not column.nulls or column.kind not in {"number", "category"}
+        name = f"{column.name} (missing)"
+        found.append(Stream(name, column.name, "missing", (column.nulls, present), later=later))
     return found
+
+
+def _level_groups(column: ColumnProfile) -> tuple[tuple[int, ...], int]:
+    """Give the cell of each level, and how many cells there are: the frequent levels, perhaps the rare, the unseen.
+
+    The rows that chose the levels are not in the pool: no level is in it because of what was chosen.
+    """
+    spent = column.spent or column.counts
+    seen = sorted((level for level in range(len(column.levels)) if spent[level]), key=lambda k: (-spent[k], k))
+    own = {level: cell for cell, level in enumerate(seen[: LEVELS - 1])}
+    others = {*seen[LEVELS - 1 :], *([len(column.levels)] if spent[-1] else [])}
+    rare, unseen = len(own), len(own) + bool(others)
+    groups = (own.get(level, rare if level in others else unseen) for level in range(len(column.counts)))
+    return tuple(groups), unseen + 1

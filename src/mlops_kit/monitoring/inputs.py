@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from mlops_kit.measures.profile import encode_table
 from mlops_kit.monitoring.drift import judge
+from mlops_kit.monitoring.effect import MATTERS
 from mlops_kit.monitoring.evidence import Plan, State, advance, begin, steps_between, whole_steps
 from mlops_kit.records.drift import DriftVerdict
 from mlops_kit.records.monitor import FeatureReport, Shape
@@ -25,7 +26,8 @@ Picture: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.uint8]]
 BARS = 20
 _RECENT = 10
 _MOMENTS = 400
-_MEASURES = {"auc": "|AUC - 0.5|", "tv": "total variation"}
+_MEASURE = "total variation"
+_LATELY = 1000
 _MOST_EVIDENCE = math.log(1e6)
 
 
@@ -58,8 +60,8 @@ class Inputs:
     >>> inputs = Inputs.begin("drift", profile_table(reference), monitor="doc", alpha=0.025)
     >>> shifted = pa.table({"amount": rng.normal(0.5, 1, 2000), "age": rng.normal(size=2000)})
     >>> after = inputs.after(shifted, datetime(2026, 5, 1))
-    >>> [(report.name, report.drifted) for report in after.reports()]
-    [('amount', True), ('age', False)]
+    >>> [report.name for report in after.reports() if report.drifted]
+    ['amount']
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Inputs:
         columns: Sequence[str] | None = None,
         windows_between: int | None = None,
         window: int = 500,
+        min_effect: float = MATTERS,
     ) -> Inputs:
         """Begin before the first row.
 
@@ -98,6 +101,8 @@ class Inputs:
             The number of windows in which one false alarm is accepted; None for a budget for life.
         window : int
             Rows of a window.
+        min_effect : float
+            The effect below which a change is no alert.
 
         Returns
         -------
@@ -106,7 +111,15 @@ class Inputs:
         """
         chosen = None if columns is None else tuple(columns)
         between = None if windows_between is None else steps_between(windows_between, window, profile)
-        plan = Plan.of(profile, monitor=monitor, epoch=epoch, alpha=alpha, columns=chosen, steps_between=between)
+        plan = Plan.of(
+            profile,
+            monitor=monitor,
+            epoch=epoch,
+            alpha=alpha,
+            columns=chosen,
+            steps_between=between,
+            min_effect=min_effect,
+        )
         watched = {stream.column for stream in plan.streams}
         return cls(kind, profile, plan, begin(plan), pictures={name: _places(profile[name]) for name in watched})
 
@@ -145,15 +158,13 @@ class Inputs:
         left = {name: values[whole:] for name, values in codes.items()} if whole < rows else {}
         return replace(self, state=state, left=left, recent=(*self.recent, bars)[-_RECENT:], moments=moments)
 
-    def reports(
-        self, *, min_effect: float | None = None, pictures: int = 0, crossed: bool = False
-    ) -> tuple[FeatureReport, ...]:
+    def reports(self, *, recent: int = _LATELY, pictures: int = 0, crossed: bool = False) -> tuple[FeatureReport, ...]:
         """Tell how each column stands, worst first.
 
         Parameters
         ----------
-        min_effect : float, optional
-            The effect below which a change is no alert.
+        recent : int
+            Of how many of the last rows the effect is told beside.
         pictures : int
             For how many of the worst the distributions are given.
         crossed : bool
@@ -166,7 +177,7 @@ class Inputs:
         """
         if not self.plan.streams:
             return ()
-        verdicts = judge(self.plan, self.state, min_effect=min_effect, crossed=crossed)
+        verdicts = judge(self.plan, self.state, recent=max(recent, _LATELY), crossed=crossed)
         return tuple(self._report(verdict, picture=place < pictures) for place, verdict in enumerate(verdicts))
 
     @property
@@ -233,12 +244,13 @@ def feature_report(
         status=verdict.status,
         evidence=math.exp(min(_MOST_EVIDENCE, verdict.evidence - verdict.limit)),
         effect=verdict.effect,
-        measure=_MEASURES[verdict.effect_name],
+        measure=_MEASURE,
         n=verdict.n,
         since=since,
         missing=missing,
         shape=shape,
         column=verdict.column,
+        lately=verdict.lately,
     )
 
 
@@ -266,7 +278,7 @@ def _places(profile: ColumnProfile) -> Picture:
         names = [*profile.levels, *[""] * (size - len(profile.levels))]
         order = np.argsort(-np.array(profile.counts), kind="stable")
         kept = [int(place) for place in order if names[place]][: BARS - 1]
-        places = np.full(size, len(kept), np.uint8)
+        places = np.full(max(1, size), len(kept), np.uint8)
         places[kept] = np.arange(len(kept))
         return (*(names[place] for place in kept), "other"), places
     edges = np.array(profile.grid.edges)

@@ -16,7 +16,7 @@ from mlops_kit.monitoring.book import open_book, told_id
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.report import MonitorReport
 from mlops_kit.monitoring.segments import Segments
-from mlops_kit.monitoring.settings import LIFETIME, Settings, expectations_of, metrics_of
+from mlops_kit.monitoring.settings import LIFETIME, MATTERS, Settings, expectations_of, metrics_of
 from mlops_kit.monitoring.sinks import SinkLike, deliver, sinks_of
 from mlops_kit.records import codec
 from mlops_kit.records.alert import Alert
@@ -73,9 +73,9 @@ class Monitor:
         sooner: ``"per_windows"`` is 100.
     window : int
         Rows of a window.
-    min_effect : float, optional
-        The effect below which a change of a distribution is no alert: by default 0.03 for numbers (``|AUC - 0.5|``) and
-        0.02 for categories (total variation).
+    min_effect : float
+        The effect below which a change of a distribution is a warning and no alert: total variation, which is at most
+        the share of rows that are different.
     expectations : sequence of Expectation
         Rules beside those inferred from the reference; see `mlops_kit.expectations`.
     sinks : sequence
@@ -117,7 +117,7 @@ class Monitor:
         alpha: float = 0.05,
         budget: str | int = LIFETIME,
         window: int = 500,
-        min_effect: float | None = None,
+        min_effect: float = MATTERS,
         expectations: Sequence[Expectation] = (),
         sinks: Sequence[SinkLike] | SinkLike = (),
         retention: Duration | None = None,

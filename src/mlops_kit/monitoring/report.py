@@ -72,11 +72,12 @@ class MonitorReport(MonitorRecord):
         -------
         pandas.DataFrame
             ``name``, ``kind``, ``status``, ``drifted``, ``evidence`` (as a share of its limit), ``effect``,
-            ``measure``, ``n``, ``missing`` and ``since``.
+            ``measure``, ``n``, ``missing``, ``since`` and ``lately`` (the effect of the last rows alone).
         """
         import pandas as pd  # noqa: PLC0415 - heavy
 
         columns = ["name", "kind", "status", "drifted", "evidence", "effect", "measure", "n", "missing", "since"]
+        columns.append("lately")
         rows = [[getattr(feature, column) for column in columns] for feature in self.features]
         return pd.DataFrame(rows, columns=columns)
 

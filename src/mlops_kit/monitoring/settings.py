@@ -11,6 +11,8 @@ from mlops_kit.errors import InvalidInput
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.quality import Expectation
 
+MATTERS = 0.015
+"""The smallest effect of a change of a distribution that alerts by default."""
 LIFETIME, PER_WINDOWS = "lifetime", "per_windows"
 WINDOWS_PROMISED = 100
 """In how many windows ``"per_windows"`` accepts one false alarm."""
@@ -48,7 +50,7 @@ class Settings:
         ``"lifetime"``, or the number of windows in which one false alarm is accepted; ``"per_windows"`` is read as 100.
     window : int
         Rows of a window.
-    min_effect : float or None
+    min_effect : float
         The effect below which a change is no alert.
     retention : float or None
         Seconds after which what was logged is deleted.
@@ -71,7 +73,7 @@ class Settings:
     alpha: float = 0.05
     budget: str | int = LIFETIME
     window: int = 500
-    min_effect: float | None = None
+    min_effect: float = MATTERS
     retention: float | None = None
 
     @classmethod
@@ -85,6 +87,7 @@ class Settings:
         maturity: Duration | None = None,
         retention: Duration | None = None,
         budget: str | int = LIFETIME,
+        min_effect: float | None = None,
         **others: Any,
     ) -> Settings:
         """Read what a user passed, and refuse what cannot mean anything.
@@ -102,6 +105,7 @@ class Settings:
             maturity=None if maturity is None else _span("maturity", maturity),
             retention=None if retention is None else _span("retention", retention),
             budget=WINDOWS_PROMISED if budget == PER_WINDOWS else budget,
+            min_effect=MATTERS if min_effect is None else min_effect,
             **others,
         )
         if made.task is not None and made.task not in TASKS:

@@ -76,7 +76,7 @@ def told(
             rest = measured(performance.task, performance.open, context.measured(performance.task))
             windows.append(window_of(rest, partial=True))
     found = _watched(watch, context) if features is None else features
-    shown = tuple(sorted(found, key=lambda report: (not report.drifted, -report.evidence, report.name)))
+    shown = tuple(sorted(found, key=_worst_first))
     if context.baseline.estimator is not None:
         bands |= {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
     return MonitorRecord(
@@ -102,6 +102,11 @@ def told(
     )
 
 
+def _worst_first(report: FeatureReport) -> tuple[bool, bool, float, str]:
+    healthy = report.status not in {ALERT, WARNING}
+    return not report.drifted, healthy and "(missing)" in report.name, -report.evidence, report.name
+
+
 def _unusual(window: Mapping[str, Any], bands: Mapping[str, tuple[float, float]]) -> list[str]:
     from mlops_kit.monitoring.usual import worse  # noqa: PLC0415 - loads the metrics
 
@@ -111,15 +116,17 @@ def _unusual(window: Mapping[str, Any], bands: Mapping[str, tuple[float, float]]
 def _watched(watch: Watch, context: Context) -> list[FeatureReport]:
     from mlops_kit.monitoring.watch import reports  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
-    least = context.settings.min_effect
-    return [report for name, one in watch.inputs.items() for report in reports(name, one, least, pictures=PICTURES)]
+    recent = context.settings.window
+    return [
+        report for name, one in watch.inputs.items() for report in reports(name, one, recent=recent, pictures=PICTURES)
+    ]
 
 
 def _status(features: Iterable[FeatureReport], alerts: list[Held], context: Context) -> str:
     firing = [held for held in alerts if held.state == FIRING]
     if any(held.severity == "alert" for held in firing):
         return ALERT
-    if firing or alerts:
+    if firing or alerts or any(feature.status == WARNING for feature in features):
         return WARNING
     seen = {feature.status for feature in features if feature.kind == _DRIFT}
     enough = context.baseline.profile.rows >= LEAST_ROWS and not seen <= {INSUFFICIENT}

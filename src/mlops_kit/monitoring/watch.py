@@ -196,9 +196,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     found += more
     at = _last(table, now)
     inputs, warm = _seen(watch, features, table, context, at)
-    least = context.settings.min_effect
     found += signals.of_features(
-        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, least, crossed=True)
+        report for name, one in inputs.items() if name != LABELS for report in reports(name, one, crossed=True)
     )
     alerts, changes = advance(watch.alerts, found, now, context.policy)
     logged = table.column(WEIGHT).to_numpy().sum() if WEIGHT in there else table.num_rows
@@ -248,6 +247,7 @@ def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, c
         columns=columns,
         windows_between=between,
         window=context.settings.window,
+        min_effect=context.settings.min_effect,
     )
 
 
@@ -287,11 +287,11 @@ def _seen(
 
 
 def reports(
-    name: str, inputs: Inputs, least: float | None, *, pictures: int = 0, crossed: bool = False
+    name: str, inputs: Inputs, *, recent: int = 0, pictures: int = 0, crossed: bool = False
 ) -> list[FeatureReport]:
     """Tell how the columns stand that are watched under a name."""
     context = name.removeprefix(inputs.kind).strip()
-    found = inputs.reports(min_effect=least, pictures=pictures, crossed=crossed)
+    found = inputs.reports(recent=recent, pictures=pictures, crossed=crossed)
     return [named(report, context) for report in found]
 
 
@@ -346,7 +346,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
-        found += signals.of_features(reports(LABELS, inputs[LABELS], settings.min_effect, crossed=True))
+        found += signals.of_features(reports(LABELS, inputs[LABELS], crossed=True))
     alerts, changes = advance(watch.alerts, found, now, context.policy)
     return replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now), changes
 

@@ -20,16 +20,18 @@ class DriftVerdict:
     evidence, limit : float
         log M at its highest, and what it must reach.
     effect : float or None
-        How far the rows since `since` are from the reference: |AUC − ½| of numbers, the total variation of the others;
-        of a stream that has not drifted, that of all its rows.
+        How far the rows since `since`, up to the highest evidence, are from those before; of a stream that has not
+        drifted, how far all its rows are from the reference.
     effect_name : str
-        ``"auc"`` or ``"tv"``.
+        ``"tv"``: total variation, freed of what chance makes of it.
     since : int or None
         How many rows of the epoch came before the change, as best estimated; None if it has not drifted.
     found : int or None
         After how many rows the limit was reached.
     n : int
         How many values the effect rests on.
+    lately : float or None
+        How far the last rows are from the reference, for reading only.
     """
 
     name: str
@@ -43,6 +45,7 @@ class DriftVerdict:
     since: int | None
     found: int | None
     n: int
+    lately: float | None = None
 
     @property
     def drifted(self) -> bool:

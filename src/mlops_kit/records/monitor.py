@@ -43,15 +43,16 @@ class FeatureReport:
     kind : str
         ``"drift"``, ``"prediction"`` or ``"labels"``: what an alert on it would be.
     status : str
-        ``"alert"``: it has drifted. ``"warning"``: it has, by an effect too small to matter. ``"insufficient data"``:
+        ``"alert"``: it has drifted. ``"warning"``: it has, by an effect too small to alert. ``"insufficient data"``:
         a shift of half a standard deviation could have been missed. Else ``"ok"``.
     evidence : float
         As a share of the limit: at 1 the budget for false alarms is used up. Compared on a logarithmic scale, 0 for
         no evidence at all.
     effect : float or None
-        How far the distributions are apart.
+        How far the distributions are apart: the total variation, freed of what chance makes of it. It is a lower bound
+        of the share of rows that are different.
     measure : str
-        In what `effect` is told, such as ``"|AUC - 0.5|"`` or ``"total variation"``.
+        In what `effect` is told: ``"total variation"``.
     n : int
         Rows compared.
     since : datetime or None
@@ -62,6 +63,8 @@ class FeatureReport:
         The distributions.
     column : str
         The column that it is about; `name` also says of what context, and whether it is about missing values.
+    lately : float or None
+        The effect of the last rows alone, for reading only.
     """
 
     name: str
@@ -75,6 +78,7 @@ class FeatureReport:
     missing: float | None = None
     shape: Shape | None = None
     column: str = ""
+    lately: float | None = None
 
     @property
     def drifted(self) -> bool:
