@@ -81,15 +81,22 @@ def alias(records: list[dict[str, Any]], wanted: str) -> int | None:
         gone = {r["body"]["version"] for r in records if r["kind"] in {"archive", "delete"}}
         return max((version for version in made if version not in gone), default=None)
     standing: list[int] = []
+    retired: list[int] = []
     for record in records:
         body = record["body"]
         if body.get("alias") != wanted:
             continue
-        if record["kind"] == "promote" and standing[-1:] != [body["version"]]:
-            standing.append(body["version"])
+        if record["kind"] == "retire":
+            retired, standing = standing, []
+        elif record["kind"] == "promote":
+            retired = []
+            standing += [] if standing[-1:] == [body["version"]] else [body["version"]]
         elif record["kind"] == "rollback":
-            standing.pop()  # what was archived or deleted since is passed over
-            while standing and standing[-1] != body["version"]:
+            if retired:
+                standing, retired = retired, []
+            else:
+                standing.pop()
+            while standing and standing[-1] != body["version"]:  # it was archived or deleted since
                 standing.pop()
             if not standing:
                 raise Damaged("rollback")

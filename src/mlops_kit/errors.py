@@ -15,6 +15,7 @@
     │   ├── ModelNotFound                  "model-not-found"
     │   ├── VersionNotFound                "version-not-found"
     │   ├── AliasNotFound                  "alias-not-found"
+    │   │   └── AliasRetired               "alias-retired"
     │   ├── OutputNotFound                 "output-not-found"
     │   ├── MonitorNotFound                "monitor-not-found"
     │   └── ObjectNotFound                 "object-not-found"
@@ -54,6 +55,7 @@ from typing import Any, ClassVar
 __all__ = [
     "AlertRaised",
     "AliasNotFound",
+    "AliasRetired",
     "CodeChangedWarning",
     "Conflict",
     "DatasetNotFound",
@@ -201,6 +203,12 @@ class AliasNotFound(NotFound):
     """The name exists, the alias points nowhere."""
 
     kind = "alias-not-found"
+
+
+class AliasRetired(AliasNotFound):
+    """The alias was taken out of service; the message says when, by whom and why."""
+
+    kind = "alias-retired"
 
 
 class OutputNotFound(NotFound):

@@ -44,6 +44,15 @@ def test_a_version_is_tagged_described_archived_and_deleted(models):
     assert "All versions of fraud are archived or deleted." in run("models", "fraud")
 
 
+def test_an_alias_is_retired_and_a_version_copied(models):
+    run("promote", "fraud:1")
+    assert "retire alias='champion'" in run("retire", "fraud", "--reason", "over")
+    assert "champion was retired by ann at" in run("models", "fraud")
+    assert "AliasRetired: " in run("models", "fraud@champion", code=1)
+    assert "champion → nothing" in run("show", "fraud")
+    assert "other:1" in run("copy", "fraud:2", "other")
+
+
 def test_a_freeze_is_shown_and_refuses_promotions_until_it_is_lifted(models):
     run("models", "fraud", "--freeze", "--reason", "audit")
     assert "Promotions are frozen by ann since" in run("models", "fraud")

@@ -12,7 +12,8 @@ from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry
 
 ACTS = st.lists(
-    st.tuples(st.sampled_from(["register", "promote", "rollback", "archive", "tag"]), st.integers(1, 4)), max_size=25
+    st.tuples(st.sampled_from(["register", "promote", "rollback", "retire", "archive", "tag"]), st.integers(1, 4)),
+    max_size=25,
 )
 
 
@@ -40,6 +41,8 @@ def history(acts):
                 made_entry = entry(len(entries) + 1, kind, alias="champion", version=version)
             case "rollback" if (before := restorable(state)) is not None:
                 made_entry = entry(len(entries) + 1, kind, alias="champion", version=before)
+            case "retire" if (live := versions.target(state, "champion")) is not None:
+                made_entry = entry(len(entries) + 1, kind, alias="champion", previous=live)
             case "archive" if version <= made and versions.target(state, "champion") != version:
                 made_entry = entry(len(entries) + 1, kind, version=version)
             case "tag" if version <= made:
@@ -67,7 +70,7 @@ def test_a_version_is_found_at_the_entry_that_made_it(acts):
 
 @given(ACTS)
 def test_rolling_back_as_far_as_it_goes_ends_at_the_first_promotion_that_is_not_archived_and_never_nowhere(acts):
-    entries, state = history(acts)
+    entries, state = history(act for act in acts if act[0] != "retire")
     promoted = [item.body["version"] for item in entries if item.kind == "promote"]
     live, gone = versions.target(state, "champion"), set(state["removed"])
     while live is not None:
@@ -106,6 +109,27 @@ def test_a_rollback_passes_over_what_was_archived_since():
     _, state = history([*acts, ("archive", 1)])
     with pytest.raises(NothingToRollBack, match="those before it, 1, 2, were archived or deleted"):
         versions.before(state, "champion")
+
+
+def test_a_rollback_takes_a_retirement_back_and_a_promotion_begins_anew():
+    acts = [("register", 1)] * 3 + [("promote", 1), ("promote", 2), ("retire", 0)]
+    _, state = history(acts)
+    assert (versions.target(state, "champion"), versions.before(state, "champion")) == (None, (None, 2))
+    assert state["retired"]["champion"] == {
+        "actor": "",
+        "at": "2026-01-01T00:00:07.000000Z",
+        "reason": "",
+        "version": 2,
+        "standing": [1, 2],
+    }
+    _, back = history([*acts, ("rollback", 0)])
+    assert (back["aliases"], "retired" in back) == ({"champion": [1, 2]}, False)
+    _, gone = history([*acts, ("archive", 2)])
+    assert versions.before(gone, "champion") == (None, 1)
+    _, anew = history([*acts, ("promote", 3)])
+    assert (anew["aliases"], "retired" in anew) == ({"champion": [3]}, False)
+    with pytest.raises(NothingToRollBack):
+        versions.before(anew, "champion")
 
 
 def test_a_freeze_stands_until_it_is_lifted():

@@ -8,8 +8,10 @@ import pytest
 import mlops_kit as mk
 from mlops_kit.errors import (
     AliasNotFound,
+    AliasRetired,
     Frozen,
     InvalidInput,
+    InvalidName,
     ModelNotFound,
     NothingToRollBack,
     StillLive,
@@ -131,6 +133,118 @@ def test_saying_nothing_is_refused(three):
     for say in (three.describe, three.tag, three.untag):
         with pytest.raises(InvalidInput, match="There is nothing to"):
             say("fraud:1")
+
+
+# Retire
+
+
+def test_a_retired_alias_points_nowhere_and_says_why(three, acting):
+    promoted = three.promote("fraud:2")
+    acting("ann")
+    three.retire("fraud", "champion", reason="the product ended")
+    assert three.aliases("fraud") == {}
+    assert three.retired("fraud")["champion"]["version"] == 2
+    for act in (three.load, three.get, three.card, three.lineage, three.promote, three.approve):
+        with pytest.raises(AliasRetired, match=r"retired by ann at 20.*: the product ended. It pointed to version 2"):
+            act("fraud@champion")
+    assert three.load("fraud@champion", as_of=promoted.at) == "b"
+    with pytest.raises(AliasRetired, match="retired by ann"):
+        three.get("fraud@champion", as_of=three.history("fraud")[-1].at)
+    (period,) = three.timeline("fraud")
+    assert (period.version, period.until) == (2, three.history("fraud")[-1].at)
+    three.archive("fraud:2")
+
+
+def test_what_was_retired_is_promoted_again_or_rolled_back_to(three):
+    three.promote("fraud:1")
+    three.promote("fraud:2")
+    three.retire("fraud", "champion")
+    assert (three.rollback("fraud").version, three.aliases("fraud")) == (2, {"champion": 2})
+    three.retire("fraud", "champion")
+    made = three.promote("fraud:3", expect=0)
+    assert (made.previous, made.version, three.retired("fraud")) == (None, 3, {})
+    with pytest.raises(NothingToRollBack):
+        three.rollback("fraud")
+    assert three.audit("fraud").ok
+
+
+def test_only_what_points_somewhere_is_retired(three):
+    with pytest.raises(AliasNotFound, match="no alias 'champion' to retire"):
+        three.retire("fraud", "champion")
+    three.promote("fraud:1")
+    three.retire("fraud", "champion")
+    with pytest.raises(AliasRetired):
+        three.retire("fraud", "champion")
+    with pytest.raises(ModelNotFound):
+        three.retire("other", "champion")
+    with pytest.raises(InvalidName, match=r"retire takes name and alias, as in \('fraud', 'champion'\)"):
+        three.retire("fraud@champion", "champion")
+    with pytest.raises(InvalidInput, match="latest"):
+        three.retire("fraud", "latest")
+
+
+def test_a_frozen_model_can_be_retired(three):
+    three.promote("fraud:1")
+    three.freeze("fraud", reason="audit")
+    three.retire("fraud", "champion")
+    assert three.aliases("fraud") == {}
+
+
+def test_another_opening_of_the_store_knows_what_was_retired(local, acting):
+    local.promote(local.register("fraud", "a").spec)
+    local.retire("fraud", "champion", reason="over")
+    with pytest.raises(AliasRetired, match="over"):
+        mk.ModelStore(local.store.url).load("fraud@champion")
+    assert local.store.fsck().ok
+
+
+# Aliases
+
+
+def test_an_alias_that_differs_only_in_case_is_refused(three):
+    three.promote("fraud:1", "staging")
+    for act in (
+        lambda: three.promote("fraud:2", "Staging"),
+        lambda: three.rollback("fraud", "STAGING"),
+        lambda: three.retire("fraud", "Staging"),
+    ):
+        with pytest.raises(InvalidName, match="differs only in case from 'staging'"):
+            act()
+    with pytest.raises(AliasNotFound, match="There is 'staging'"):
+        three.load("fraud@Staging")
+    for reserved in ("latest", "Latest"):
+        with pytest.raises(InvalidInput):
+            three.promote("fraud:1", reserved)
+
+
+# Copy
+
+
+def test_a_copy_keeps_what_made_it_and_names_where_it_is_from(models, acting):
+    with mk.start_run(store=models.store) as run:
+        models.register("tries", "a", metrics={"auc": 0.9}, description="the best", card={"limits": "few rows"})
+    models.tag("tries:1", team="risk")
+    models.approve("tries:1")
+    acting("ann")
+    copied, first = models.copy("tries:1", "fraud"), models.get("tries:1")
+    assert (copied.spec, copied.source, copied.by["actor"]) == ("fraud:1", "tries:1", "ann")
+    for name in ("digest", "fingerprint", "metrics", "run_id", "description", "card", "size", "type"):
+        assert getattr(copied, name) == getattr(first, name)
+    assert (copied.run_id, copied.tags, copied.approvals) == (run.id, {}, ())
+    assert models.lineage("fraud:1").run["id"] == run.id
+    assert "copy of tries:1" in " ".join(repr(copied).split())
+    assert "copy of" in models.card("fraud:1").to_markdown()
+    assert models.load("fraud:1") == "a"
+    assert models.copy("tries@latest", "fraud").version == 2
+    assert models.audit().ok
+
+
+def test_a_copy_of_nothing_or_to_no_name_is_refused(three):
+    with pytest.raises(VersionNotFound):
+        three.copy("fraud:9", "other")
+    for name in ("no/name", "Fraud"):
+        with pytest.raises(InvalidName):
+            three.copy("fraud:1", name)
 
 
 # Archive and delete

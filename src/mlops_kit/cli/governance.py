@@ -1,4 +1,4 @@
-"""``mlops-kit models``, ``approve``, ``reject`` and ``card``: what there is, and what people say of it."""
+"""``mlops-kit models``, ``approve``, ``reject``, ``retire``, ``copy``, ``card``: what there is and is said of it."""
 
 from __future__ import annotations
 
@@ -95,6 +95,25 @@ def reject(spec: str, reason: str | None, store: str | None) -> None:
 
 
 @click.command()
+@click.argument("name")
+@click.option("--alias", default="champion", show_default=True, help="The alias to take out of service.")
+@_REASON
+@of_store
+def retire(name: str, alias: str, reason: str | None, store: str | None) -> None:
+    """Take an alias of the model NAME out of service: it points nowhere until it is promoted or rolled back."""
+    click.echo(repr(mk.ModelStore(store).retire(name, alias, reason=reason)))
+
+
+@click.command()
+@click.argument("spec")
+@click.argument("to")
+@of_store
+def copy(spec: str, to: str, store: str | None) -> None:
+    """Register the version SPEC as the next version of the model TO too."""
+    click.echo(repr(mk.ModelStore(store).copy(spec, to)))
+
+
+@click.command()
 @click.argument("spec")
 @click.option("--as-of", default=None, metavar="TIME", help="As it stood then, such as 2026-05-01.")
 @click.option(
@@ -124,6 +143,9 @@ def _list_versions(known: mk.ModelStore, name: str) -> None:
     versions = known.versions(name)
     gone = f"All versions of {name} are archived or deleted."
     click.echo(models_text(versions, known.aliases(name)) if versions else gone)
+    for alias, retired in known.retired(name).items():
+        why = f": {retired['reason']}" if retired["reason"] else ""
+        click.echo(f"{alias} was retired by {retired['actor']} at {retired['at']}, from {retired['version']}{why}")
     frozen = known.frozen(name)
     if frozen is not None:
         click.echo(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")

@@ -28,6 +28,7 @@ _BODIES = {
             "description": str,
             "card": dict[str, Any],
             "signature": dict[str, Any],
+            "source": str,
         },
     ),
     "snapshot": Members(
@@ -35,6 +36,7 @@ _BODIES = {
     ),
     "promote": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str, "evidence": str}),
     "rollback": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str}),
+    "retire": Members({"alias": str}, {"previous": Number, "reason": str}),
     "approve": Members({"version": Number}, {"reason": str}),
     "reject": Members({"version": Number}, {"reason": str}),
     "tag": Members({"version": Number, "tags": dict[str, Any]}, {}),

@@ -80,6 +80,8 @@ class ModelRecord:
         Whose last word on it was yes, and whose was no, oldest first.
     archived : bool
         Whether it was archived.
+    source : str or None
+        The version that it is a copy of, ``name:version``.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ModelRecord:
     approvals: tuple[Vote, ...] = ()
     rejections: tuple[Vote, ...] = ()
     archived: bool = False
+    source: str | None = None
 
     @property
     def spec(self) -> str:
@@ -162,6 +165,7 @@ def _registered(name: str, entry: Entry) -> dict[str, Any]:
         "created": entry.at,
         "by": dict(entry.by),
         "run_id": body.get("run"),
+        "source": body.get("source"),
         "metrics": dict(body.get("metrics", {})),
         "environment": body.get("environment"),
         "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,

@@ -4,7 +4,8 @@ The state of a name holds ``name`` as first spelled, ``versions`` (the number of
 version), ``removed`` (versions archived or deleted) and ``aliases`` (for each, the versions whose promotions
 stand, oldest first; the last is the one it points to). Where there is something to say, also ``deleted`` (which of
 the removed ones), ``notes`` (for each version, the numbers of the entries that say something of it since it was
-made) and ``frozen`` (who froze promotions, when and why).
+made), ``frozen`` (who froze promotions, when and why) and ``retired`` (for each alias that was taken out of service,
+who did it, when and why, the version it pointed to, and the versions whose promotions stood then).
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any
 from mlops_kit.errors import NothingToRollBack
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
-from mlops_kit.records.names import LATEST
+from mlops_kit.records.names import LATEST, folder
 
 _MAKES_VERSION = frozenset({"register", "snapshot"})
 _REMOVES_VERSION = frozenset({"archive", "delete"})
-_MOVES_ALIAS = frozenset({"promote", "rollback"})
+_MOVES_ALIAS = frozenset({"promote", "rollback", "retire"})
 _NOTES = frozenset({"approve", "reject", "tag", "describe"}) | _REMOVES_VERSION
 
 
@@ -44,30 +45,63 @@ def fold(state: dict[str, Any], entry: Entry) -> None:
     elif entry.kind in _REMOVES_VERSION:
         for member in ("removed",) if entry.kind == "archive" else ("removed", "deleted"):
             state[member] = sorted({*state.get(member, ()), body["version"]})
-    elif entry.kind == "promote":
-        standing = state["aliases"].setdefault(body["alias"], [])
-        if standing[-1:] != [body["version"]]:
-            standing.append(body["version"])
-    elif entry.kind == "rollback":
-        _undo(state["aliases"][body["alias"]], body["version"])
-    elif entry.kind == "freeze":
-        _freeze(state, entry)
+    elif entry.kind in _CHANGES:
+        _CHANGES[entry.kind](state, entry)
     if entry.kind in _NOTES:
         state.setdefault("notes", {}).setdefault(str(body["version"]), []).append(entry.seq)
+
+
+def _promote(state: dict[str, Any], entry: Entry) -> None:
+    alias, version = entry.body["alias"], entry.body["version"]
+    _return(state, alias)
+    standing = state["aliases"].setdefault(alias, [])
+    if standing[-1:] != [version]:
+        standing.append(version)
 
 
 def _freeze(state: dict[str, Any], entry: Entry) -> None:
     state.pop("frozen", None)
     if entry.body["frozen"]:
-        reason = entry.body["reason"].encode("utf-8", "backslashreplace").decode()  # a hint is plain JSON
-        state["frozen"] = {"actor": entry.by.get("actor", ""), "at": codec.timestamp(entry.at), "reason": reason}
+        state["frozen"] = _decided(entry)
 
 
-def _undo(standing: list[int], restored: int) -> None:
-    """Take back promotions until the restored version is the last that stands."""
-    standing.pop()
-    while standing and standing[-1] != restored:
+def _decided(entry: Entry) -> dict[str, str]:
+    """Return who decided an entry, when and why, as plain JSON."""
+    reason = str(entry.body.get("reason") or "").encode("utf-8", "backslashreplace").decode()
+    return {"actor": entry.by.get("actor", ""), "at": codec.timestamp(entry.at), "reason": reason}
+
+
+def _retire(state: dict[str, Any], entry: Entry) -> None:
+    """Point an alias nowhere, and keep what stood, for a rollback."""
+    alias = entry.body["alias"]
+    standing = state["aliases"].get(alias, [])
+    if standing:
+        state.setdefault("retired", {})[alias] = {**_decided(entry), "version": standing[-1], "standing": standing}
+        state["aliases"][alias] = []
+
+
+def _return(state: dict[str, Any], alias: str) -> list[int] | None:
+    """Return what stood when an alias was retired, which it then is no more; None if it was not."""
+    retired = state.get("retired", {})
+    if alias not in retired:
+        return None
+    standing: list[int] = retired.pop(alias)["standing"]
+    if not retired:
+        del state["retired"]
+    return standing
+
+
+def _undo(state: dict[str, Any], entry: Entry) -> None:
+    """Take back a retirement, or promotions, until the restored version is the last that stands."""
+    alias = entry.body["alias"]
+    before = _return(state, alias)
+    standing = state["aliases"][alias][:-1] if before is None else before
+    while standing and standing[-1] != entry.body["version"]:
         standing.pop()
+    state["aliases"][alias] = standing
+
+
+_CHANGES = {"promote": _promote, "rollback": _undo, "retire": _retire, "freeze": _freeze}
 
 
 def makes(entry: Entry, version: int) -> bool:
@@ -92,21 +126,60 @@ def aliases_of(state: dict[str, Any], version: int) -> list[str]:
     return sorted(alias for alias, standing in state["aliases"].items() if standing[-1:] == [version])
 
 
-def before(state: dict[str, Any], alias: str) -> tuple[int, int]:
-    """Give the version an alias points to and the one that a rollback would restore.
+def retired_text(name: str, alias: str, retired: dict[str, Any]) -> str:
+    """Say when and by whom an alias was retired, and what can be done.
 
-    That is the version that was live before, passing over versions that were archived or deleted since.
+    Parameters
+    ----------
+    name, alias : str
+        Of the model.
+    retired : dict
+        As in the fold: ``actor``, ``at``, ``reason`` and ``version``.
+
+    Returns
+    -------
+    str
+        Two sentences.
+    """
+    why, version = f": {retired['reason']}" if retired["reason"] else "", retired["version"]
+    return (
+        f"The alias {name}@{alias} was retired by {retired['actor']} at {retired['at']}{why}. It pointed to version "
+        f"{version}, which loads as '{name}:{version}'. To bring a version into service again, promote it to "
+        f"{alias!r}; a rollback of {alias!r} brings back version {version}."
+    )
+
+
+def retirement_in(entries: Iterable[Entry], alias: str) -> dict[str, Any] | None:
+    """Return who retired an alias, when and why, if that is the newest move of some entries, newest first."""
+    moved = last_move(entries, alias)
+    return (
+        None if moved is None or moved.kind != "retire" else {**_decided(moved), "version": moved.body.get("previous")}
+    )
+
+
+def spelled(state: dict[str, Any], alias: str) -> str | None:
+    """Return how an alias is spelled that is, or was, there in any case of its letters; None if there is none."""
+    aliases = state.get("aliases", {})
+    return alias if alias in aliases else next((known for known in aliases if folder(known) == folder(alias)), None)
+
+
+def before(state: dict[str, Any], alias: str) -> tuple[int | None, int]:
+    """Give the version an alias points to, None if it was retired, and the one that a rollback would restore.
+
+    That is the version that was live before, passing over versions that were archived or deleted since. Of an alias
+    that was retired it is the one it pointed to; what stood before a retirement stands no more after a promotion.
 
     Raises
     ------
     NothingToRollBack
         No earlier promotion stands, or all were of versions that are archived or deleted.
     """
-    standing = state["aliases"].get(alias, [])
-    gone = {*state["removed"], *standing[-1:]}
+    retired = state.get("retired", {}).get(alias)
+    standing = state["aliases"].get(alias, []) if retired is None else retired["standing"]
+    gone = {*state["removed"], *(standing[-1:] if retired is None else ())}
     restored = next((version for version in reversed(standing) if version not in gone), None)
     if restored is not None:
-        return standing[-1], restored
+        return standing[-1] if retired is None else None, restored
     now = "it was never promoted"
     if standing:
         others = ", ".join(map(str, sorted(set(standing) - {standing[-1]})))
@@ -194,10 +267,15 @@ def alias_in(entries: Iterable[Entry], alias: str) -> int | None:
     Returns
     -------
     int or None
-        The version; None if the alias was never moved.
+        The version; None if the alias was never moved, or was retired.
     """
-    moves = (entry for entry in entries if entry.kind in _MOVES_ALIAS and entry.body["alias"] == alias)
-    return next((entry.body["version"] for entry in moves), None)
+    moved = last_move(entries, alias)
+    return None if moved is None else moved.body.get("version")
+
+
+def last_move(entries: Iterable[Entry], alias: str) -> Entry | None:
+    """Return the newest of some entries, newest first, that moved or retired an alias; None if none did."""
+    return next((entry for entry in entries if entry.kind in _MOVES_ALIAS and entry.body["alias"] == alias), None)
 
 
 def latest_in(entries: Iterable[Entry]) -> int | None:

@@ -159,7 +159,7 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
     live: dict[str, Any] = {}
     for entry in chain.entries:
         then = dict(live)
-        if entry.kind in {"promote", "rollback"}:
+        if entry.kind in {"promote", "rollback", "retire"}:
             live[str(entry.body.get("alias"))] = entry.body.get("version")
         digest = entry.body.get("evidence") if entry.kind == "promote" else None
         if digest is None:
@@ -194,9 +194,9 @@ def _of_another_decision(report: GateRecord, name: str, version: Any, live: dict
         return f"it is about {report.candidate}"
     for other in report.champions:
         if other.alias is not None and other.spec != f"{name}:{live.get(other.alias)}":
-            return f"it compares with {other} as {other.alias}, which was {live.get(other.alias, 'nothing')} then"
+            return f"it compares with {other} as {other.alias}, which was {live.get(other.alias) or 'nothing'} then"
     missed = [str(result.evidence["absent"]) for result in report.results if "absent" in result.evidence]
-    known = next((alias for alias in missed if alias in live), None)
+    known = next((alias for alias in missed if live.get(alias) is not None), None)
     return None if known is None else f"it found nothing as {known}, which was {live[known]} then"
 
 

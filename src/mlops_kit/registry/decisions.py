@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlops_kit.errors import Frozen, InvalidInput, StillLive, VersionNotFound
+from mlops_kit.errors import (
+    AliasNotFound,
+    AliasRetired,
+    Frozen,
+    InvalidInput,
+    InvalidName,
+    StillLive,
+    VersionNotFound,
+)
 from mlops_kit.records import versions
 from mlops_kit.store.journal import Decision, State
 
@@ -45,6 +53,58 @@ def refuse_if_removed(state: State, version: int) -> None:
         )
 
 
+def refuse_if_twin(state: State, alias: str) -> None:
+    """Refuse an alias that differs only in case from one that there is: what is a twin would be taken for the other.
+
+    Raises
+    ------
+    InvalidName
+        It does.
+    """
+    known = versions.spelled(state, alias)
+    if known is not None and known != alias:
+        raise InvalidName(
+            f"The alias {alias!r} differs only in case from {known!r}, which {state['name']!r} has: write {known!r}."
+        )
+
+
+def retirement(state: State, alias: str, reason: str | None) -> Decision:
+    """Decide to take an alias out of service.
+
+    Parameters
+    ----------
+    state : dict
+        What the journal says.
+    alias : str
+        Which.
+    reason : str or None
+        Why.
+
+    Returns
+    -------
+    Decision
+        The entry to write.
+
+    Raises
+    ------
+    AliasNotFound
+        It points nowhere.
+    AliasRetired
+        It was retired already.
+    """
+    refuse_if_twin(state, alias)
+    live = versions.target(state, alias)
+    if live is None:
+        if alias in state.get("retired", {}):
+            raise AliasRetired(versions.retired_text(state["name"], alias, state["retired"][alias]))
+        there = ", ".join(sorted(name for name, standing in state["aliases"].items() if standing))
+        raise AliasNotFound(
+            f"{state['name']!r} has no alias {alias!r} to retire. "
+            + (f"There is {there}." if there else "It has none.")
+        )
+    return "retire", filled({"alias": alias, "previous": live, "reason": reason})
+
+
 def removal(state: State, act: str, version: int, reason: str | None) -> Decision:
     """Decide to archive or delete a version.
 
@@ -77,7 +137,8 @@ def removal(state: State, act: str, version: int, reason: str | None) -> Decisio
         name = state["name"]
         raise StillLive(
             f"{name}:{version} is live as {', '.join(live)}, and cannot be {act}d. Promote another version there "
-            f"first: models.promote('{name}:…', {live[0]!r})."
+            f"first: models.promote('{name}:…', {live[0]!r}); or take it out of service: models.retire({name!r}, "
+            f"{live[0]!r})."
         )
     return act, filled({"version": version, "reason": reason})
 

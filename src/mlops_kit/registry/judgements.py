@@ -101,7 +101,7 @@ def nothing_there(name: str, case: Case, alias: str, *, absent: bool | None) -> 
     """Judge an alias that points nowhere: a first promotion passes, what looks like a slip does not."""
     others = case.others(alias) if absent is None else ""
     if not others:
-        message = f"no model is {alias} yet: there is nothing to compare with"
+        message = f"no model is {alias}: there is nothing to compare with"
         return ConditionResult(name, passed=absent is not False, message=message, evidence={"absent": alias})
     message = (
         f"no model is or ever was {alias!r}, while there is {others}: is it misspelt? A promotion to {alias} itself "

@@ -180,6 +180,23 @@ class RecordedModels:
         found = self._catalog.ask(name, lambda state: state.get("frozen"))
         return None if found is None else dict(found)
 
+    def retired(self, name: str) -> dict[str, dict[str, Any]]:
+        """Tell which aliases of a model were taken out of service.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+
+        Returns
+        -------
+        dict
+            By alias: ``actor``, ``at`` and ``reason`` of the retirement, and the ``version`` it pointed to.
+        """
+        found = self._catalog.ask(name, lambda state: copy.deepcopy(state.get("retired", {})))
+        members = ("actor", "at", "reason", "version")
+        return {alias: {member: one[member] for member in members} for alias, one in sorted(found.items())}
+
     def timeline(
         self, name: str, alias: str = "champion", *, since: AsOf | None = None, until: AsOf | None = None
     ) -> list[Period]:

@@ -6,11 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import Conflict, InvalidInput, InvalidName, ModelNotFound, StoreError, VersionNotFound
+from mlops_kit.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidName,
+    ModelNotFound,
+    StoreError,
+    UntrustedArtifact,
+    VersionNotFound,
+)
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
-from mlops_kit.records.names import LATEST, check_name
+from mlops_kit.records.names import LATEST, check_name, folder
 from mlops_kit.records.signature import SignatureRecord
 from mlops_kit.registry import decisions, evidence
 from mlops_kit.registry.audit import body_of_anchors
@@ -23,6 +31,7 @@ from mlops_kit.store import keys
 from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.chain import walk_all
 from mlops_kit.store.journal import Decision, State
+from mlops_kit.store.trust import doubt_of
 
 if TYPE_CHECKING:
     from mlops_kit.registry.gate import Gate
@@ -244,6 +253,7 @@ class ModelStore(GovernedModels):
                     f"The version {name}:{version} that was found a moment ago is not in {self.store.url} any more: "
                     "the store was removed or replaced meanwhile. Look at models.versions(name)."
                 )
+            decisions.refuse_if_twin(state, alias)
             previous = versions.target(state, alias)
             if expect is not None and expect != (previous or 0):
                 raise Conflict(self._overtaken(name, alias, expect, previous))
@@ -298,7 +308,8 @@ class ModelStore(GovernedModels):
         Returns
         -------
         Promotion
-            Where the alias points now. Rolling back again goes further back.
+            Where the alias points now. Rolling back again goes further back. Of an alias that was retired, the
+            version it pointed to is brought back.
 
         Raises
         ------
@@ -306,23 +317,102 @@ class ModelStore(GovernedModels):
             The alias never pointed elsewhere, or only to versions that are archived or deleted: these are passed
             over.
         """
-        if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
-            bare, given = re.split("[@:]", name, maxsplit=1)
-            raise InvalidName(
-                f"{name!r} cannot name a model: rollback takes name and alias, as in ({bare!r}, {given!r})."
-            )
-        alias, reason = _movable(alias), decisions.text_or_none(reason)
+        name, alias = _pair(name, alias, "rollback")
+        reason = decisions.text_or_none(reason)
         journal = self._catalog.journal(name)
 
         def decide(state: State) -> Decision:
             if not state:
                 raise ModelNotFound(f"The model {name!r} is not in {self.store.url} any more: the store was removed.")
+            decisions.refuse_if_twin(state, alias)
             now, before = versions.before(state, alias)
             body = {"alias": alias, "version": before, "previous": now, "reason": reason}
             body["anchors"] = self.store.anchors(journal) or None
             return "rollback", {member: value for member, value in body.items() if value is not None}
 
         return _promotion(check_name(name, what="model"), journal.append(decide))
+
+    def copy(self, spec: str, to: str) -> ModelVersion:
+        """Register a version under another name too, in the same store.
+
+        Parameters
+        ----------
+        spec : str
+            The version.
+        to : str
+            The other model; it is made if it is not there.
+
+        Returns
+        -------
+        ModelVersion
+            The next version of the other name, from the same bytes, with the run, the metrics, the signature, the
+            description and the card of the one it comes from, which its ``source`` names. Approvals, tags and aliases
+            are not copied: people decided on them for the other name.
+
+        Raises
+        ------
+        NotFound
+            There is no such version.
+        InvalidName
+            The other name cannot be one, or differs only in case from one that exists.
+        UntrustedArtifact
+            You list signers of this store, and none of them vouches for the version.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> models = mk.ModelStore("memory://copy-doc")
+        >>> version = models.register("fraud-candidates", {"threshold": 0.5})
+        >>> copied = models.copy("fraud-candidates:1", "fraud")
+        >>> copied.spec, copied.source, copied.digest == version.digest
+        ('fraud:1', 'fraud-candidates:1', True)
+        """
+        check_name(to, what="model")
+        entry = self._catalog.resolve(spec)
+        known = self.get(f"{self._catalog.parse(spec).name}:{entry.body['version']}")
+        self._refuse_unsigned(known, entry)
+        body = {name: value for name, value in entry.body.items() if name != "version"}
+        said = {"description": known.description, "card": known.card or None, "source": known.spec}
+        body = decisions.filled({**body, **said})
+        return self._version(self._catalog.add(to, "register", lambda _number: body), check_name(to, what="model"))
+
+    def retire(self, name: str, alias: str, *, reason: str | None = None) -> Entry:
+        """Take an alias out of service: it points nowhere, and loading it is an `AliasRetired` that says why.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        alias : str
+            The alias.
+        reason : str, optional
+            Why; kept in the journal, and read by whoever loads the alias.
+
+        Returns
+        -------
+        Entry
+            The decision, durable. `promote` brings a version into service again, `rollback` the one that was there;
+            after a promotion no rollback goes back to before the retirement. Possible while the model is frozen.
+
+        Raises
+        ------
+        AliasNotFound
+            The alias points nowhere; `AliasRetired` if it was retired already.
+        ModelNotFound
+            There is no such model.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> models = mk.ModelStore("memory://retire-doc")
+        >>> promoted = models.promote(models.register("rule", {"threshold": 0.5}).spec)
+        >>> retired = models.retire("rule", "champion", reason="the product ended")
+        >>> models.aliases("rule"), models.retired("rule")["champion"]["reason"]
+        ({}, 'the product ended')
+        """
+        name, alias = _pair(name, alias, "retire")
+        reason = decisions.text_or_none(reason)
+        return self._append(name, lambda state: decisions.retirement(state, alias, reason))
 
     def anchor(self, name: str, *, reason: str | None = None) -> Entry:
         """Write into the journal of one model how far all other journals of the store have come.
@@ -357,6 +447,15 @@ class ModelStore(GovernedModels):
             raise AssertionError("an anchor always writes an entry")
         return entry
 
+    def _refuse_unsigned(self, known: ModelVersion, entry: Entry) -> None:
+        """Refuse to vouch, by an entry that may be signed, for bytes that nobody vouches for whom the user lists."""
+        doubt = doubt_of(self._catalog.open(known.name), entry.seq, known.digest, url=self.store.url)
+        if doubt:
+            raise UntrustedArtifact(
+                f"A copy of {known.spec} would be in your name, and no signature that counts vouches for it: {doubt} "
+                "Load it, look at it, and register it yourself."
+            )
+
     def _overtaken(self, name: str, alias: str, expect: int, previous: int | None) -> str:
         journal = self._catalog.journal(name)
         moved = next((entry for entry in journal.backwards(journal.last) if entry.body.get("alias") == alias), None)
@@ -378,9 +477,17 @@ def _promotion(name: str, entry: Entry | None) -> Promotion:
     return Promotion(*moved, entry.at, entry.by, reason, entry.seq, entry.kind, body.get("evidence"))
 
 
+def _pair(name: str, alias: str, act: str) -> tuple[str, str]:
+    """Accept a name and an alias, and answer a spec in the place of a name with both."""
+    if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
+        bare, given = re.split("[@:]", name, maxsplit=1)
+        raise InvalidName(f"{name!r} cannot name a model: {act} takes name and alias, as in ({bare!r}, {given!r}).")
+    return name, _movable(alias)
+
+
 def _movable(alias: str) -> str:
     alias = check_name(alias, what="alias")
-    if alias == LATEST:
+    if folder(alias) == LATEST:
         raise InvalidInput(f"The alias {LATEST!r} always points to the newest version and cannot be moved.")
     return alias
 

@@ -45,6 +45,8 @@ class ModelVersion(ModelRecord):
         empty.
     archived : bool
         Whether it was archived.
+    source : str or None
+        The version that it is a copy of, such as ``"fraud-candidates:3"``; see `ModelStore.copy`.
     signature : Signature or None
         What it takes and gives: the columns with their types, the target, the classes. ``signature.check(X)`` and
         ``signature.validate(X)`` hold data against it before it is given to the model.

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from mlops_kit.errors import AliasNotFound, IntegrityError, InvalidSpec, NotFound, StoreError, VersionNotFound
+from mlops_kit.errors import (
+    AliasNotFound,
+    AliasRetired,
+    IntegrityError,
+    InvalidSpec,
+    NotFound,
+    StoreError,
+    VersionNotFound,
+)
 from mlops_kit.records import versions
 from mlops_kit.records.codec import timestamp
 from mlops_kit.records.entry import Entry
@@ -209,6 +217,7 @@ class Catalog:
             version = _meant_in(journal.backwards(until), spec.alias)
         known = version is not None and version <= len(seqs) and (until is None or seqs[version - 1] <= until)
         if version is None or not known:
+            self._refuse_retired(journal, spec, until)
             kind = VersionNotFound if spec.alias is None else AliasNotFound
             raise kind(self._absent(journal, spec, as_of))
         entry = journal.entry(seqs[version - 1])
@@ -221,6 +230,18 @@ class Catalog:
         if version in gone:
             self._refuse_deleted(spec.name, version, [journal.entry(seq) for seq in said])
         return entry, said
+
+    def _refuse_retired(self, journal: Journal, spec: Spec, until: int | None) -> None:
+        alias = spec.alias
+        if alias is None or alias == LATEST:
+            return
+        retired = (
+            journal.read(lambda state: dict(state.get("retired", {}).get(alias, {})))
+            if until is None
+            else versions.retirement_in(journal.backwards(until), alias)
+        )
+        if retired:
+            raise AliasRetired(versions.retired_text(spec.name, alias, retired))
 
     def _refuse_deleted(self, name: str, version: int, said: list[Entry]) -> None:
         deletion = next((entry for entry in said if entry.kind == "delete"), None)
@@ -235,6 +256,8 @@ class Catalog:
         asked = f"version {spec.version}" if spec.alias is None else f"alias {spec.alias!r}"
         then = "" if as_of is None else f" as of {as_of}"
         exist = journal.read(self._exist)
+        twin = None if spec.alias is None else journal.read(lambda state: versions.spelled(state, str(spec.alias)))
+        exist = f"There is {twin!r}. {exist}" if twin not in {None, spec.alias} else exist
         had = "has" if as_of is None else "had"
         return f"The {self.what} {spec.name!r} {had} no {asked} in {self.store.url}{then}. {exist}"
 

@@ -151,6 +151,7 @@ def _version(record: ModelRecord) -> Sheet:
         Row("description", (record.description,) if record.description else ()),
         Row("metrics", numbers(record.metrics)),
         Row("registered", (f"{when(record.created)}{by_text(record.by)}",)),
+        Row("copy of", (record.source,) if record.source else ()),
         Row("run", (record.run_id or "none: registered outside of a run",)),
         Row("archived", ("yes: neither listed nor promoted",) if record.archived else ()),
         Row("approved", tuple(map(str, record.approvals)), flowing=False),
@@ -193,6 +194,7 @@ def _run(record: LineageRecord) -> Sheet:
 def _made(record: ModelRecord) -> Sheet:
     rows = (
         Row("registered", (f"{when(record.created)}{by_text(record.by)}",)),
+        Row("copy of", (record.source,) if record.source else ()),
         Row("metrics", numbers(record.metrics)),
         Row("digest", (short(record.digest),)),
     )

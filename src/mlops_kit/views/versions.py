@@ -174,4 +174,6 @@ def _subject(entry: Entry) -> str:
     alias, version = entry.body.get("alias"), entry.body.get("version")
     if alias is not None and version is not None:
         return f"{alias} → {version}"
+    if entry.kind == "retire":
+        return f"{alias} → nothing"
     return str(version if version is not None else entry.body.get("name", alias or ""))
