@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
 import mlops_kit as mk
-from mlops_kit.datasets.dataset import origin_of
+from mlops_kit.datasets.dataset import Dataset, origin_of
+from mlops_kit.datasets.frames import write_parquet
 from mlops_kit.errors import (
     AliasNotFound,
     DatasetNotFound,
@@ -448,7 +450,8 @@ def test_rows_kept_in_a_way_of_a_newer_release_are_refused_with_the_remedy(store
 
 def test_bytes_that_are_no_parquet_are_an_integrity_error(store):
     def other(manifest: Manifest):
-        return replace(manifest, parts=(replace(manifest.parts[0], object=store.objects.put(b"not parquet")),))
+        part = replace(manifest.parts[0], object=store.objects.put(b"not parquet"), size=11)
+        return replace(manifest, parts=(part,))
 
     with pytest.raises(IntegrityError, match=r"customers:1 cannot be read\. A stored parquet file"):
         rewritten(store, other).to_pandas()
@@ -549,3 +552,55 @@ def test_a_version_is_checked_against_expectations_and_against_an_earlier_one(st
     for wrong in ((), ("age",), (3,)):
         with pytest.raises(InvalidInput, match="expectation"):
             later.check(*wrong)
+
+
+@pytest.mark.parametrize("other", [{"a": ["x", "y", "z"]}, {"b": ["x", "y"]}, {"a": [1, 2]}, {"a": ["x" * 10**6] * 2}])
+def test_a_file_in_the_place_of_another_is_refused_before_its_rows_are_read(local, monkeypatch, other):
+    dataset = Dataset.snapshot(pa.table({"a": ["x", "y"]}), name="d", store=local)
+    data = write_parquet(pa.table(other))
+    part = replace(dataset._record.manifest.parts[0], object=local.objects.put(data), size=len(data))
+    manifest = replace(dataset._record.manifest, parts=(part,))
+    swapped = Dataset(local, replace(dataset._record, manifest=manifest))
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("rows were read"))
+    for read in (swapped.to_arrow, swapped.to_pandas):
+        with pytest.raises(IntegrityError, match="dataset d:1 cannot be read"):
+            read()
+
+
+@pytest.mark.parametrize("said", [{"rows": 3}, {"size": 1}])
+def test_a_manifest_that_disagrees_with_its_part_is_refused(local, said):
+    dataset = Dataset.snapshot(pa.table({"a": ["x", "y"]}), name="d", store=local)
+    manifest = replace(dataset._record.manifest, parts=(replace(dataset._record.manifest.parts[0], **said),))
+    with pytest.raises(IntegrityError, match="manifest names"):
+        Dataset(local, replace(dataset._record, manifest=manifest)).to_arrow()
+
+
+def test_a_version_whose_manifest_says_nothing_of_its_pages_is_read(local):
+    dataset = Dataset.snapshot(pa.table({"a": [["x"], ["y"]]}), name="d", store=local)
+    part = replace(dataset._record.manifest.parts[0], unpacked=None, values=None)
+    old = Dataset(local, replace(dataset._record, manifest=replace(dataset._record.manifest, parts=(part,))))
+    assert old.to_arrow().equals(dataset.to_arrow())
+
+
+NESTED_TEXTS = {
+    "text": pl.Series(["a", None, "b" * 20]),
+    "bytes": pl.Series([b"a", None, b"b" * 20]),
+    "list": pl.Series([["a", None], None, ["b" * 20]]),
+    "array": pl.Series([["a", None], None, ["b" * 20, "c"]], dtype=pl.Array(pl.String, 2)),
+    "struct": pl.Series([{"a": "x", "b": b"y"}, None, {"a": None, "b": None}]),
+    "list of structs": pl.Series([[{"a": "x"}], None, []]),
+    "structs of lists of structs": pl.Series([{"a": [{"b": ["x", None]}]}, {"a": None}, None]),
+    "categorical": pl.Series(["a", None, "b"], dtype=pl.Categorical),
+    "list of categorical": pl.Series([["a"], None, ["b", None]], dtype=pl.List(pl.Categorical)),
+    "struct of enum": pl.Series([{"a": "p"}, None, {"a": "q"}], dtype=pl.Struct({"a": pl.Enum(["q", "p"])})),
+}
+
+
+@pytest.mark.parametrize("name", NESTED_TEXTS)
+def test_texts_of_polars_at_any_depth_are_kept_described_and_checked(store, name):
+    frame = pl.DataFrame({"x": NESTED_TEXTS[name], "n": [1, 2, 3]})
+    dataset = Dataset.snapshot(frame, name="d", store=store)
+    assert pl.DataFrame(dataset.to_arrow()).equals(frame)
+    assert dataset.profile["x"].nulls == 1
+    assert dataset.check(dataset).status == "ok"
+    assert Dataset.snapshot(frame, name="d", store=store) == dataset

@@ -1,6 +1,8 @@
 """Profiles: what they say is right, and parts put together say the same as the whole, to the last bit."""
 
+import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.measures.columns import commonest
 from mlops_kit.measures.grids import BINS, MISSING, find_bins, place_grid
 from mlops_kit.measures.profile import encode_column, merge, profile_table, spend
 from mlops_kit.records.profile import Grid, TableProfile, from_ordinal, ordinal
@@ -155,6 +158,38 @@ def test_rare_categories_are_counted_together():
     assert 1 < len(column.levels) <= 256
     assert column.counts[-1] == 1010 - 10 - (len(column.levels) - 1)
     assert sum(column.counts) == 1010
+
+
+def test_of_more_different_texts_than_can_be_counted_the_rows_that_choose_name_the_commonest():
+    rng = np.random.default_rng(0)
+    words = rng.permutation([f"id{i:06}" for i in range(40_000)] + ["often"] * 9000 + ["now and then"] * 1000)
+    column = profile_table(pa.table({"w": words}))["w"]
+    assert column.levels[:2] == ("often", "now and then")
+    assert column.counts[:2] == (9000, 1000)
+    assert len(column.levels) == 256
+    assert sum(column.counts) == 50_000
+    assert column.counts[-1] == 50_000 - sum(column.counts[:-1])
+    assert sum(column.spent) == 10_000
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=2) | st.none(), max_size=60), st.integers(1, 70), st.lists(st.integers(0, 60)))
+def test_the_commonest_categories_are_those_that_counting_one_by_one_finds(words, number, cuts):
+    words = [None if word is None else word.encode("utf-8", "replace").decode() for word in words]
+    counted = Counter(word for word in words if word is not None)
+    expected = tuple(sorted(counted, key=lambda word: (-counted[word], word))[:number])
+    cuts = sorted({0, *cuts, len(words)})
+    pieces = [pa.array(words[a:b], pa.string()) for a, b in itertools.pairwise(cuts)]
+    column = pa.chunked_array(pieces, pa.string())
+    assert commonest(column, number) == expected
+    coded = pa.chunked_array([piece.dictionary_encode() for piece in pieces], pa.dictionary(pa.int32(), pa.string()))
+    assert commonest(coded, number) == expected
+
+
+def test_a_profile_does_not_depend_on_chunks():
+    whole = table(3000)
+    pieces = pa.concat_tables([whole.slice(0, 0), whole.slice(0, 700), whole.slice(700, 1), whole.slice(701)])
+    assert profile_table(pieces) == profile_table(whole)
 
 
 def test_encodings_of_the_same_categories_agree():

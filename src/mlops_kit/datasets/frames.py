@@ -16,16 +16,21 @@ import pyarrow.compute as pc
 
 from mlops_kit.datasets.children import without_child_names
 from mlops_kit.datasets.parquet import (
+    Promise,
+    dictionary_types,
     from_storable,
+    measure,
     read_parquet,
     schema_from_json,
     schema_to_json,
+    storable,
     to_storable,
     values_to_json,
     write_parquet,
 )
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import to_arrow
+from mlops_kit.fingerprints.layouts import naming, viewless
 from mlops_kit.fingerprints.tables import table_fingerprint
 from mlops_kit.records.codec import canonical
 
@@ -38,7 +43,9 @@ __all__ = [
     "Packed",
     "arrow_schema",
     "identity",
+    "measure",
     "pack",
+    "promise",
     "read_parquet",
     "stored_columns",
     "unpack_arrow",
@@ -61,10 +68,13 @@ class Packed:
         Every value, in types that parquet keeps; index levels and notes on objects follow the columns.
     header : dict
         Plain JSON: what the table alone does not say.
+    content : pyarrow.Table
+        What a fingerprint and a profile are made of.
     """
 
     table: pa.Table
     header: Header
+    content: pa.Table
 
 
 def pack(data: object) -> Packed:
@@ -98,15 +108,20 @@ def pack(data: object) -> Packed:
     table = to_arrow(data, index="all")
     header: Header = {"container": container, "rows": table.num_rows}
     if container == "pandas":
-        table, header["pandas"], content = _note(data, table)
+        table, header["pandas"], names = _note(data, table)
+        table = _unified(table)
+        plain = viewless(table)
+        content = plain.select(names)
     else:
-        content = to_arrow(table).column_names
-    table = _unified(table)
-    header["extra"] = [name for name in table.column_names if name not in content]
+        table = _unified(table)
+        plain = viewless(table)
+        content = to_arrow(plain)
+    seen = set(content.column_names)
+    header["extra"] = [name for name in table.column_names if name not in seen]
     header["categories"] = dict(_categories(table))
     header["types"] = [[field.name, str(field.type), field.nullable] for field in table.schema]
     header["schema"] = schema_to_json(table.schema)
-    return Packed(_assembled([to_storable(table[name], name) for name in table.column_names], table), header)
+    return Packed(_assembled([to_storable(plain[name], name) for name in plain.column_names], table), header, content)
 
 
 def unpack_pandas(table: pa.Table, header: Header, columns: Iterable[object] | None = None) -> pd.DataFrame:
@@ -249,6 +264,12 @@ def stored_columns(header: Header, columns: Iterable[object] | None = None) -> l
     return names + [noted["details"][name] for name in names if name in noted["details"]]
 
 
+def promise(header: Header, rows: int, content: tuple[int, int] | None = None) -> Promise:
+    """Return what the stored file of a frame must say of itself."""
+    fields = [field.with_type(storable(field.type, field.name)).remove_metadata() for field in _schema(header)]
+    return Promise(rows, pa.schema(fields), content)
+
+
 def identity(header: Header, table: pa.Table) -> str:
     """Digest what makes two frames of one fingerprint two versions.
 
@@ -297,7 +318,7 @@ def _note(data: Any, table: pa.Table) -> tuple[pa.Table, Header, list[str]]:
 
     frame = data if data.ndim == 2 else data.to_frame()  # noqa: PLR2004 - a frame has two dimensions
     labels = [str(label) for label in frame.columns]
-    columns = {name: frame.iloc[:, i] for i, name in enumerate(labels)}
+    columns = {name: values for name, (_, values) in zip(labels, frame.items(), strict=True)}
     levels = index_levels(frame, keep_integers=True)
     details: dict[str, str] = {}
     for name, values in {**columns, **levels}.items():
@@ -319,17 +340,42 @@ def _note(data: Any, table: pa.Table) -> tuple[pa.Table, Header, list[str]]:
 
 def _categories(table: pa.Table) -> Iterator[tuple[str, Any]]:
     for field in table.schema:
-        if not pa.types.is_dictionary(field.type):
+        of = dictionary_types(field.type)
+        if not of:
             continue
         chunks: Column = table[field.name].chunks
-        values: Column = chunks[0].dictionary if chunks else pa.array([], type=field.type.value_type)
-        listed = values_to_json(values, field.name)
-        if values.null_count or len(set(_entries(listed))) < len(values):
-            raise UnsupportedData(
-                f"Column {field.name!r} is a dictionary in which a value is null or stands twice, so its codes cannot "
-                "be made again. Decode it, or encode it anew with `dictionary_encode()`."
-            )
-        yield field.name, listed
+        found = list(_dictionaries(chunks[0])) if chunks else [pa.array([], type=kind) for kind in of]
+        listed = [_listed(values, field.name) for values in found]
+        yield field.name, listed[0] if pa.types.is_dictionary(field.type) else listed
+
+
+def _dictionaries(array: Column) -> Iterator[Column]:
+    """Iterate over the values of each dictionary in an array, in the order of `dictionary_types`."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        yield array.dictionary
+    elif not dictionary_types(kind):
+        return
+    elif isinstance(array, pa.ExtensionArray):
+        yield from _dictionaries(array.storage)
+    elif pa.types.is_map(kind):
+        yield from _dictionaries(array.keys)
+        yield from _dictionaries(array.items)
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            yield from _dictionaries(array.field(i))
+    else:
+        yield from _dictionaries(array.values)
+
+
+def _listed(values: Column, name: str) -> Any:
+    listed = values_to_json(values, name)
+    if values.null_count or len(set(_entries(listed))) < len(values):
+        raise UnsupportedData(
+            f"Column {name!r} is a dictionary in which a value is null or stands twice, so its codes cannot "
+            "be made again. Decode it, or encode it anew with `dictionary_encode()`."
+        )
+    return listed
 
 
 def _entries(listed: Any) -> Iterator[bytes]:
@@ -343,14 +389,12 @@ def _unified(table: pa.Table) -> pa.Table:
     """Give all chunks of a column one dictionary."""
     for position, field in enumerate(table.schema):
         column = table.column(position)
-        if pa.types.is_dictionary(field.type) and column.num_chunks > 1:
-            try:
-                table = table.set_column(position, field, column.unify_dictionaries())
-            except pa.ArrowException as error:
-                raise UnsupportedData(
-                    f"Column {field.name!r} has chunks with dictionaries that cannot become one: {error}. "
-                    "Use `Table.combine_chunks()` first."
-                ) from error
+        if column.num_chunks > 1 and dictionary_types(field.type):
+            with naming(field.name):
+                try:
+                    table = table.set_column(position, field, column.unify_dictionaries())
+                except pa.ArrowNotImplementedError:
+                    table = table.set_column(position, field, pa.chunked_array([column.combine_chunks()]))
     return table
 
 

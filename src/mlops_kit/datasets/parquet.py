@@ -7,7 +7,8 @@ Parquet does not know every Arrow type. `storable` says in which type a column i
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -16,13 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlops_kit.errors import IntegrityError, UnsupportedData
+from mlops_kit.fingerprints.layouts import naming, recast, with_children, without_views
+from mlops_kit.fingerprints.leaves import type_name
 from mlops_kit.records.codec import plain, unplain
 
 # The stubs of pyarrow tell types and arrays apart by their elements; here any will do.
 Type: TypeAlias = Any
 Column: TypeAlias = Any
 
-_SAMPLE = 1000
+_SAMPLE = 250
 """Rows whose values say whether a dictionary is worth its while."""
 
 
@@ -87,7 +90,39 @@ def _is_various(column: Column) -> bool:
     return 2 * int(pc.count_distinct(column).as_py()) > len(column)
 
 
-def read_parquet(source: bytes | pa.Buffer, columns: Sequence[str] | None = None) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a record says of a parquet file, held against the file's own footer before any row is read.
+
+    Parameters
+    ----------
+    rows : int
+        How many rows it has.
+    schema : pyarrow.Schema
+        Its columns, in the types in which they are stored.
+    content : list of int, optional
+        The bytes of its pages before compression, and its values, at any depth; see `measure`.
+    """
+
+    rows: int
+    schema: pa.Schema
+    content: tuple[int, int] | None = None
+
+
+def measure(source: bytes | pa.Buffer) -> tuple[int, int]:
+    """Read from the footer of a parquet file the bytes of its pages before compression, and the number of its values.
+
+    Examples
+    --------
+    >>> measure(write_parquet(pa.table({"x": [[1, 2], [3]]})))[1]
+    3
+    """
+    return _content(pq.read_metadata(pa.BufferReader(source)))
+
+
+def read_parquet(
+    source: bytes | pa.Buffer, columns: Sequence[str] | None = None, promise: Promise | None = None
+) -> pa.Table:
     """Read a parquet file and verify the checksums of its pages.
 
     Parameters
@@ -96,6 +131,8 @@ def read_parquet(source: bytes | pa.Buffer, columns: Sequence[str] | None = None
         The file.
     columns : sequence of str, optional
         The columns wanted, in order; all if not given.
+    promise : Promise, optional
+        What the file must say of itself.
 
     Returns
     -------
@@ -105,16 +142,60 @@ def read_parquet(source: bytes | pa.Buffer, columns: Sequence[str] | None = None
     Raises
     ------
     IntegrityError
-        The bytes are no parquet file, or a page is not what was written.
+        The bytes are no parquet file, a page is not what was written, or the file says other than was promised; then
+        no row was read.
     """
     wanted = None if columns is None else list(columns)
     try:
-        table = pq.ParquetFile(pa.BufferReader(source), page_checksum_verification=True).read(columns=wanted)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(pa.BufferReader(source), page_checksum_verification=True)
+        broken = None if promise is None else _broken(promise, file)
+        if broken is None:
+            table = file.read(columns=wanted)
+            return table if wanted is None else table.select(wanted)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise IntegrityError(
             f"A stored parquet file cannot be read: {error}. Restore the object from a copy of the store."
         ) from error
-    return table if wanted is None else table.select(wanted)
+    raise IntegrityError(
+        f"A stored parquet file is not the one that was kept, and was not read: {broken}. "
+        "Restore the records and the object from a copy of the store."
+    )
+
+
+def _broken(promise: Promise, file: pq.ParquetFile) -> str | None:
+    """Return in what a file says other than was promised, or None."""
+    footer = file.metadata
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    rows = sum(group.num_rows for group in groups)
+    if promise.schema.names and not footer.num_rows == rows == promise.rows:  # a file without columns counts no rows
+        return f"it has {max(footer.num_rows, rows):,} rows, and {promise.rows:,} were kept"
+    held, kept = (
+        [(field.name, type_name(field)) for field in schema] for schema in (file.schema_arrow, promise.schema)
+    )
+    if held != kept:
+        odd = next((pair for pair in zip(held, kept, strict=False) if pair[0] != pair[1]), None)
+        return (
+            f"it has {len(held)} columns, and {len(kept)} were kept"
+            if odd is None
+            else f"it has {odd[0]}, not {odd[1]}"
+        )
+    content = _content(footer)
+    if promise.content is not None and content != promise.content:
+        return f"its pages hold {content[0]:,} bytes and {content[1]:,} values, and {promise.content} were kept"
+    if not any(pa.types.is_nested(field.type) for field in promise.schema) and content[1] != rows * len(kept):
+        return f"its pages hold {content[1]:,} values, and {rows * len(kept):,} were kept"
+    return None
+
+
+def _content(footer: pq.FileMetaData) -> tuple[int, int]:
+    size = values = 0
+    for i in range(footer.num_row_groups):
+        group = footer.row_group(i)
+        for j in range(group.num_columns):
+            column = group.column(j)
+            size += column.total_uncompressed_size
+            values += column.num_values
+    return size, values
 
 
 def storable(kind: Type, name: str, *, top: bool = True) -> Type:
@@ -146,16 +227,20 @@ def storable(kind: Type, name: str, *, top: bool = True) -> Type:
     """
     if kind in _AS_INTEGERS or (pa.types.is_timestamp(kind) and kind.unit == "s"):
         return _AS_INTEGERS.get(kind, pa.int64())
-    if top and pa.types.is_dictionary(kind):
-        return _storable_dictionary(kind, name)
-    if top and isinstance(kind, pa.BaseExtensionType):
-        return storable(kind.storage_type, name)
-    if _is_lost(kind):
+    if top and pa.types.is_dictionary(kind) and _is_coded(kind):
+        return kind.index_type
+    if _is_lost(kind) or (not top and _is_lost_inside(kind)):
         raise UnsupportedData(
             f"Column {name!r} has {'the type' if top else 'inside it'} {kind}, which parquet cannot keep exactly. "
             f"{_remedy(kind)}"
         )
-    return _nested(kind, name) if kind.num_fields else kind
+    if pa.types.is_dictionary(kind):
+        return storable(kind.value_type, name, top=top)
+    if isinstance(kind, pa.BaseExtensionType):
+        return storable(kind.storage_type, name, top=top)
+    if pa.types.is_nested(kind):
+        return with_children(kind, lambda field, _: field.with_type(storable(field.type, name, top=False)))
+    return without_views(kind)
 
 
 def to_storable(column: Column, name: str) -> Column:
@@ -179,13 +264,10 @@ def to_storable(column: Column, name: str) -> Column:
         There is no storable type for it.
     """
     target = storable(column.type, name)
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = _chunked([chunk.storage for chunk in column.chunks], column.type.storage_type)
-    if pa.types.is_dictionary(column.type):
-        coded = _is_coded(column.type)
-        chunks = [chunk.indices if coded else _values(chunk, name) for chunk in column.chunks]
-        return _chunked(chunks, target)
-    return column if column.type == target else column.cast(target)
+    if pa.types.is_dictionary(column.type) and _is_coded(column.type):
+        return pa.chunked_array([chunk.indices for chunk in column.chunks], target)
+    with naming(name):
+        return recast(column, target)
 
 
 def from_storable(column: Column, kind: Type, categories: Any = None) -> Column:
@@ -211,19 +293,31 @@ def from_storable(column: Column, kind: Type, categories: Any = None) -> Column:
     >>> from_storable(column, pa.dictionary(pa.int8(), pa.string()), ["a", "b"]).chunk(0).indices.to_pylist()
     [1, None]
     """
+    listed = [categories] if pa.types.is_dictionary(kind) else categories or ()
+    dictionaries = [values_from_json(values, of) for values, of in zip(listed, dictionary_types(kind), strict=True)]
+    if pa.types.is_dictionary(kind) and _is_coded(kind):
+        pieces = column.chunks or [pa.array([], kind.index_type)]
+        return pa.chunked_array(
+            [pa.DictionaryArray.from_arrays(piece, dictionaries[0], ordered=kind.ordered) for piece in pieces]
+        )
+    if pa.types.is_dictionary(kind) and not column.num_chunks:
+        column = pa.chunked_array([pa.array([], column.type)])
+    return recast(column, kind, dictionaries)
+
+
+def dictionary_types(kind: Type) -> list[Type]:
+    """List the types of the values of each dictionary in a type, from the outside in, from the first field on.
+
+    Examples
+    --------
+    >>> dictionary_types(pa.list_(pa.dictionary(pa.int8(), pa.string())))
+    [DataType(string)]
+    """
     if pa.types.is_dictionary(kind):
-        dictionary = values_from_json(categories, kind.value_type)
-        codes = column
-        if not _is_coded(kind):
-            keys = _keys(dictionary, column.type)
-            codes = pc.index_in(column, value_set=keys, skip_nulls=True).cast(kind.index_type)
-        pieces = codes.chunks or [pa.array([], kind.index_type)]
-        chunks = [pa.DictionaryArray.from_arrays(piece, dictionary, ordered=kind.ordered) for piece in pieces]
-        return _chunked(chunks, kind)
+        return [kind.value_type]
     if isinstance(kind, pa.BaseExtensionType):
-        storage = from_storable(column, kind.storage_type)
-        return _chunked([pa.ExtensionArray.from_storage(kind, chunk) for chunk in storage.chunks], kind)
-    return column if column.type == kind else column.cast(kind)
+        return dictionary_types(kind.storage_type)
+    return [of for i in range(kind.num_fields) for of in dictionary_types(kind.field(i).type)]
 
 
 def values_to_json(values: Column, name: str) -> Any:
@@ -344,28 +438,6 @@ def schema_from_json(written: Any) -> pa.Schema:
 
 
 _AS_INTEGERS: dict[Any, Any] = {pa.time32("s"): pa.int32(), pa.date64(): pa.int64()}
-# Arrow does not look up or take views.
-_WITHOUT_VIEWS: dict[Any, Any] = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-
-
-def _nested(kind: Type, name: str) -> Type:
-    fields = [kind.field(i) for i in range(kind.num_fields)]
-    kept = [field.with_type(storable(field.type, name, top=False)) for field in fields]
-    if kept == fields:
-        return kind
-    if pa.types.is_struct(kind):
-        return pa.struct(kept)
-    if pa.types.is_map(kind):
-        entry = kept[0].type
-        make: Callable[..., Type] = pa.map_  # whose stub misspells the last parameter
-        return make(entry.field(0), entry.field(1), keys_sorted=kind.keys_sorted)
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(kept[0], kind.list_size)
-    if pa.types.is_large_list(kind):
-        return pa.large_list(kept[0])
-    if pa.types.is_list(kind):
-        return pa.list_(kept[0])
-    raise UnsupportedData(f"Column {name!r} has the type {kind}, which parquet cannot keep exactly. Cast it to a list.")
 
 
 def _is_lost(kind: Type) -> bool:
@@ -374,10 +446,14 @@ def _is_lost(kind: Type) -> bool:
         or pa.types.is_interval(kind)
         or pa.types.is_run_end_encoded(kind)
         or (pa.types.is_struct(kind) and not kind.num_fields)
-        or pa.types.is_dictionary(kind)
-        or isinstance(kind, pa.BaseExtensionType)
         or (pa.types.is_decimal(kind) and not 0 <= kind.scale <= kind.precision)
     )
+
+
+def _is_lost_inside(kind: Type) -> bool:
+    if not pa.types.is_dictionary(kind):
+        return False
+    return isinstance(kind.value_type, pa.BaseExtensionType) or _is_coded(kind)
 
 
 def _remedy(kind: Type) -> str:
@@ -390,31 +466,10 @@ def _remedy(kind: Type) -> str:
     return "Cast it to the type of its values."
 
 
-def _chunked(chunks: list[Column], kind: Type) -> Column:
-    return pa.chunked_array(chunks, kind)
-
-
 def _is_coded(kind: Type) -> bool:
-    """Say whether of a dictionary the codes are stored: Arrow cannot look up structs, such as intervals."""
+    """Test whether of a dictionary the codes are stored: Arrow cannot look up structs, such as intervals."""
     values = kind.value_type
     return bool(pa.types.is_struct(values.storage_type if isinstance(values, pa.BaseExtensionType) else values))
-
-
-def _storable_dictionary(kind: Type, name: str) -> Type:
-    if _is_coded(kind):
-        return kind.index_type
-    values = storable(kind.value_type, name)
-    return _WITHOUT_VIEWS.get(values, values)
-
-
-def _keys(dictionary: Column, target: Type) -> Column:
-    if isinstance(dictionary, pa.ExtensionArray):
-        dictionary = dictionary.storage
-    return dictionary if dictionary.type == target else dictionary.cast(target)
-
-
-def _values(chunk: Column, name: str) -> Column:
-    return _keys(chunk.dictionary, _storable_dictionary(chunk.type, name)).take(chunk.indices)
 
 
 def _message(schema: pa.Schema) -> str:

@@ -32,6 +32,8 @@ class Prepared:
         Of the content, and of all that a version keeps.
     columns : tuple of ColumnRecord
         The columns that are content.
+    content : pyarrow.Table
+        These columns.
     """
 
     table: pa.Table
@@ -39,6 +41,7 @@ class Prepared:
     fingerprint: str
     identity: str
     columns: tuple[ColumnRecord, ...]
+    content: pa.Table
 
     @property
     def rows(self) -> int:
@@ -52,11 +55,11 @@ def prepare(data: Any) -> Prepared:
     from mlops_kit.fingerprints.tables import table_fingerprint  # noqa: PLC0415 - likewise
 
     packed = frames.pack(_tabular(data))
-    printed = table_fingerprint(to_arrow(frames.unpack_arrow(packed.table, packed.header)))
+    printed = table_fingerprint(packed.content)
     rest = frames.identity(packed.header, packed.table)
     identity = hashlib.sha256(f"{printed.value}\n{rest}".encode()).hexdigest()
     columns = tuple(ColumnRecord(column.name, column.type, column.root, column.leaves) for column in printed.columns)
-    return Prepared(packed.table, packed.header, printed.value, identity, columns)
+    return Prepared(packed.table, packed.header, printed.value, identity, columns, packed.content)
 
 
 def write_manifest(prepared: Prepared, store: Store, *, profiled: bool = False) -> tuple[str, int]:
@@ -66,8 +69,8 @@ def write_manifest(prepared: Prepared, store: Store, *, profiled: bool = False) 
     store.ensure()
     data = frames.write_parquet(prepared.table)
     rows = prepared.rows
-    part = Part("parquet", store.objects.put(data), len(data), rows)
-    profile = describe(frames.unpack_arrow(prepared.table, prepared.header)) if profiled else None
+    part = Part("parquet", store.objects.put(data), len(data), rows, *frames.measure(data))
+    profile = describe(prepared.content) if profiled else None
     digest = None if profile is None else store.objects.put(profile.encode())
     manifest = Manifest(
         prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,), digest
@@ -96,9 +99,16 @@ def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[obj
             f"The {what} is stored as {sorted(unknown) or 'several parts'}, which this release cannot read. "
             "Upgrade with `pip install -U mlops-kit`."
         )
-    data = store.objects.get(manifest.parts[0].object, what=what)
+    part = manifest.parts[0]
+    data = store.objects.get(part.object, what=what)
+    if (len(data), part.rows, manifest.header["rows"]) != (part.size, manifest.rows, manifest.rows):
+        raise IntegrityError(
+            f"The {what} cannot be read. Its manifest names {part.rows:,} rows in {part.size:,} bytes as all of "
+            f"{manifest.rows:,} rows, and the object has {len(data):,} bytes. Restore both from a copy of the store."
+        )
+    content = None if part.unpacked is None or part.values is None else (part.unpacked, part.values)
     try:
-        return frames.read_parquet(data, wanted)
+        return frames.read_parquet(data, wanted, frames.promise(manifest.header, part.rows, content))
     except IntegrityError as error:
         raise IntegrityError(f"The {what} cannot be read. {error}") from error
 

@@ -87,7 +87,11 @@ def to_arrow(data: object, *, index: Literal["content", "all"] = "content") -> p
     """
     table = _table(data, keep_integers=index == "all")
     refuse_duplicates(table.column_names)
-    return _without_views(_content(table)) if index == "content" else table
+    if index == "all":
+        return table
+    from mlops_kit.fingerprints.layouts import viewless  # noqa: PLC0415 - loads pyarrow
+
+    return viewless(_content(table))
 
 
 def _table(data: Any, *, keep_integers: bool) -> pa.Table:
@@ -191,26 +195,6 @@ def _content(table: pa.Table) -> pa.Table:
                 return table.append_column(name, pa.array(values, pa.int64()))
         case _:
             pass
-    return table
-
-
-def _without_views(table: pa.Table) -> pa.Table:
-    """Replace dictionaries of views, such as polars makes of categoricals: Arrow cannot decode them."""
-    import pyarrow as pa  # noqa: PLC0415 - loaded once data is at hand
-
-    plain: dict[Any, Any] = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-    for position, field in enumerate(table.schema):
-        kind: Any = field.type
-        if not pa.types.is_dictionary(kind) or kind.value_type not in plain:
-            continue
-        chunks: Any = table.column(position).chunks
-        values = plain[kind.value_type]
-        target: Any = pa.dictionary(kind.index_type, values, kind.ordered)
-        cast = [
-            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(values), ordered=kind.ordered)
-            for chunk in chunks
-        ]
-        table = table.set_column(position, field.with_type(target), pa.chunked_array(cast, target))
     return table
 
 

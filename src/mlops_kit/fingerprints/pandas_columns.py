@@ -39,7 +39,7 @@ def frame_table(frame: pd.DataFrame, *, keep_integers: bool) -> pa.Table:
     """
     names = [str(label) for label in frame.columns]
     refuse_duplicates(names)
-    columns = {name: column(frame.iloc[:, position], name) for position, name in enumerate(names)}
+    columns = {name: column(values, name) for name, (_, values) in zip(names, frame.items(), strict=True)}
     levels = index_levels(frame, keep_integers=keep_integers)
     refuse_taken(list(columns), list(levels))
     for name, level in levels.items():

@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mlops_kit.fingerprints.layouts import naming
 from mlops_kit.fingerprints.leaves import leaf_digest, type_name
 from mlops_kit.records.codec import canonical
 
@@ -201,7 +202,11 @@ def _workers(table: pa.Table) -> int:
 
 def _leaf_digests(leaves: list[tuple[list[pa.Array[Any]], str]], workers: int) -> list[bytes]:
     def share_of(first: int, step: int) -> list[bytes]:
-        return [leaf_digest(*block, column=name) for block, name in leaves[first::step]]
+        digests = []
+        for block, name in leaves[first::step]:
+            with naming(name):
+                digests.append(leaf_digest(*block, column=name))
+        return digests
 
     if workers <= 1 or len(leaves) <= 1:
         return share_of(0, 1)

@@ -93,27 +93,50 @@ def texts(column: Any) -> Any:
     return _text(column)
 
 
-def rank_levels(column: Any) -> dict[str, int]:
-    """Count each category, the most frequent first, ties in the order of their text."""
-    counted = pc.value_counts(texts(column)).flatten()
-    values, counts = counted[0], counted[1]
+def commonest(column: Any, number: int) -> tuple[str, ...]:
+    """Name the most frequent categories, ties in the order of their text.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray or pyarrow.Array
+        A column of categories.
+    number : int
+        How many are named at most.
+
+    Returns
+    -------
+    tuple of str
+        The most frequent first.
+
+    Examples
+    --------
+    >>> commonest(pa.array(["b", "a", "c", "c", None]), 2)
+    ('c', 'a')
+    """
+    values, counts = pc.value_counts(texts(column)).flatten()
     if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    pairs = zip(values.to_pylist(), counts.to_pylist(), strict=True)
-    # Two keys of a dictionary may be the same text, such as 1 and "1".
-    totals: dict[str, int] = {}
-    for value, count in pairs:
-        if value is not None:
-            totals[value] = totals.get(value, 0) + count
-    return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
+        values = values.cast(pa.large_string())
+    found: Any = pa.table({"value": values, "count": counts}).filter(pc.is_valid(values))
+    if pa.types.is_dictionary(column.type):  # two keys of a dictionary may be the same text
+        found = found.group_by("value", use_threads=False).aggregate([("count", "sum")])
+    values, counts = found.column(0), found.column(1).to_numpy()
+    if len(counts) > number:
+        # Arrow finds the least of the texts that occur equally often without listing them.
+        floor = np.partition(counts, -number)[-number]
+        often = pa.array(np.flatnonzero(counts > floor))
+        rest = values.filter(pa.array(counts == floor))
+        rest = rest.take(pc.select_k_unstable(rest, number - len(often), [("", "ascending")]))
+        values = pa.chunked_array([*values.take(often).chunks, *rest.chunks])
+        counts = np.append(counts[often.to_numpy()], np.full(len(rest), floor))
+    ranked = sorted(zip((-counts).tolist(), values.to_pylist(), strict=True))
+    return tuple(value for _, value in ranked)
 
 
 def find_levels(column: Any, levels: tuple[str, ...]) -> Any:
     """Give the place of each category among these levels: their number if it is none of them, -1 if it is missing."""
     known = pa.array(levels, pa.large_string())
-    column = texts(column)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    places = [_places(chunk, known) for chunk in chunks]
+    places = [_places(texts(chunk), known) for chunk in chunks]
     return np.concatenate(places) if places else np.empty(0, np.int32)
 
 

@@ -32,6 +32,8 @@ _LARGEST = float(np.finfo(np.float64).max)
 _NARROW = 1e-290
 _OUTSIDE = 8
 _BETTER = 1.25
+_FEW = 4096
+_STEPS = np.arange(_OUTSIDE + 1.0)
 
 
 def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
@@ -72,12 +74,13 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     width = max(min(last - first, _LARGEST), min(spread, _LARGEST), abs(first) * 1e-6)
     exponent = max(-1000, math.frexp(width)[1] - _PRECISION)
     grids = [Grid(*end, (1, CELLS + 1), exponent) for end in ends]
-    best, most = grids[0], 0.0
+    best, most = (grids[0], _cells(finite, grids[0])), 0.0
     for grid in grids:
-        told_apart = float(np.count_nonzero(np.diff(_cells(finite, grid))))
+        cells = best[1] if grid is grids[0] else _cells(finite, grid)
+        told_apart = float(np.count_nonzero(cells[1:] != cells[:-1]))
         if told_apart > most * _BETTER:
-            best, most = grid, told_apart
-    return replace(best, cuts=_cuts(_cells(finite, best)))
+            best, most = (grid, cells), told_apart
+    return replace(best[0], cuts=_cuts(best[1]))
 
 
 def find_bins(values: Floats, grid: Grid) -> Codes:
@@ -97,7 +100,7 @@ def find_bins(values: Floats, grid: Grid) -> Codes:
     """
     missing = np.isnan(values)
     some = bool(missing.any())
-    codes: Codes = _bins_of_cells(grid.cuts)[_cells(np.where(missing, grid.low, values) if some else values, grid)]
+    codes = _bins(_cells(np.where(missing, grid.low, values) if some else values, grid), grid.cuts)
     if some:
         codes[missing] = MISSING
     return codes
@@ -121,12 +124,13 @@ def _cells(values: Floats, grid: Grid) -> NDArray[np.int32]:
             places = values - grid.low
             places *= CELLS / (grid.high - grid.low)
         places += 1
-        cells: NDArray[np.int32] = np.clip(places, 0, CELLS + 1, out=places).astype(np.int32)
+        np.maximum(places, 0, out=places)
+        cells: NDArray[np.int32] = np.minimum(places, CELLS + 1, out=places).astype(np.int32)
         return cells
     bits = (values + 0.0).view(np.int64)  # -0.0 becomes 0.0, as which it counts
     numbers = bits ^ ((bits >> 63) & np.int64(0x7FFF_FFFF_FFFF_FFFF))
     low, high = ordinal(grid.low), ordinal(grid.high)
-    inside = np.clip(numbers, low, high)
+    inside = np.minimum(np.maximum(numbers, low), high)
     inside -= low  # may wrap beyond 2**63, which the unsigned shift takes back
     cells = (inside.view(np.uint64) >> np.uint64(log_shift(low, high))).astype(np.int32) + 1
     cells[numbers < low] = 0
@@ -141,18 +145,37 @@ def _cuts(cells: NDArray[np.int32]) -> tuple[int, ...]:
     value at all, evenly.
     """
     target = max(1, min(_INSIDE, len(cells)))
-    kept, counts = np.unique(cells, return_counts=True)
-    before = np.cumsum(counts) - counts
+    before = np.concatenate(([0], np.flatnonzero(cells[1:] != cells[:-1]) + 1))
+    kept, counts = cells[before], np.append(before[1:], len(cells)) - before
     group = before * target // len(cells)
     heavy = counts * target >= len(cells)
-    starts = np.flatnonzero((np.diff(group) > 0) | heavy[1:]) + 1
+    starts = np.flatnonzero((group[1:] > group[:-1]) | heavy[1:]) + 1
     # A bin begins at its first value, but right after a cell that has a bin to itself.
     inner = np.where(heavy[starts - 1], kept[starts - 1] + 1, kept[starts])
     depths = 2 ** np.arange(max(0, (len(cells) // target).bit_length() - 1))
     ends = np.concatenate([cells[depths - 1], cells[-depths] + 1])
-    outside = [np.linspace(1, cells[0], _OUTSIDE + 1), np.linspace(cells[-1] + 1, CELLS + 1, _OUTSIDE + 1)]
-    every = np.unique(np.concatenate([inner, ends, *outside]).astype(np.int64))
-    return (1, *every[(every > 1) & (every <= CELLS)].tolist(), CELLS + 1)
+    outside = [_even(1, int(cells[0])), _even(int(cells[-1]) + 1, CELLS + 1)]
+    every = set(np.concatenate([inner, ends, *outside]).astype(np.int64).tolist())
+    return (1, *sorted(cut for cut in every if 1 < cut <= CELLS), CELLS + 1)
+
+
+def _even(first: int, last: int) -> Floats:
+    places: Floats = _STEPS * ((last - first) / _OUTSIDE)
+    places += first
+    places[-1] = last
+    return places
+
+
+def _bins(cells: NDArray[np.int32], cuts: tuple[int, ...]) -> Codes:
+    """Find the bin of each cell: by halving for a few, else in a table of all cells, which takes longer to make."""
+    if len(cells) < _FEW:
+        return np.searchsorted(_array_of(cuts), cells, side="right").astype(np.uint16)
+    return _bins_of_cells(cuts)[cells]
+
+
+@lru_cache(maxsize=256)
+def _array_of(cuts: tuple[int, ...]) -> NDArray[np.int32]:
+    return np.array(cuts, np.int32)
 
 
 @lru_cache(maxsize=256)

@@ -170,54 +170,75 @@ def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
     plain = ColumnProfile(name, kind, read.type_of(column.type), len(column))
     if kind == "number":
         values = read.numbers(column)
-        sample = values[spent]
         finite = values[np.isfinite(values)]
-        grid = place_grid(sample, float(finite.max()) - float(finite.min()) if len(finite) else 0.0)
+        grid = place_grid(values[spent], float(finite.max()) - float(finite.min()) if len(finite) else 0.0)
         if grid is None:  # nothing in the sample: perhaps there is something elsewhere
-            grid, sample = place_grid(finite), sample[:0]
-        return _of_numbers(plain, values, grid, sample)
+            grid, spent = place_grid(finite), spent[:0]
+        return _of_numbers(plain, values, grid, spent)
     if kind == "category":
-        levels = tuple(read.rank_levels(column))
-        if len(levels) > LEVELS:  # chosen among all rows, levels would be those that chance made frequent there
-            levels = tuple(read.rank_levels(column.take(spent)))[:LEVELS] or levels[:LEVELS]
-        described = _of_levels(replace(plain, levels=levels), read.find_levels(column, levels))
-        return replace(described, spent=_counted(read.find_levels(column.take(spent), levels), len(levels) + 1))
+        return _first_of_levels(plain, column, spent)
     return _of_moments(plain, column) if kind == "moment" else replace(plain, nulls=column.null_count)
+
+
+def _first_of_levels(plain: ColumnProfile, column: Any, spent: Rows) -> ColumnProfile:
+    sample = _taken(column, spent)
+    levels = read.commonest(sample, LEVELS + 1)
+    if len(levels) <= LEVELS:
+        every = read.commonest(column, LEVELS + 1)
+        # Chosen among all rows, levels would be those that chance made frequent there.
+        levels = every if len(every) <= LEVELS else levels or every
+    described = _of_levels(replace(plain, levels=levels[:LEVELS]), column)
+    return replace(described, spent=_counted(read.find_levels(sample, levels[:LEVELS]), len(levels[:LEVELS]) + 1))
+
+
+def _taken(column: Any, rows: Rows) -> Any:
+    """Take some rows, in order, chunk by chunk: Arrow would first make one piece of all chunks."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    ends = np.cumsum([len(chunk) for chunk in chunks])
+    pieces = np.split(rows, np.searchsorted(rows, ends[:-1])) if chunks else []
+    taken = [
+        read.texts(chunk).take(pa.array(piece - (end - len(chunk))))
+        for chunk, piece, end in zip(chunks, pieces, ends, strict=True)
+    ]
+    return pa.chunked_array(taken, taken[0].type if taken else pa.large_string())
 
 
 def _again(given: ColumnProfile, kind: str, column: Any) -> ColumnProfile:
     plain = ColumnProfile(given.name, kind, read.type_of(column.type), len(column))
     if kind == "number":
-        return _of_numbers(plain, read.numbers(column), given.grid, np.empty(0))
-    return _of_levels(replace(plain, levels=given.levels), read.find_levels(column, given.levels))
+        return _of_numbers(plain, read.numbers(column), given.grid, np.empty(0, np.int64))
+    return _of_levels(replace(plain, levels=given.levels), column)
 
 
-def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, sample: Floats) -> ColumnProfile:
+def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: Rows) -> ColumnProfile:
     if grid is None:
         return replace(plain, nulls=int(np.isnan(values).sum()), infinite=int(np.isinf(values).sum()))
     bins = len(grid.cuts) + 1
     counts = np.zeros(bins, np.int64)
+    chosen = np.zeros(bins, np.int64)
     nulls = infinite = total = squares = 0
     lows, highs = [], []
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
+        codes = find_bins(block, grid)
+        own = spent[np.searchsorted(spent, start) : np.searchsorted(spent, start + len(block))] - start
         low, high = block.min(), block.max()
-        if not np.isfinite(low) or not np.isfinite(high):  # NaN spreads to both
+        if np.isfinite(low) and np.isfinite(high):
+            counts += np.bincount(codes, minlength=bins)
+            chosen += np.bincount(codes[own], minlength=bins)
+        else:  # NaN spreads to both
+            counts += np.bincount(codes[codes != MISSING], minlength=bins)
+            chosen += np.bincount(codes[own][codes[own] != MISSING], minlength=bins)
             nulls += int(np.isnan(block).sum())
             infinite += int(np.isinf(block).sum())
-            counts += np.bincount(find_bins(block[np.isinf(block)], grid), minlength=bins)
             block = block[np.isfinite(block)]
             if not len(block):
                 continue
             low, high = block.min(), block.max()
         lows.append(float(low))
         highs.append(float(high))
-        counts += np.bincount(find_bins(block, grid), minlength=bins)
         sums = _sums(block, grid)
         total, squares = total + sums[0], squares + sums[1]
-    spent = (
-        tuple(np.bincount(find_bins(sample[~np.isnan(sample)], grid), minlength=bins).tolist()) if len(sample) else ()
-    )
     return replace(
         plain,
         nulls=nulls,
@@ -228,7 +249,7 @@ def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, sample:
         squares=squares,
         grid=grid,
         counts=tuple(counts.tolist()),
-        spent=spent,
+        spent=tuple(chosen.tolist()) if len(spent) else (),
     )
 
 
@@ -237,7 +258,8 @@ def _sums(values: Floats, grid: Grid) -> tuple[int, int]:
     with np.errstate(over="ignore"):
         units = values - grid.low
         units *= 2.0**-grid.exponent
-    np.clip(units, 1 - _CLIP, _CLIP - 1, out=units)
+    np.maximum(units, 1 - _CLIP, out=units)
+    np.minimum(units, _CLIP - 1, out=units)
     whole = np.rint(units, out=units).astype(np.int64)
     total = int(whole.sum())
     large = max(abs(int(whole.min())), abs(int(whole.max()))) ** 2 * len(whole) >= 2**_WORD
@@ -247,9 +269,12 @@ def _sums(values: Floats, grid: Grid) -> tuple[int, int]:
     return total, (int((whole >> _HALF).sum()) << _HALF) + int((whole & (2**_HALF - 1)).sum())
 
 
-def _of_levels(plain: ColumnProfile, places: Any) -> ColumnProfile:
-    nulls = int((places < 0).sum())
-    return replace(plain, nulls=nulls, counts=_counted(places, len(plain.levels) + 1))
+def _of_levels(plain: ColumnProfile, column: Any) -> ColumnProfile:
+    counts = np.zeros(len(plain.levels) + 2, np.int64)
+    for start in range(0, len(column), _BLOCK):
+        places = read.find_levels(column.slice(start, _BLOCK), plain.levels)
+        counts += np.bincount(places + 1, minlength=len(counts))
+    return replace(plain, nulls=int(counts[0]), counts=tuple(counts[1:].tolist()))
 
 
 def _counted(places: Any, number: int) -> tuple[int, ...]:

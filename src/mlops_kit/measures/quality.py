@@ -146,7 +146,7 @@ def _categories(table: pa.Table, rule: Expectation, _now: object) -> QualityResu
     share = failing / len(unseen) if len(unseen) else 0.0
     if not failing:
         return _result(rule, passed=True, value=0.0, limit=limit, message="no other value")
-    named = list(read.rank_levels(column.filter(pa.array(unseen))))
+    named = list(read.commonest(column.filter(pa.array(unseen)), failing))
     message = f"{share:.2%} of the values are none of those known: {_listed(named)}"
     return _of_rows(rule, share, limit, unseen, message, passed=share <= limit)
 

@@ -399,14 +399,16 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
+_CHUNK = 10**4000
+
+
 def _decimal(value: int) -> str:
     """Write an integer of any size in decimal, past the interpreter's limit on such conversions too."""
     if value < 0:
         return "-" + _decimal(-value)
     digits = []
-    base = 10**4000
-    while value >= base:
-        value, low = divmod(value, base)
+    while value >= _CHUNK:
+        value, low = divmod(value, _CHUNK)
         digits.append(f"{low:04000d}")
     return str(value) + "".join(reversed(digits))
 

@@ -47,12 +47,16 @@ class Part:
         In bytes.
     rows : int
         How many rows it holds, after those of the parts before it.
+    unpacked, values : int, optional
+        The bytes of its pages before compression, and how many values they hold at any depth, as its footer says.
     """
 
     kind: str
     object: str
     size: Count
     rows: Count
+    unpacked: Count | None = None
+    values: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Manifest:
     def encode(self) -> bytes:
         """Write the record."""
         columns = [[column.name, column.type, column.root, "".join(column.leaves)] for column in self.columns]
-        parts = [{"kind": p.kind, "object": p.object, "size": p.size, "rows": p.rows} for p in self.parts]
+        parts = [{k: v for k in Part.__slots__ if (v := getattr(p, k)) is not None} for p in self.parts]
         members: dict[str, Any] = {"fingerprint": self.fingerprint, "identity": self.identity, "rows": self.rows}
         members |= {"columns": columns, "header": self.header, "parts": parts}
         return codec.seal("manifest", members | ({} if self.profile is None else {"profile": self.profile}))
@@ -107,7 +111,10 @@ class Manifest:
             ColumnRecord(name, kind, root, tuple(leaves[i : i + 64] for i in range(0, len(leaves), 64)))
             for name, kind, root, leaves in members["columns"]
         )
-        parts = tuple(Part(p["kind"], p["object"], p["size"], p["rows"]) for p in members["parts"])
+        parts = tuple(
+            Part(p["kind"], p["object"], p["size"], p["rows"], p.get("unpacked"), p.get("values"))
+            for p in members["parts"]
+        )
         identity, header, profile = members["identity"], members["header"], members.get("profile")
         return checked(cls(members["fingerprint"], identity, members["rows"], columns, header, parts, profile))
 
