@@ -21,13 +21,13 @@ DATA_LIBRARIES = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "polars"}
 
 # Modules that are themselves imported only once data is at hand.
 MAY_IMPORT_DATA_LIBRARIES = {
-    "datasets/children.py",
     "datasets/dtypes.py",
     "datasets/frames.py",
     "datasets/parquet.py",
     "fingerprints/arrays.py",
     "fingerprints/extensions.py",
     "fingerprints/hashing.py",
+    "fingerprints/layouts.py",
     "fingerprints/leaves.py",
     "fingerprints/object_columns.py",
     "fingerprints/pandas_columns.py",
