@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 from pandas.tseries.frequencies import to_offset
 
-from mlops_kit.datasets.children import without_child_names
 from mlops_kit.datasets.parquet import schema_from_json, schema_to_json, values_from_json, values_to_json
 from mlops_kit.errors import UnsupportedData
+from mlops_kit.fingerprints.layouts import without_child_names
 from mlops_kit.fingerprints.object_columns import object_kind
 from mlops_kit.fingerprints.pandas_columns import column
 from mlops_kit.records.codec import plain, unplain

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.datasets.children import without_child_names
 from mlops_kit.datasets.parquet import (
     Promise,
     dictionary_types,
@@ -30,7 +29,7 @@ from mlops_kit.datasets.parquet import (
 )
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import to_arrow
-from mlops_kit.fingerprints.layouts import naming, viewless
+from mlops_kit.fingerprints.layouts import naming, viewless, without_child_names
 from mlops_kit.fingerprints.tables import table_fingerprint
 from mlops_kit.records.codec import canonical
 

@@ -58,6 +58,17 @@ def without_views(kind: Any) -> Any:
     return with_children(kind, lambda field, _: field.with_type(without_views(field.type)))
 
 
+def without_child_names(kind: Any) -> Any:
+    """Return a type with one name for the child of every list and for those of every map: they mean nothing.
+
+    Examples
+    --------
+    >>> without_child_names(pa.list_(pa.field("element", pa.int64())))
+    ListType(list<item: int64>)
+    """
+    return with_children(kind, lambda field, name: field.with_name(name).with_type(without_child_names(field.type)))
+
+
 def recast(array: Any, target: Any, dictionaries: Sequence[Any] | None = None) -> Any:
     """Convert an array to a type of the same values, of which only leaves, encodings and extensions differ.
 
