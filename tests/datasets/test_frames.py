@@ -384,7 +384,7 @@ def test_the_content_of_a_table_is_that_of_what_comes_back(name):
     packed = pack(pa.table({"x": ARROW[name]}))
     again = to_arrow(unpack_arrow(packed.table, packed.header))
     assert packed.content.schema == again.schema
-    assert repr(packed.content.column(0)) == repr(again.column(0))
+    assert packed.content.equals(again) or repr(packed.content.to_pylist()) == repr(again.to_pylist())
 
 
 def test_an_arrow_table_made_by_pandas_comes_back_with_its_index():
