@@ -160,7 +160,7 @@ def test_rare_categories_are_counted_together():
     assert sum(column.counts) == 1010
 
 
-def test_of_more_different_texts_than_can_be_counted_the_rows_that_choose_name_the_commonest():
+def test_of_more_different_texts_than_are_counted_the_rows_that_choose_name_the_commonest():
     rng = np.random.default_rng(0)
     words = rng.permutation([f"id{i:06}" for i in range(40_000)] + ["often"] * 9000 + ["now and then"] * 1000)
     column = profile_table(pa.table({"w": words}))["w"]
