@@ -18,27 +18,6 @@ import pytest
 from mlops_kit.fingerprints.code import CodeFingerprint, code_fingerprint, is_user_module
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """Write modules, import them afresh, and hand back the one called `train`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    names = set()
-
-    def write(**sources):
-        for name, text in sources.items():
-            (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
-            names.add(name)
-        for name in names:
-            sys.modules.pop(name, None)
-        importlib.invalidate_caches()
-        return importlib.import_module("train")
-
-    yield write
-    for name in names:
-        sys.modules.pop(name, None)
-
-
 def value(obj, **options):
     return code_fingerprint(obj, **options).value
 

@@ -25,6 +25,8 @@ _JUMPS = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT
 _ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"})
 _GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"})
+_LOADS = _GLOBALS | {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_ATTR", "LOAD_METHOD"}
+_OF_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"})
 _PLACE_OF_A_CLASS = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 _NAMED = frozenset([*dis.hasname, *dis.haslocal, *dis.hasfree])
 _TARGETED = frozenset([*dis.hasjrel, *dis.hasjabs])
@@ -67,18 +69,22 @@ class Reading:
         Names looked up on anything, in order of appearance.
     imports : list of Import
         Import statements, in order of appearance.
+    held : set of str
+        Names of globals, closure variables and attributes that are not only looked up for an attribute of theirs.
     """
 
     digest: bytes = b""
     globals: dict[str, None] = field(default_factory=dict)
     attributes: dict[str, None] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     def absorb(self, other: Reading) -> None:
         """Take over the names that nested code looks up."""
         self.globals.update(other.globals)
         self.attributes.update(other.attributes)
         self.imports.extend(other.imports)
+        self.held.update(other.held)
 
 
 _readings: WeakKeyDictionary[CodeType, Reading] = WeakKeyDictionary()
@@ -233,6 +239,8 @@ class _Reader:
             self.lines.append(framed(b"o", name.encode(), b"" if step.arg is None else b"%d" % step.arg))
 
     def _note(self, step: dis.Instruction) -> None:
+        if step.opname in _LOADS and self.steps[self._index(step.offset) + 1].opname not in _OF_ATTRIBUTES:
+            self.reading.held.add(step.argval)
         if step.opname in _GLOBALS:
             self.reading.globals[step.argval] = None
         elif step.opname in _ATTRIBUTES:

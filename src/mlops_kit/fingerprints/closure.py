@@ -107,7 +107,7 @@ class Walk(ReferenceWriter):
             part = describe(self, node, label)
         except Exception:  # noqa: BLE001 - as in encode
             part = self.unseen(node, label)
-        if describe is Walk._state:
+        if describe in {Walk._state, Walk._handed_on}:
             self.watch(describe, node, label, part, list(self.refs))
         digest = hashlib.sha256(part).digest()
         if module:
@@ -120,6 +120,8 @@ class Walk(ReferenceWriter):
         if type(node) is Source:
             return node.name, f"{node.name}:<module>", Walk._source
         module, label = module_of(node), f"{module_of(node)}:{name_of(node)}"
+        if issubclass(type(node), types.ModuleType):
+            return module_name(node), f"{module_name(node)}:<module>", Walk._handed_on
         if type(node) is types.FunctionType:
             return (module, label, Walk._function) if is_user_function(node) else ("", label, Walk._foreign_closure)
         return (module, label, Walk._class) if issubclass(type(node), type) else ("", label, Walk._state)
@@ -177,10 +179,13 @@ class Walk(ReferenceWriter):
         if name in self.ignore or place in self.ignore:
             return framed(b"-", name.encode())
         if issubclass(type(value), types.ModuleType):
-            return framed(b"=", name.encode(), self._module(value, reading.attributes))  # type: ignore[arg-type]  # tested
+            parts = [self._module(value, reading)]  # type: ignore[arg-type]  # tested
+            if name in reading.held:  # passed on, stored, returned: who gets it may use anything in it
+                parts.append(self.slot(value, place))
+            return framed(b"=", name.encode(), *parts)
         return framed(b"=", name.encode(), self.slot(value, place))
 
-    def _module(self, module: types.ModuleType, attributes: Collection[str]) -> bytes:
+    def _module(self, module: types.ModuleType, reading: Reading) -> bytes:
         """Take from a user's module whatever bears the name of an attribute that the code looks up anywhere."""
         if not is_user_module(module):
             self.belongs(module_name(module))
@@ -189,11 +194,13 @@ class Walk(ReferenceWriter):
         for each in pending:  # the submodules it leads to are appended on the way
             home, names = module_name(each), namespace(each)
             self.modules.add(home)
-            for name in attributes:
+            for name in reading.attributes:
                 value = names.get(name, MISSING)
                 self.evidence.names.append((names, name, value))
                 if issubclass(type(value), types.ModuleType) and is_user_module(value):
                     pending += [] if any(value is other for other in pending) else [value]
+                    if name in reading.held:
+                        self.refs.append(value)
                 else:
                     parts.append(self._read(name, value, home, Reading()))
         return framed(b"M", *parts)
@@ -213,9 +220,20 @@ class Walk(ReferenceWriter):
                 self.evidence.sources.append(source)
                 self.refs.append(source)
             elif isinstance(module, types.ModuleType):
-                yield self._module(module, statement.names or reading.attributes)
+                wanted = Reading(attributes=dict.fromkeys(statement.names)) if statement.names else reading
+                yield self._module(module, wanted)
             elif source is None and not is_folder(name):
                 self.opaque[f"{scope.get('__name__', '')}:{name}"] = None
+
+    def _handed_on(self, module: types.ModuleType, label: str) -> bytes:
+        """Describe a module that is passed on, so that anything in it may be used: by its source, or else as it is."""
+        name, names = module_name(module), namespace(module)
+        source = source_of(name) if sys.modules.get(name) is module else None
+        if source is not None and not contradicts(source, module):
+            self.evidence.sources.append(source)
+            return self._source(source, label)
+        own = [each for each in sorted(map(str, names)) if each not in _PLACE_OF_A_MODULE]
+        return framed(b"N", *[self._read(each, names.get(each, MISSING), name, Reading(held={each})) for each in own])
 
     def _source(self, source: Source, _: str) -> bytes:
         reading = read(source.code)

@@ -12,6 +12,7 @@ import enum
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -34,6 +35,10 @@ Writer: TypeAlias = Callable[[Any], Writing | bytes]
 
 _REDUCE_PROTOCOL = 4
 _REDUCED_LENGTH = 6
+
+
+in_order: ContextVar[bool] = ContextVar("in_order", default=False)
+"""Whether the order of dicts counts in the value that is being written."""
 
 
 class OpaqueError(Exception):
@@ -87,6 +92,15 @@ def _unordered(tag: str) -> Writer:
 
 
 def _mapping(obj: Any) -> Writing:
+    items = yield from _items(obj.items())
+    return node("ordered dict", items) if in_order.get() else node("dict", sorted(items))
+
+
+class _Attributes(dict[str, Any]):
+    """The state of an object, whose order no code goes by."""
+
+
+def _attributes(obj: _Attributes) -> Writing:
     items = yield from _items(obj.items())
     return node("dict", sorted(items))
 
@@ -233,10 +247,12 @@ def _object(obj: Any) -> Writing:
     padded: list[Any] = list(reduced) + [None] * (_REDUCED_LENGTH - len(reduced))
     function, arguments, state, items, pairs, setter = padded
     content = learned_state(obj, state)
+    if in_order.get() and type(content) is dict:
+        content = _Attributes(content)
     parts = yield from _each([("its class", function), ("its arguments", arguments), ("", content), ("", setter)])
     listed = yield from _each(enumerate(items or ()))
     mapped = yield from _items(pairs or ())
-    if not isinstance(obj, OrderedDict):
+    if not isinstance(obj, OrderedDict) and not in_order.get():
         mapped.sort()
     return node("object", [*parts, node("items", listed), node("pairs", mapped)])
 
@@ -271,6 +287,7 @@ _WRITERS: dict[type, Writer] = {
     list: _listed("list"),
     tuple: _listed("tuple"),
     dict: _mapping,
+    _Attributes: _attributes,
     set: _unordered("set"),
     frozenset: _unordered("frozenset"),
     datetime: _made_of("datetime", lambda v: (v.replace(tzinfo=None).isoformat(), v.fold, v.tzinfo)),

@@ -151,7 +151,7 @@ class ReferenceWriter:
             return framed(b"F" if kind is frozenset else b"z", *self._sorted([(item,) for item in value], place))
         if kind is dict:
             self._fixed = False
-            return framed(b"d", *self._sorted(list(value.items()), place))
+            return framed(b"d", *[self.encode(part, place) for item in value.items() for part in item])
         if kind is bytearray:
             self._fixed = False
             return ATOMS[kind](value)
@@ -171,7 +171,10 @@ class ReferenceWriter:
         if kind is functools.singledispatchmethod:
             return framed(b"w", b"singledispatchmethod", self.encode(value.dispatcher, place))
         if issubclass(kind, types.ModuleType):
-            return self.unseen(value, place) if is_user_module(value) else self._foreign(module_name(value), "")
+            if not is_user_module(value):
+                return self._foreign(module_name(value), "")
+            self.refs.append(value)
+            return framed(b"M")
         if issubclass(kind, logging.Logger):
             name = logging.Logger.__getattribute__(value, "name")
             return framed(b"L", b"" if name == place.partition(":")[0] else str(name).encode())
@@ -226,7 +229,7 @@ class ReferenceWriter:
         try:
             from mlops_kit.fingerprints.values import value_fingerprint  # noqa: PLC0415 - values call us for functions
 
-            encoded = framed(b"V", value_fingerprint(value).encode(), *self._labels(value, place))
+            encoded = framed(b"V", value_fingerprint(value, ordered=True).encode(), *self._labels(value, place))
         except Exception:  # noqa: BLE001 - an object's own __reduce_ex__ may raise anything; it is opaque then
             return self.unseen(value, place)
         finally:
@@ -243,14 +246,17 @@ class ReferenceWriter:
         return encoded
 
     def _labels(self, value: Any, place: str) -> list[bytes]:
-        """Write what code can read from a pandas object and is no content of data: index, dtypes, kinds of labels."""
+        """Write what code can read from a pandas object and is no content of data: labels, types, notes and flags."""
         pandas = sys.modules.get("pandas")
         if pandas is None or not isinstance(value, (pandas.DataFrame, pandas.Series, pandas.Index)):
             return []
         if isinstance(value, pandas.Index):
             return [self.encode(part, place) for part in (list(value.names), value.dtype)]
         names, dtypes = (value.columns, list(value.dtypes)) if value.ndim > 1 else (value.name, value.dtype)
-        return [self.encode(part, place) for part in (value.index, names, dtypes)]
+        columns = [column for _, column in value.items()] if value.ndim > 1 else [value]
+        kinds = [_kinds(column) for column in columns if column.dtype == object]
+        notes = (value.index, names, dtypes, kinds, value.attrs, value.flags.allows_duplicate_labels)
+        return [self.encode(part, place) for part in notes]
 
     def unseen(self, value: object, place: str) -> bytes:
         """List a place as opaque, and write the type of what is there."""
@@ -301,6 +307,12 @@ class ReferenceWriter:
         while self.parts.setdefault(unique, digest) != digest:
             count += 1
             unique = f"{label}#{count}"
+
+
+def _kinds(column: Any) -> list[type]:
+    """List the types of the objects in a column: one if all are the same, else that of each row."""
+    kinds = list(map(type, column.array))
+    return kinds if len(set(kinds)) > 1 else kinds[:1]
 
 
 def _nests(container: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import cast
 
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.encoding import ATOMS, atom, encode_int
-from mlops_kit.fingerprints.objects import OpaqueError, Writing, writer
+from mlops_kit.fingerprints.objects import OpaqueError, Writing, in_order, writer
 
 _DOMAIN = b"mlk-fp1-value"
 _DEPTH_LIMIT = 100_000
@@ -24,7 +24,7 @@ _SHOWN_STEPS = 20
 _COUNTED = (list, tuple, dict, set, frozenset)
 
 
-def value_fingerprint(obj: object, *, limit: int | None = None) -> str:
+def value_fingerprint(obj: object, *, limit: int | None = None, ordered: bool = False) -> str:
     """Fingerprint a value of any type, nested to any depth.
 
     ``1``, ``1.0`` and ``True`` differ, ``0.0`` and ``-0.0`` too; all NaN are one. A part that is met twice is
@@ -38,6 +38,8 @@ def value_fingerprint(obj: object, *, limit: int | None = None) -> str:
         estimators, or any object that can be pickled.
     limit : int, optional
         Give up after so many parts, as each takes about a microsecond.
+    ordered : bool
+        Whether the order of dicts counts, as it does for code that may go through them.
 
     Returns
     -------
@@ -59,7 +61,11 @@ def value_fingerprint(obj: object, *, limit: int | None = None) -> str:
     >>> value_fingerprint(1) == value_fingerprint(1.0)
     False
     """
-    return f"fp1:{hashlib.sha256(_DOMAIN + _Encoder(limit).encode(obj)).hexdigest()}"
+    token = in_order.set(ordered)
+    try:
+        return f"fp1:{hashlib.sha256(_DOMAIN + _Encoder(limit).encode(obj)).hexdigest()}"
+    finally:
+        in_order.reset(token)
 
 
 @dataclass(slots=True)
