@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -137,6 +138,11 @@ class Entry:
             The entry.
         """
         return cls.of(codec.unseal(data, where=where, kind="entry"), where=where)
+
+    @classmethod
+    def read(cls, data: bytes, *, where: str) -> Entry:
+        """Read again an entry that was verified before."""
+        return cls.of(json.loads(data), where=where)
 
     @classmethod
     def of(cls, members: dict[str, Any], *, where: str) -> Entry:

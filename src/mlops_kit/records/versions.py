@@ -10,15 +10,20 @@ who did it, when and why, the version it pointed to, and the versions whose prom
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlops_kit.errors import NothingToRollBack
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import LATEST, folder
+
+Step: TypeAlias = list[Any]
+
+_MANY_NOTES = 50
 
 _MAKES_VERSION = frozenset({"register", "snapshot"})
 _REMOVES_VERSION = frozenset({"archive", "delete"})
@@ -36,33 +41,77 @@ def fold(state: dict[str, Any], entry: Entry) -> None:
     entry : Entry
         The next entry.
     """
+    step = step_of(entry)
+    if step is not None:
+        take(state, step)
+
+
+def step_of(entry: Entry) -> Step | None:
+    """Return what an entry changes in a state as plain JSON: its number, its kind, and the members that count."""
     body = entry.body
-    if entry.kind == "create":
-        state.update({"name": body["name"], "versions": [], "removed": [], "aliases": {}})
-    elif entry.kind in _MAKES_VERSION:
-        state["versions"].append(entry.seq)
-        state["identity"] = body.get("identity")
-    elif entry.kind in _REMOVES_VERSION:
-        for member in ("removed",) if entry.kind == "archive" else ("removed", "deleted"):
-            state[member] = sorted({*state.get(member, ()), body["version"]})
-    elif entry.kind in _CHANGES:
-        _CHANGES[entry.kind](state, entry)
-    if entry.kind in _NOTES:
-        state.setdefault("notes", {}).setdefault(str(body["version"]), []).append(entry.seq)
+    match entry.kind:
+        case "create":
+            members = {"name": body["name"]}
+        case "register" | "snapshot":
+            members = {"identity": body.get("identity")}
+        case "promote" | "rollback":
+            members = {"alias": body["alias"], "version": body["version"]}
+        case "retire":
+            members = {"alias": body["alias"], "retired": _decided(entry)}
+        case "freeze":
+            members = {"frozen": _decided(entry) if body["frozen"] else None}
+        case kind if kind in _NOTES:
+            members = {"version": body["version"]}
+        case _:
+            return None
+    return [entry.seq, entry.kind, members]
 
 
-def _promote(state: dict[str, Any], entry: Entry) -> None:
-    alias, version = entry.body["alias"], entry.body["version"]
-    _return(state, alias)
-    standing = state["aliases"].setdefault(alias, [])
-    if standing[-1:] != [version]:
-        standing.append(version)
+def take(state: dict[str, Any], step: Step) -> None:
+    """Change a state as a step says.
+
+    Raises
+    ------
+    LookupError
+        It is of a version or alias that the steps before do not know.
+    """
+    seq, kind, members = step
+    if kind == "create":
+        state.update({"name": members["name"], "versions": [], "removed": [], "aliases": {}})
+    elif kind in _MAKES_VERSION:
+        state["versions"].append(seq)
+        state["identity"] = members["identity"]
+    elif kind == "freeze":
+        state.pop("frozen", None)
+        state.update({} if members["frozen"] is None else {"frozen": members["frozen"]})
+    elif kind == "retire":
+        _retire(state, **members)
+    else:
+        if not 1 <= members["version"] <= len(state["versions"]):
+            raise LookupError(f"there is no version {members['version']}")
+        _change(state, seq, kind, **members)
 
 
-def _freeze(state: dict[str, Any], entry: Entry) -> None:
-    state.pop("frozen", None)
-    if entry.body["frozen"]:
-        state["frozen"] = _decided(entry)
+def _change(state: dict[str, Any], seq: int, kind: str, version: int, alias: str = "") -> None:
+    """Change what is said of a version, or where an alias points."""
+    if kind == "promote":
+        _return(state, alias)
+        standing = state["aliases"].setdefault(alias, [])
+        if standing[-1:] != [version]:
+            standing.append(version)
+    elif kind == "rollback":
+        _undo(state, alias, version)
+    if kind in _REMOVES_VERSION:
+        for member in ("removed",) if kind == "archive" else ("removed", "deleted"):
+            _insert(state.setdefault(member, []), version)
+    if kind in _NOTES:
+        state.setdefault("notes", {}).setdefault(str(version), []).append(seq)
+
+
+def _insert(ascending: list[int], version: int) -> None:
+    place = bisect_left(ascending, version)
+    if ascending[place : place + 1] != [version]:
+        ascending.insert(place, version)
 
 
 def _decided(entry: Entry) -> dict[str, str]:
@@ -71,12 +120,11 @@ def _decided(entry: Entry) -> dict[str, str]:
     return {"actor": entry.by.get("actor", ""), "at": codec.timestamp(entry.at), "reason": reason}
 
 
-def _retire(state: dict[str, Any], entry: Entry) -> None:
+def _retire(state: dict[str, Any], alias: str, retired: dict[str, str]) -> None:
     """Point an alias nowhere, and keep what stood, for a rollback."""
-    alias = entry.body["alias"]
     standing = state["aliases"].get(alias, [])
     if standing:
-        state.setdefault("retired", {})[alias] = {**_decided(entry), "version": standing[-1], "standing": standing}
+        state.setdefault("retired", {})[alias] = {**retired, "version": standing[-1], "standing": standing}
         state["aliases"][alias] = []
 
 
@@ -91,17 +139,15 @@ def _return(state: dict[str, Any], alias: str) -> list[int] | None:
     return standing
 
 
-def _undo(state: dict[str, Any], entry: Entry) -> None:
+def _undo(state: dict[str, Any], alias: str, version: int) -> None:
     """Take back a retirement, or promotions, until the restored version is the last that stands."""
-    alias = entry.body["alias"]
-    before = _return(state, alias)
-    standing = state["aliases"][alias][:-1] if before is None else before
-    while standing and standing[-1] != entry.body["version"]:
+    standing = _return(state, alias)
+    if standing is None:
+        standing = state["aliases"][alias]
+        standing.pop()
+    while standing and standing[-1] != version:
         standing.pop()
     state["aliases"][alias] = standing
-
-
-_CHANGES = {"promote": _promote, "rollback": _undo, "retire": _retire, "freeze": _freeze}
 
 
 def makes(entry: Entry, version: int) -> bool:
@@ -111,14 +157,52 @@ def makes(entry: Entry, version: int) -> bool:
 
 def latest(state: dict[str, Any]) -> int | None:
     """Give the highest version that is neither archived nor deleted."""
-    removed = set(state["removed"])
-    return next((version for version in range(len(state["versions"]), 0, -1) if version not in removed), None)
+    removed, last = state["removed"], len(state["versions"])
+    if not removed or removed[-1] < last:
+        return last or None
+    # From some place on, all of `removed` is one run of numbers that ends with the last: find where it begins.
+    begin = bisect_left(range(len(removed)), last - len(removed) + 1, key=lambda place: removed[place] - place)
+    return removed[begin] - 1 or None
+
+
+def brief(state: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what most readers ask of a state, however long its history is; None for a state of another kind.
+
+    Returns
+    -------
+    dict
+        ``name``, ``count`` of versions, ``frozen`` if promotions are, and in ``aliases`` where each points, ``latest``
+        among them: the version, the number of the entry that made it, and the numbers of those that say something
+        of it, None if they are more than 50.
+    """
+    if "versions" not in state:
+        return None
+    places = {LATEST: latest(state), **{alias: target(state, alias) for alias in state["aliases"]}}
+    made = {"aliases": {alias: _place(state, version) for alias, version in places.items() if version is not None}}
+    frozen = {"frozen": state["frozen"]} if "frozen" in state else {}
+    return {"name": state["name"], "count": len(state["versions"]), **made, **frozen}
+
+
+def notes_of(state: dict[str, Any], version: int) -> list[int]:
+    """Return the numbers of the entries that say something of a version since it was made."""
+    found: list[int] = state.get("notes", {}).get(str(version), [])
+    return found
+
+
+def _place(state: dict[str, Any], version: int) -> list[Any]:
+    notes = notes_of(state, version)
+    return [version, state["versions"][version - 1], list(notes) if len(notes) <= _MANY_NOTES else None]
 
 
 def target(state: dict[str, Any], alias: str) -> int | None:
     """Give the version an alias points to, or None if it points nowhere."""
     standing = state["aliases"].get(alias)
     return standing[-1] if standing else None
+
+
+def targets(state: dict[str, Any]) -> dict[str, int]:
+    """Return the version that each alias points to, by name."""
+    return {alias: standing[-1] for alias, standing in sorted(state.get("aliases", {}).items()) if standing}
 
 
 def aliases_of(state: dict[str, Any], version: int) -> list[str]:

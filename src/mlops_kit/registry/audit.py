@@ -67,7 +67,9 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
     pins = [*given, *_pinned(trust), *(pin for chain in chains.values() for pin in _carried(chain))]
     for journal in {pin.journal for pin in pins if pin.journal.startswith("models/")} - chains.keys():
         chains[journal] = Chain("models", journal.partition("/")[2], (), (), ())
-    seen = {pin.journal for pin in pins}
+    seen: dict[str, list[Pin]] = {}
+    for pin in pins:
+        seen.setdefault(pin.journal, []).append(pin)
     wanted = [
         chain
         for chain in chains.values()
@@ -82,7 +84,7 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
         problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend)]
-        journals.append(_audited(chain, pins, signed, problems))
+        journals.append(_audited(chain, seen.get(chain.journal, []), signed, problems))
     return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
 
 
@@ -203,7 +205,7 @@ def _of_another_decision(report: GateRecord, name: str, version: Any, live: dict
 def _audited(chain: Chain, pins: list[Pin], signed: int, problems: list[Problem]) -> AuditedJournal:
     confirmed: list[Pin] = []
     tips = chain.tips
-    for pin in (pin for pin in pins if pin.journal == chain.journal):
+    for pin in pins:
         key = keys.entry_key(chain.kind, chain.folder, pin.number)
         if pin.number > len(chain.entries):
             told = f"{pin.by} saw entry {pin.number}, and the journal is sound up to {len(chain.entries)} only"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from mlops_kit.errors import ModelNotFound
+from mlops_kit.records import versions
 from mlops_kit.records.audit import Anchor, AuditReport
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
-from mlops_kit.records.names import check_name
+from mlops_kit.records.names import LATEST, check_name
 from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.card import ModelCard, card_of
@@ -161,8 +161,10 @@ class RecordedModels:
         dict of str to int
             The version by alias; ``latest``, which is computed, is not among them.
         """
-        standing = self._ask(name, lambda state: dict(state.get("aliases", {})), as_of, on_trust=True)
-        return {alias: stack[-1] for alias, stack in sorted(standing.items()) if stack}
+        if as_of is None:
+            standing = self._catalog.glance(name, lambda brief: dict(brief["aliases"]), on_trust=True)
+            return {alias: standing[alias][0] for alias in sorted(standing.keys() - {LATEST})}
+        return self._ask(name, versions.targets, as_of)
 
     def frozen(self, name: str) -> dict[str, str] | None:
         """Tell whether promotions of a model are frozen.
@@ -177,7 +179,7 @@ class RecordedModels:
         dict or None
             ``actor``, ``at`` and ``reason`` of the freeze that stands; None if there is none.
         """
-        found = self._catalog.ask(name, lambda state: state.get("frozen"))
+        found = self._catalog.glance(name, lambda brief: brief.get("frozen"))
         return None if found is None else dict(found)
 
     def retired(self, name: str) -> dict[str, dict[str, Any]]:
@@ -193,7 +195,7 @@ class RecordedModels:
         dict
             By alias: ``actor``, ``at`` and ``reason`` of the retirement, and the ``version`` it pointed to.
         """
-        found = self._catalog.ask(name, lambda state: copy.deepcopy(state.get("retired", {})))
+        found = self._catalog.ask(name, lambda state: dict(state.get("retired", {})))
         members = ("actor", "at", "reason", "version")
         return {alias: {member: one[member] for member in members} for alias, one in sorted(found.items())}
 
@@ -260,8 +262,7 @@ class RecordedModels:
             Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``.
         """
         journal = self._catalog.journal(name)
-        entries = journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
-        return copy.deepcopy(entries)  # what is changed in them stays the caller's
+        return journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
 
     def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
         """Tell exactly which data, code and environment made a version.
@@ -341,12 +342,10 @@ class RecordedModels:
         history = self.history(name, as_of=as_of)
         return card_of(lineage, self.aliases(name, as_of=as_of), history, self.store.objects, monitoring)
 
-    def _ask(
-        self, name: str, question: Callable[[State], Answer], as_of: AsOf | None, *, on_trust: bool = False
-    ) -> Answer:
+    def _ask(self, name: str, question: Callable[[State], Answer], as_of: AsOf | None) -> Answer:
         """Ask what the journal of a model says, or said at a moment."""
         if as_of is None:
-            return self._catalog.ask(name, question, on_trust=on_trust)
+            return self._catalog.ask(name, question)
         state: State = {}
         for entry in self.history(name, as_of=as_of):
             fold(state, entry)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mlops_kit.errors import (
     AliasNotFound,
@@ -29,6 +30,8 @@ from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.store import Store
 
 Answer = TypeVar("Answer")
+Place: TypeAlias = tuple[int, int, list[int] | None]
+"""A version, the number of the entry that made it, and those of the entries that say something of it."""
 
 _SHOWN = 12
 
@@ -117,18 +120,26 @@ class Catalog:
         NotFound
             There is no such name; the message lists those there are.
         """
-        self.ask(name, lambda _state: None)
+        self._asked(name, lambda _state: None, self.open(check_name(name, what=self.what)).glance)
         return self.open(check_name(name, what=self.what))
 
-    def ask(self, name: str, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
+    def ask(self, name: str, question: Callable[[State], Answer]) -> Answer:
         """Ask what the journal of a name says now, in one look; raise as `journal` does."""
+        return self._asked(name, question, self.open(check_name(name, what=self.what)).read)
+
+    def glance(self, name: str, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
+        """Ask as `ask` does, what `mlops_kit.records.versions.brief` tells, however long the history is."""
+        journal = self.open(check_name(name, what=self.what))
+        return self._asked(name, question, functools.partial(journal.glance, on_trust=on_trust))
+
+    def _asked(self, name: str, question: Callable[[State], Answer], read: Callable[..., Any]) -> Answer:
         name = check_name(name, what=self.what)
 
         def ask(state: State) -> tuple[str | None, Answer | None]:
             spelled = state.get("name")
             return spelled, question(state) if spelled == name else None
 
-        spelled, answer = self.open(name).read(ask, on_trust=on_trust)
+        spelled, answer = read(ask)
         if spelled == name:
             return cast("Answer", answer)
         if spelled is not None:
@@ -202,32 +213,26 @@ class Catalog:
             return self._resolve(parsed, as_of)
 
     def _resolve(self, spec: Spec, as_of: AsOf | None) -> tuple[Entry, list[int]]:
-        version, seqs, notes, gone = self.ask(
-            spec.name,
-            lambda state: (
-                _meant(state, spec),
-                list(state["versions"]),
-                {number: list(said) for number, said in state.get("notes", {}).items()},
-                set(state.get("deleted", ())),
-            ),
-        )
         journal = self.open(spec.name)
+        place: Place | None = None
+        if as_of is None and spec.alias is not None:
+            place = self.glance(spec.name, lambda brief: brief["aliases"].get(spec.alias))
         until = None if as_of is None else journal.last_at(as_of_moment(as_of))
-        if until is not None and spec.alias is not None:
-            version = _meant_in(journal.backwards(until), spec.alias)
-        known = version is not None and version <= len(seqs) and (until is None or seqs[version - 1] <= until)
-        if version is None or not known:
+        if place is None or place[2] is None:
+            place = self.ask(spec.name, lambda state: _placed(state, spec, journal, until))
+        if place is None or (until is not None and place[1] > until):
             self._refuse_retired(journal, spec, until)
             kind = VersionNotFound if spec.alias is None else AliasNotFound
             raise kind(self._absent(journal, spec, as_of))
-        entry = journal.entry(seqs[version - 1])
+        version, seq, notes = place
+        entry = journal.entry(seq)
         if not versions.makes(entry, version):
             raise IntegrityError(
                 f"Entry {entry.seq} of the journal of the {self.what} {spec.name!r} in {self.store.url} does not make "
                 f"version {version}, as its head.json says. `Store.fsck(repair=True)` writes head.json again."
             )
-        said = [seq for seq in notes.get(str(version), ()) if until is None or seq <= until]
-        if version in gone:
+        said = [seq for seq in notes or () if until is None or seq <= until]
+        if spec.alias is None:
             self._refuse_deleted(spec.name, version, [journal.entry(seq) for seq in said])
         return entry, said
 
@@ -270,10 +275,16 @@ class Catalog:
         return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
 
 
-def _meant(state: State, spec: Spec) -> int | None:
-    if spec.alias is None:
-        return spec.version
-    return versions.latest(state) if spec.alias == LATEST else versions.target(state, spec.alias)
+def _placed(state: State, spec: Spec, journal: Journal, until: int | None) -> Place | None:
+    """Find which version a spec means, the entry that made it, and those that say something of it."""
+    version = spec.version
+    if spec.alias is not None and until is not None:
+        version = _meant_in(journal.backwards(until), spec.alias)
+    elif spec.alias is not None:
+        version = versions.latest(state) if spec.alias == LATEST else versions.target(state, spec.alias)
+    if version is None or version > len(state["versions"]):
+        return None
+    return version, state["versions"][version - 1], list(versions.notes_of(state, version))
 
 
 def _meant_in(past: Iterable[Entry], alias: str) -> int | None:

@@ -13,6 +13,7 @@ from mlops_kit.records.names import folder as folder_of
 from mlops_kit.records.shape import ODD
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.head import is_true
 
 HINTS = frozenset({"stale-hint", "forged-hint"})
 """Kinds of problems that are none of the journal itself."""
@@ -80,8 +81,6 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
     tips: list[str] = []
     records: list[bytes] = []
     state: dict[str, Any] = {}
-    states: dict[int, Any] = {}
-    hint = _hint(backend, kind, folder)
     numbers = {keys.number_in(found.key) for found in backend.walk(keys.journal_prefix(kind, folder))} - {0}
     problems: list[Problem] = []
     for seq in range(1, max(numbers, default=0) + 1):
@@ -98,9 +97,8 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
         except ODD as error:
             problems.append(Problem("damaged", key, f"It cannot follow what was decided before: {error!r}."))
             break
-        if hint is not None and hint.get("seq") == seq:
-            states[seq] = codec.canonical(state)
-    problems += _hint_problems(keys.head_key(kind, folder), hint, tips, states)
+    for key in (keys.head_key(kind, folder), keys.fold_key(kind, folder)):
+        problems += _hint_problems(key, _hint(backend, key), entries, tips)
     return Chain(kind, folder, tuple(entries), tuple(records), tuple(problems))
 
 
@@ -142,8 +140,7 @@ def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folde
     return None
 
 
-def _hint(backend: Backend, kind: str, folder: str) -> dict[str, Any] | None:
-    key = keys.head_key(kind, folder)
+def _hint(backend: Backend, key: str) -> dict[str, Any] | None:
     data = backend.get(key)
     if data is None:
         return None
@@ -153,14 +150,18 @@ def _hint(backend: Backend, kind: str, folder: str) -> dict[str, Any] | None:
         return {}
 
 
-def _hint_problems(key: str, hint: dict[str, Any] | None, tips: list[str], states: dict[int, bytes]) -> list[Problem]:
+def _hint_problems(key: str, hint: dict[str, Any] | None, entries: list[Entry], tips: list[str]) -> list[Problem]:
     """Hold the hint against the entries: readers that are in a hurry believe it."""
     if hint is None:
         return []
     seq = hint.get("seq")
     if not isinstance(seq, int) or not 1 <= seq <= len(tips) or hint.get("tip") != tips[seq - 1]:
         return [Problem("stale-hint", key, f"It names entry {seq} as {hint.get('tip')}, which is not there.")]
-    if codec.canonical(hint.get("fold")) != states[seq]:
+    try:
+        true = is_true(hint, entries, tips)
+    except ODD:
+        true = False
+    if not true:
         return [
             Problem(
                 "forged-hint",

@@ -20,11 +20,12 @@ from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import ODD, reading
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.head import is_true
 from mlops_kit.store.objects import digest_of
 
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _ENTRY = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
-_HEAD = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)head\.json")
+_HEAD = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)(?:head|fold)\.json")
 _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease|resume-\d{6})\.json")
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _SEGMENT = re.compile(
@@ -71,7 +72,7 @@ class _Checker:
         self._objects: set[str] = set()
         self._needed: dict[str, tuple[str, str]] = {}
         self._chains: dict[str, dict[int, tuple[Entry, str]]] = {}
-        self._heads: list[tuple[str, dict[str, Any]]] = []
+        self._heads: list[tuple[str, str, dict[str, Any]]] = []
         self._started: set[str] = set()
         self._ended: dict[str, str] = {}
         self._points: dict[str, dict[int, int]] = {}
@@ -112,9 +113,9 @@ class _Checker:
             self._report("missing", keys.STORE, "the store's own record is not there")
         for prefix, chain in self._chains.items():
             self._check_chain(prefix, chain)
-        for prefix, head in self._heads:
-            with self._reporting(f"{prefix}head.json"):
-                self._check_head(prefix, head)
+        for key, prefix, hint in self._heads:
+            with self._reporting(key):
+                self._check_hint(key, prefix, hint)
         for run_id, key in self._ended.items():
             if run_id not in self._started:
                 self._report("missing", keys.run_key(run_id, "start"), f"{key} ends a run whose start is not there")
@@ -141,7 +142,7 @@ class _Checker:
                 self._states[match[1]] = max(named, self._states.get(match[1], named))
             self._need(key, record)
         elif match := _HEAD.fullmatch(key):
-            self._heads.append((match[1], codec.unseal(data, where=key, kind="head")))
+            self._heads.append((key, match[1], codec.unseal(data, where=key, kind="head")))
         elif match := _RUN.fullmatch(key):
             self._check_run(key, data, run_id=match[1], part=match[2])
         elif match := _METRICS.fullmatch(key):
@@ -218,28 +219,29 @@ class _Checker:
             if key not in self._segments and not known:
                 self._report("missing", key, f"entry {seq} of {prefix} names it as the state of the monitor")
 
-    def _check_head(self, prefix: str, head: dict[str, Any]) -> None:
-        named = self._chains.get(prefix, {}).get(head["seq"])
+    def _check_hint(self, key: str, prefix: str, hint: dict[str, Any]) -> None:
+        chain, seq = self._chains.get(prefix, {}), int(hint["seq"])
         known = {problem.key for problem in self.problems}
-        if f"{prefix}{head['seq']:012d}.json" not in known and (named is None or named[1] != head["tip"]):
-            message = f"it names entry {head['seq']} as {head['tip']}, which is not there; it is only a hint"
-            self._report("stale-hint", f"{prefix}head.json", message)
-        elif not any(key.startswith(prefix) for key in known) and not self._is_fold(prefix, head):
-            message = f"it says other than the entries up to {head['seq']} do; it is only a hint"
-            self._report("stale-hint", f"{prefix}head.json", message)
+        if f"{prefix}{seq:012d}.json" not in known and (seq not in chain or chain[seq][1] != hint["tip"]):
+            message = f"it names entry {seq} as {hint['tip']}, which is not there; it is only a hint"
+            self._report("stale-hint", key, message)
+        elif not any(problem.startswith(prefix) for problem in known) and not self._is_true(prefix, hint):
+            message = f"it says other than the entries up to {seq} do; it is only a hint"
+            self._report("stale-hint", key, message)
 
-    def _is_fold(self, prefix: str, head: dict[str, Any]) -> bool:
+    def _is_true(self, prefix: str, hint: dict[str, Any]) -> bool:
         if not keys.has_versions(prefix):
             return True
+        chain = [self._chains[prefix][seq] for seq in range(1, hint["seq"] + 1)]
         state: dict[str, Any] = {}
         try:
-            for seq in range(1, head["seq"] + 1):
-                versions.fold(state, self._chains[prefix][seq][0])
+            for entry, _ in chain:
+                versions.fold(state, entry)
         except ODD as error:
-            key = f"{prefix}{seq:012d}.json"
+            key = f"{prefix}{entry.seq:012d}.json"
             self._report("damaged", key, f"it cannot follow the entries before it ({type(error).__name__}: {error})")
             return True
-        return bool(state == head["fold"])
+        return is_true(hint, [entry for entry, _ in chain], [own for _, own in chain])
 
     def _check_segments(self, run_id: str) -> None:
         found = self._points.get(run_id, {})

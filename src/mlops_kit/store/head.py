@@ -1,15 +1,35 @@
-"""How far a journal has been read and what it says there, and the hint that tells it to the next reader."""
+"""How far a journal has been read and what it says there, and the hints that tell it to the next reader.
+
+A short history fits into ``head.json`` whole. Of a long one that file has what most readers ask, the aliases, and the
+steps since ``fold.json``, which is the whole fold of an earlier entry and is written again every 256 entries. So what
+an append writes, and what a reader of an alias reads, does not grow with the history. Both files are hints.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mlops_kit.errors import MlopsKitError
-from mlops_kit.records import codec
-from mlops_kit.records.entry import FIRST_PREV
+from mlops_kit.records import codec, versions
+from mlops_kit.records.entry import FIRST_PREV, Entry
+from mlops_kit.records.shape import ODD, Count, Members, check_members
+
+WHOLE = 256
+"""The number of entries whose fold a head holds whole, and of the steps that it holds beside a fold."""
+
+_NUMBERS = list[Count]
+_ANY = Members({}, {})
+_FOLD = Members(
+    {"name": str, "versions": _NUMBERS, "removed": _NUMBERS, "aliases": dict[str, _NUMBERS]},
+    {"identity": str, "deleted": _NUMBERS, "notes": dict[str, _NUMBERS], "frozen": dict[str, str]},
+)
+_PLACED = 3
+_PLACE = list[Count | _NUMBERS | None]
+_BRIEF = Members({"name": str, "count": Count, "aliases": dict[str, _PLACE]}, {"frozen": dict[str, str]})
 
 
 @dataclass(slots=True)
@@ -24,17 +44,26 @@ class Head:
         The digest of its bytes.
     at : datetime or None
         When it was written, if known.
-    state : dict
-        The fold of the entries so far.
+    state : dict or None
+        The fold of the entries so far; None of a hint that has only a part of it.
     seen : float or None
         When that entry was last seen to have that digest, by the monotonic clock; None for a hint.
+    brief : dict or None
+        The part of the fold that such a hint has; see `mlops_kit.records.versions.brief`.
+    base : tuple of int and str
+        The number and digest of the entry whose fold stands in ``fold.json``.
+    steps : list or None
+        The steps since then; None if they are not known.
     """
 
     seq: int = 0
     tip: str = FIRST_PREV
     at: datetime | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = field(default_factory=dict)
     seen: float | None = field(default_factory=time.monotonic)
+    brief: dict[str, Any] | None = None
+    base: tuple[int, str] = (0, FIRST_PREV)
+    steps: list[versions.Step] | None = field(default_factory=list)
 
     @classmethod
     def hinted(cls, data: bytes | None) -> Head:
@@ -49,10 +78,95 @@ class Head:
             return cls()
         try:
             hint = codec.unseal(data, where="a hint", kind="head")
-            return cls(int(hint["seq"]), str(hint["tip"]), None, dict(hint["fold"]), seen=None)
-        except (MlopsKitError, KeyError, TypeError, ValueError):
+            seq, tip = int(hint["seq"]), str(hint["tip"])
+            if "fold" in hint:
+                fold = dict(hint["fold"])
+                check_members(_FOLD if "versions" in fold else _ANY, fold)
+                versions.brief(fold)  # raises if an alias points to no version
+                return cls(seq, tip, None, fold, seen=None, steps=None)
+            brief, (number, digest) = dict(hint["brief"]), hint["base"]
+            check_members(_BRIEF, brief)
+            if any(len(place) != _PLACED for place in brief["aliases"].values()):
+                return cls()
+            return cls(seq, tip, None, None, None, brief, (int(number), str(digest)), list(hint["steps"]))
+        except (MlopsKitError, *ODD):
             return cls()
 
+    @property
+    def folded(self) -> dict[str, Any]:
+        """The state, of a head that has all of it."""
+        return {} if self.state is None else self.state
+
+    def whole(self, read: Callable[[], bytes | None]) -> Head:
+        """Return a head that has all of the fold: this one, or, where hints do not agree, that of an earlier entry.
+
+        Parameters
+        ----------
+        read : callable
+            Reads ``fold.json``.
+        """
+        if self.state is not None:
+            return self
+        found = Head.hinted(read())
+        if found.state is None:
+            return Head()
+        if (found.seq, found.tip) != self.base:
+            return found
+        try:
+            for step in self.steps or ():
+                versions.take(found.state, step)
+        except ODD:
+            return Head()
+        return Head(self.seq, self.tip, self.at, found.state, self.seen, None, self.base, self.steps)
+
+    def followed(self, seq: int, tip: str, at: datetime, step: versions.Step | None) -> Head:
+        """Return the head after the next entry, which has changed the state of this one in place."""
+        steps = self.steps if self.steps is not None and len(self.steps) <= WHOLE else None
+        if step is not None and steps is not None:
+            steps.append(step)
+        return Head(seq, tip, at, self.state, self.seen, None, self.base, steps)
+
+    def hints(self) -> tuple[bytes, bytes | None]:
+        """Write down for the next reader what goes to ``head.json`` and, when it is due, to ``fold.json``."""
+        brief = versions.brief(self.state or {}) if self.seq > WHOLE else None
+        if brief is None:
+            return self.whole_hint(), None
+        fold = None
+        if self.steps is None or self.seq - self.base[0] > WHOLE:
+            fold, self.base, self.steps = self.whole_hint(), (self.seq, self.tip), []
+        members = {"seq": self.seq, "tip": self.tip, "brief": brief, "base": list(self.base), "steps": self.steps}
+        return codec.seal("head", members), fold
+
     def hint(self) -> bytes:
-        """Write it down for the next reader."""
+        """Write down what goes to ``head.json``."""
+        return self.hints()[0]
+
+    def whole_hint(self) -> bytes:
+        """Write down the whole fold."""
         return codec.seal("head", {"seq": self.seq, "tip": self.tip, "fold": self.state})
+
+
+def is_true(hint: Mapping[str, Any], entries: Sequence[Entry], tips: Sequence[str]) -> bool:
+    """Return whether a hint of a journal of versions says what its entries say, of which it names the last.
+
+    Parameters
+    ----------
+    hint : dict
+        The members of ``head.json`` or ``fold.json``.
+    entries : sequence of Entry
+        From the first up to the one that the hint names, or further.
+    tips : sequence of str
+        The digests of their bytes.
+    """
+    state: dict[str, Any] = {}
+    steps = []
+    number, digest = hint.get("base", (0, FIRST_PREV))
+    for entry in entries[: hint["seq"]]:
+        versions.fold(state, entry)
+        step = versions.step_of(entry) if entry.seq > number else None
+        steps += [] if step is None else [step]
+    if "fold" in hint:
+        return codec.canonical(state) == codec.canonical(hint["fold"])
+    rest = (number, digest) == (0, FIRST_PREV) or (0 < number <= len(tips) and tips[number - 1] == digest)
+    said = codec.canonical([versions.brief(state), steps]) == codec.canonical([hint["brief"], hint["steps"]])
+    return rest and said

@@ -9,22 +9,23 @@ store may have been removed and made anew.
 
 from __future__ import annotations
 
-import copy
 import os
 import secrets
 import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NotDurable, StoreError
+from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
+from mlops_kit.records.shape import reading
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, make_durable
+from mlops_kit.store.entries import Entries
 from mlops_kit.store.head import Head
 from mlops_kit.store.signers import Guard, Rule
 
@@ -33,7 +34,6 @@ Fold: TypeAlias = Callable[[State, Entry], None]
 Decision: TypeAlias = tuple[str, dict[str, Any]] | None
 Answer = TypeVar("Answer")
 
-_REMEMBERED_ENTRIES = 4096
 _BELIEVED_SECONDS = 60.0
 """So long after an entry was seen, an answer may rest on it without another look."""
 
@@ -75,7 +75,7 @@ class Journal:
         self._rule: Rule | None = None
         self._head: Head | None = None
         self._synced = 0
-        self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._entries = Entries(backend, kind, folder)
         self._lock = threading.RLock()
         _journals.add(self)
 
@@ -96,10 +96,25 @@ class Journal:
             three, and two on trust.
         """
         with self._lock:
-            self._heed()
-            head = self._caught_up(self._head or self._hinted())
-            self._head = head if on_trust else self._held(head, _BELIEVED_SECONDS)
-            return question(self._head.state)
+            state = self._standing(on_trust=on_trust, whole=True).folded
+            with reading(self._prefix):
+                return question(state)
+
+    def glance(self, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
+        """Ask as `read` does, what `mlops_kit.records.versions.brief` tells: a long history costs no more."""
+        with self._lock:
+            head = self._standing(on_trust=on_trust)
+            brief = head.brief if head.state is None else versions.brief(head.state)
+            with reading(self._prefix):
+                return question(brief or {})
+
+    def _standing(self, *, on_trust: bool = False, whole: bool = False) -> Head:
+        """Read on from what is known or hinted, and hold it against the entry it rests on."""
+        self._heed()
+        head = self._head or self._hinted()
+        head = self._caught_up(self._whole(head) if whole else head)
+        self._head = head if on_trust else self._held(head, _BELIEVED_SECONDS)
+        return self._head
 
     def append(
         self,
@@ -131,7 +146,7 @@ class Journal:
         author = by or self._author()
         with self._lock:
             self._heed()
-            head = self._held(self._head or self._hinted(), _BELIEVED_SECONDS)
+            head = self._held(self._whole(self._head or self._hinted()), _BELIEVED_SECONDS)
             while True:
                 if after is not None:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
@@ -140,7 +155,7 @@ class Journal:
                         self._sync(known)
                         return self.entry(known)
                     after = max(after, head.seq)
-                decision, refusal = _attempt(decide, head.state)
+                decision, refusal = _attempt(decide, head.folded)
                 if decision is None:
                     newer = self._caught_up(head if refusal is None else self._held(head, 0))
                     if newer is not head:
@@ -158,8 +173,9 @@ class Journal:
                 entry = self._made(head, author, nonce, decision)
                 data = entry.encode()
                 if self._create(entry, data):
-                    self._synced = entry.seq
-                    self._head = head = self._advanced(head, entry, data)
+                    self._synced, self._head = entry.seq, None
+                    self._entries.remember(entry.seq, data)
+                    self._head = head = self._followed(head, entry, data)
                     self._write_hint(head)
                     return entry
                 head = self._caught_up(head)
@@ -218,21 +234,11 @@ class Journal:
         IntegrityError
             It is missing or damaged.
         """
-        with self._lock:
-            known = self._entries.get(seq)
-        if known is not None:
-            return known
-        found = self._load(seq)
-        if found is None:
-            raise IntegrityError(
-                f"Entry {seq} of the journal {self._prefix} in {self._backend.url} is missing, though later "
-                "entries exist. Restore it from a copy of the store; `Store.fsck()` lists all that is missing."
-            )
-        return found[0]
+        return self._entries.at(seq)
 
     def record(self, seq: int) -> tuple[Entry, bytes]:
         """Read one entry that is known to exist, with its bytes; raise as `entry` does."""
-        found = self._load(seq)
+        found = self._entries.load(seq)
         return found if found is not None else (self.entry(seq), b"")
 
     def entries(self, stop: int | None = None) -> list[Entry]:
@@ -245,24 +251,6 @@ class Journal:
         for seq in range(start, 0, -1):
             yield self.entry(seq)
 
-    def leads_to(self, start: int, stop: int, digest: str) -> bool:
-        """Tell whether an entry is followed, without a break, by one of a certain digest.
-
-        Parameters
-        ----------
-        start, stop : int
-            Their numbers.
-        digest : str
-            Of the bytes of the second.
-        """
-        expected = None
-        for seq in range(start, stop + 1):
-            entry, data = self.record(seq)
-            if expected is not None and entry.prev != expected:
-                return False
-            expected = tip(data)
-        return expected == digest
-
     @property
     def place(self) -> str:
         """Which journal it is, as signatures and anchors name it."""
@@ -274,7 +262,8 @@ class Journal:
         The entries between are held fast by the digests that the newest carries.
         """
         last = seq if self._head is None else max(seq, self._head.seq)
-        return self._key(seq), self._key(last), keys.head_key(self._kind, self._folder)
+        hints = [keys.head_key, keys.fold_key] if self._head is not None and self._head.base[0] else [keys.head_key]
+        return self._key(seq), self._key(last), *(hint(self._kind, self._folder) for hint in hints)
 
     @property
     def standing(self) -> tuple[datetime, int, str] | None:
@@ -285,7 +274,8 @@ class Journal:
     @property
     def last(self) -> int:
         """The number of the newest entry; 0 if there is none."""
-        return self.read(lambda _state: self._head.seq if self._head else 0)
+        with self._lock:
+            return self._standing().seq
 
     def last_at(self, moment: datetime) -> int:
         """Find the newest entry written at or before a moment, by binary search.
@@ -325,6 +315,7 @@ class Journal:
         """Forget who holds the lock, and what they may have left half done."""
         self._lock = threading.RLock()
         self._head = None
+        self._entries = Entries(self._backend, self._kind, self._folder)
 
     @property
     def _prefix(self) -> str:
@@ -338,7 +329,7 @@ class Journal:
         rule = None if self._guard is None else self._guard.rule()
         if rule != self._rule:
             self._rule, self._head = rule, None
-            self._entries.clear()
+            self._entries.clear(all_kept=self._rule is not None)
 
     def _hinted(self) -> Head:
         """Start from head.json if it is sound and nothing more is demanded, else from nothing."""
@@ -361,7 +352,8 @@ class Journal:
         if data is None or tip(data) != head.tip:
             return self._afresh(head)
         if head.at is None:
-            head.at = self._remember(Entry.decode(data, where=self._key(head.seq))).at
+            head.at = Entry.decode(data, where=self._key(head.seq)).at
+            self._entries.remember(head.seq, data)
         head.seen = now
         return head
 
@@ -373,25 +365,27 @@ class Journal:
         IntegrityError
             An entry is missing before the one that was believed to be the last.
         """
-        self._entries.clear()
+        self._entries.clear(all_kept=self._rule is not None)
         self._synced = 0
         found = self._caught_up(Head())
-        if found.seq < head.seq and self._load(head.seq) is not None:
+        if found.seq < head.seq and self._entries.load(head.seq) is not None:
             self.entry(found.seq + 1)
         return found
 
     def _caught_up(self, head: Head) -> Head:
         """Read on from a head until no next entry exists."""
-        found = self._load(head.seq + 1)
+        found = self._entries.load(head.seq + 1)
         if found is None:
             self._conclude(head.seq)
             return head
-        believed = head
-        head = Head(head.seq, head.tip, head.at, copy.deepcopy(head.state))
+        believed = self._whole(head)
+        if believed is not head:
+            found = self._entries.load(believed.seq + 1)
+        head, self._head = believed, None  # its state changes in place from here on
         while found is not None:
             entry, data = found
             if entry.prev != head.tip:
-                if head.seq == believed.seq and self._held(believed, 0) is not believed:
+                if head is believed and self._held(believed, 0) is not believed:
                     return self._afresh(believed)
                 raise IntegrityError(
                     f"The journal {self._prefix} in {self._backend.url} is broken at entry {entry.seq}: it follows "
@@ -400,9 +394,8 @@ class Journal:
                 )
             if self._rule is not None:
                 self._rule.admit(entry, data)
-            head.seq, head.tip, head.at = entry.seq, tip(data), entry.at
-            self._fold(head.state, entry)
-            found = self._load(head.seq + 1)
+            head = self._followed(head, entry, data)
+            found = self._entries.load(head.seq + 1)
         self._conclude(head.seq)
         return head
 
@@ -410,31 +403,16 @@ class Journal:
         if self._rule is not None:
             self._rule.conclude(last)
 
-    def _advanced(self, head: Head, entry: Entry, data: bytes) -> Head:
-        state = copy.deepcopy(head.state)
-        self._remember(entry)
-        self._fold(state, entry)
-        return Head(entry.seq, tip(data), entry.at, state)
+    def _whole(self, head: Head) -> Head:
+        """Read the rest of the fold if a hint has a part of it only."""
+        return head.whole(lambda: self._backend.get(keys.fold_key(self._kind, self._folder)))
 
-    def _load(self, seq: int) -> tuple[Entry, bytes] | None:
-        key = self._key(seq)
-        data = self._backend.get(key)
-        if data is None:
-            return None
-        entry = Entry.decode(data, where=key)
-        if entry.seq != seq:
-            raise IntegrityError(
-                f"The entry at {key} in {self._backend.url} carries the number {entry.seq}: it was moved there. "
-                "Compare with a copy of the store."
-            )
-        return self._remember(entry), data
-
-    def _remember(self, entry: Entry) -> Entry:
-        with self._lock:
-            self._entries[entry.seq] = entry
-            if len(self._entries) > _REMEMBERED_ENTRIES and self._rule is None:
-                self._entries.popitem(last=False)
-        return entry
+    def _followed(self, head: Head, entry: Entry, data: bytes) -> Head:
+        """Fold the next entry into the state of a head, in place."""
+        with reading(self._key(entry.seq)):
+            self._fold(head.folded, entry)
+            step = versions.step_of(entry) if keys.has_versions(self._prefix) else None
+        return head.followed(entry.seq, tip(data), entry.at, step)
 
     def _is_mine(self, seq: int, nonce: str) -> bool:
         return self.entry(seq).nonce == nonce
@@ -442,7 +420,10 @@ class Journal:
     def _write_hint(self, head: Head) -> None:
         """Leave the fold for the next reader; without it everything works, with more reads."""
         try:
-            self._backend.put(keys.head_key(self._kind, self._folder), head.hint(), durable=False)
+            hint, fold = head.hints()
+            for name, data in (("fold.json", fold), ("head.json", hint)):
+                if data is not None:
+                    self._backend.put(f"{self._prefix}{name}", data, durable=False)
         except MlopsKitError:
             return
 

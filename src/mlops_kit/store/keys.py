@@ -55,6 +55,11 @@ def head_key(kind: str, folder: str) -> str:
     return f"journals/{kind}/{folder}/head.json"
 
 
+def fold_key(kind: str, folder: str) -> str:
+    """Locate the hint that holds the whole fold of a long journal."""
+    return f"journals/{kind}/{folder}/fold.json"
+
+
 _latest = 0
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from mlops_kit.errors import IntegrityError
-from mlops_kit.records import codec, versions
+from mlops_kit.records import versions
 from mlops_kit.records.check import FsckReport, Problem
-from mlops_kit.records.entry import FIRST_PREV, Entry, tip
+from mlops_kit.records.entry import Entry, tip
+from mlops_kit.records.shape import ODD
 from mlops_kit.store import gc, keys
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.head import Head
 
-_HEAD = "head.json"
+_HEAD, _FOLD = "head.json", "fold.json"
 
 
 def mend(backend: Backend, report: FsckReport, *, remake: Callable[[], None]) -> tuple[str, ...]:
@@ -46,29 +49,34 @@ def _mended(backend: Backend, report: FsckReport, problem: Problem, remake: Call
     if problem.kind == "damaged" and f"{folder}/" == keys.MARKS:
         backend.delete(problem.key)
         return f"{problem.key}: removed; the next gc marks again"
-    if problem.kind in {"damaged", "stale-hint"} and folder.startswith("journals/") and name == _HEAD:
-        sound = not any(p.key.startswith(f"{folder}/") and p.key != problem.key for p in report.problems)
-        hint = _hint(backend, f"{folder}/") if sound else None
-        if hint is None:
+    if problem.kind in {"damaged", "stale-hint"} and folder.startswith("journals/") and name in {_HEAD, _FOLD}:
+        hints = {f"{folder}/{_HEAD}", f"{folder}/{_FOLD}"}
+        sound = not any(p.key.startswith(f"{folder}/") and p.key not in hints for p in report.problems)
+        head = _head(backend, f"{folder}/") if sound and name == _HEAD else None
+        if head is None:
             backend.delete(problem.key)
             return f"{problem.key}: removed; it was only a hint"
+        hint, fold = head.hints()
+        if fold is not None:
+            backend.put(f"{folder}/{_FOLD}", fold)
         backend.put(problem.key, hint)
         return f"{problem.key}: written again from the entries of the journal"
     return ""
 
 
-def _hint(backend: Backend, prefix: str) -> bytes | None:
+def _head(backend: Backend, prefix: str) -> Head | None:
     """Fold a journal from its first entry; None if it has none, or one that does not follow."""
     if not keys.has_versions(prefix):
         return None  # what its entries mean is known above: the next writer there makes the hint anew
-    seq, last, state = 0, FIRST_PREV, dict[str, object]()
-    while (data := backend.get(f"{prefix}{seq + 1:012d}.json")) is not None:
+    state: dict[str, Any] = {}
+    head = Head(state=state, steps=None)
+    while (data := backend.get(f"{prefix}{head.seq + 1:012d}.json")) is not None:
         try:
             entry = Entry.decode(data, where=prefix)
-            if entry.prev != last:
+            if entry.prev != head.tip:
                 return None
             versions.fold(state, entry)
-        except (IntegrityError, LookupError, TypeError):
+        except (IntegrityError, *ODD):
             return None
-        seq, last = seq + 1, tip(data)
-    return codec.seal("head", {"seq": seq, "tip": last, "fold": state}) if seq else None
+        head.seq, head.tip = head.seq + 1, tip(data)
+    return head if head.seq else None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from mlops_kit.errors import UntrustedArtifact
+from mlops_kit.records.entry import tip
 from mlops_kit.records.trust import covers
 from mlops_kit.store import keys, objects, trusted
 from mlops_kit.store.backend import Backend
@@ -149,7 +150,7 @@ def doubt_of(journal: Journal, seq: int, digest: str, *, url: str) -> str | None
         return str(verdict.error)
     if entry.body.get("object") != digest:
         return f"Entry {seq} of {journal.place} names another object."
-    if verdict.signer.revoked is not None and not journal.leads_to(seq, *verdict.signer.until[journal.place]):
+    if verdict.signer.revoked is not None and not _leads_to(journal, seq, *verdict.signer.until[journal.place]):
         return f"The entries of {verdict.signer.name} are no longer those that stood there when the key was revoked."
     return None
 
@@ -177,3 +178,14 @@ def trusted_by_name(url: str) -> bool:
     listed = os.environ.get(VARIABLE, "").strip()
     # the whole of it too: a folder may have spaces in its name
     return any(covers(prefix, url) for prefix in (listed, *listed.split()))
+
+
+def _leads_to(journal: Journal, start: int, stop: int, digest: str) -> bool:
+    """Return whether an entry is followed, without a break, by one of a certain digest."""
+    expected = None
+    for seq in range(start, stop + 1):
+        entry, data = journal.record(seq)
+        if expected is not None and entry.prev != expected:
+            return False
+        expected = tip(data)
+    return expected == digest
