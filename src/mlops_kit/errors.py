@@ -52,6 +52,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from mlops_kit.masking import masked_text
+
 __all__ = [
     "AlertRaised",
     "AliasNotFound",
@@ -125,6 +127,7 @@ class MlopsKitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str) -> None:
+        message = masked_text(message)
         if len(message) > _LONGEST:  # an argument that is quoted may be of any length
             message = f"{message[: _LONGEST * 2 // 3]} … {message[-_LONGEST // 3 :]}"
         super().__init__(message)

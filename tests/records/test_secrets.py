@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlops_kit as mk
+from mlops_kit.masking import MASK, is_secret_file, is_secret_name, masked_text
 from mlops_kit.records.codec import Repr
-from mlops_kit.records.secrets import MASK, is_secret_name, masked, masked_text
+from mlops_kit.records.secrets import masked
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,15 @@ from mlops_kit.records.secrets import MASK, is_secret_name, masked, masked_text
         "secret_key",
         "privateKey",
         "credential",
+        "pat",
+        "GITLAB_PAT",
+        "pw",
+        "db_pw",
+        "license_key",
+        "licenseKey",
+        "subscription_key",
+        "slack_webhook",
+        "jwt",
     ],
 )
 def test_names_of_secrets_are_known(name):
@@ -126,6 +136,30 @@ def test_the_vocabulary_of_machine_learning_stays_visible(name):
         ("train.py --password hunter2 --depth 3", "hunter2"),
         ("Authorization: Basic aHVudGVyMg", "aHVudGVyMg"),
         ('body: "{\\"token\\": \\"hunter 2\\"}"', "hunter"),
+        ("https://sesame0123456789@git.example.org/org/_git/x", "sesame0123456789"),
+        ("clone of https://sesame:@example.org failed", "sesame"),
+        ("post to https://hooks.slack.com/services/T024BE7LD/B2AAAA/sesame", "sesame"),
+        ("https://acme.webhook.office.com/webhookb2/1a@2b/IncomingWebhook/sesame/3c", "sesame"),
+        ("https://discord.com/api/webhooks/123/sesame-x", "sesame"),
+        ("https://discordapp.com/api/webhooks/123/sesame-x", "sesame"),
+        ("https://prod-1.westus.logic.azure.com:443/workflows/sesame/triggers/manual/paths/invoke", "sesame"),
+        ("https://api.telegram.org/bot123456789:sesame-sesame-sesame-x/sendMessage", "sesame"),
+        ("curl -u ann:sesame https://x.org", "sesame"),
+        ("curl --user 'ann:sesame' https://x.org", "sesame"),
+        ("['curl', '-u', 'ann:sesame']", "sesame"),
+        ("curl --proxy-user=ann:sesame x", "sesame"),
+        ("wrong token pypi-AgEIcHlwaS5vcmcCJDU4", "AgEI"),
+        ("npm_" + "a1B2" * 9, "a1B2"),
+        ("dckr_pat_" + "a1B2" * 7, "a1B2"),
+        ("glptt-" + "a1B2" * 7, "a1B2"),
+        ("xapp-1-A0-12-" + "ab" * 9, "abab"),
+        ("AIza" + "a1B2_" * 7, "a1B2"),
+        ("sk_live_" + "a1B2" * 6, "a1B2"),
+        ("SG." + "a1B2" * 5 + "." + "c3D4" * 10, "c3D4"),
+        ("dapi" + "0f" * 16, "0f0f"),
+        ("hvs." + "a1B2" * 7, "a1B2"),
+        ("Settings(gitlab_pat='sesame', pw='x')", "sesame"),
+        ("license_key: sesame", "sesame"),
     ],
 )
 def test_secrets_in_text_are_masked(text, secret):
@@ -148,6 +182,14 @@ def test_secrets_in_text_are_masked(text, secret):
         "Conn(password=None, token=True)",
         "http://host:80/p@x",
         "password policy, secret sauce",
+        "ssh://git@example.org/x.git",
+        "sftp://ann@example.org/models",
+        "abfss://container@account.dfs.core.windows.net/x",
+        "https://git@example.org/x.git",
+        "docker run -u 1000:1000 image",
+        "python -u -m train",
+        "https://example.org/hooks/readme",
+        "path, patch and pattern",
     ],
 )
 def test_other_text_stays_as_it_is(text):
@@ -161,6 +203,55 @@ def test_secrets_are_masked_by_name_at_every_depth():
     assert masked("token", {"a": 1}) == MASK
     assert masked("token", None) is None
     assert masked("use_token", True) is True
+
+
+SECRETS = st.sampled_from(["ghp_", "npm_", "pypi-", "sk-", "glpat-", "AKIA"]).flatmap(
+    lambda form: st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=20, max_size=36).map(
+        lambda letters: form + (letters[:16] if form == "AKIA" else letters)
+    )
+)
+PLACEMENTS = {
+    "a value": lambda secret: {"x": secret},
+    "in a list in a dict": lambda secret: {"x": [{"y": (1, secret)}]},
+    "a key": lambda secret: {"x": {secret: 1}},
+    "in a text": lambda secret: {"x": f"cannot open {secret}: no"},
+    "in an address": lambda secret: {"x": f"https://{secret}@example.org/x"},
+    "in bytes": lambda secret: {"x": secret.encode()},
+    "among arguments": lambda secret: {"x": ["-u", f"ann:{secret}"]},
+    "in an object's text": lambda secret: {"x": Repr("app.Config", f"Config(at='{secret}')")},
+}
+
+
+@pytest.mark.parametrize("where", PLACEMENTS)
+@given(SECRETS)
+def test_a_secret_is_masked_wherever_it_stands(where, secret):
+    assert secret not in repr(masked("config", PLACEMENTS[where](secret)))
+
+
+def test_keys_that_are_secrets_keep_their_entries_apart():
+    found = masked("x", {"ghp_" + "a1" * 18: 1, "ghp_" + "b2" * 18: 2})
+    assert found == {MASK: 1, f"{MASK}*": 2}
+
+
+@given(SECRETS)
+def test_no_message_of_an_error_shows_a_secret(secret):
+    for kind in (mk.errors.InvalidInput, mk.errors.NotFound, mk.errors.StoreError):
+        assert secret not in str(kind(f"{secret!r} cannot be read."))
+
+
+def test_of_assignments_in_code_only_quoted_values_are_masked():
+    text = "tokens = split(line); password = 'sesame'"
+    assert masked_text(text, is_code=True) == f"tokens = split(line); password = '{MASK}'"
+
+
+@pytest.mark.parametrize("path", [".env", "a/.env.local", "deploy/ID_RSA", ".aws/config", "x/secrets.toml", "tls.pem"])
+def test_files_that_hold_keys_are_known(path):
+    assert is_secret_file(path)
+
+
+@pytest.mark.parametrize("path", ["environment.yml", "secrets.py", "keys.py", "src/credentials.py", "env.py", ""])
+def test_files_that_only_sound_like_keys_are_not(path):
+    assert not is_secret_file(path)
 
 
 def test_secrets_are_masked_in_pairs_arguments_and_bytes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def test_a_long_diff_is_of_the_moment_the_run_began(committed):
     Path("a.txt").write_text("padding\n" * 100_000)
     Path("z.txt").write_text("at the start\n")
     state = GitState(str(Path.cwd()), ())
-    for asked_process in (state._status, state._diff):
-        asked_process[0].wait(timeout=20)
+    for process in state._question._asked.values():
+        process._process.wait(timeout=20)
     Path("z.txt").write_text("changed while it ran\n")
     kept = []
     state.result(lambda data: kept.append(data) or "x")
@@ -168,17 +169,17 @@ def test_where_too_much_is_tracked_git_is_asked_each_time(configured, monkeypatc
     assert not is_remembered()
 
 
-def test_without_git_there_is_nothing_to_tell(committed, monkeypatch):
+def test_without_git_a_repository_is_not_called_none(committed, monkeypatch):
     monkeypatch.setenv("PATH", str(Path.cwd()))
-    assert asked() == (None, [])
+    assert asked() == ({"refused": "there is no program 'git' in the folders of PATH."}, [])
 
 
 def test_a_git_that_hangs_is_given_up(committed, monkeypatch):
     Path("git").write_text("#!/bin/sh\nsleep 60\n")
     Path("git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{Path.cwd()}:/bin:/usr/bin")
-    monkeypatch.setattr(git, "_GIT_SECONDS", 0.2)
-    assert asked() == (None, [])
+    monkeypatch.setattr("mlops_kit.tracking.git_question.SECONDS", 0.2)
+    assert asked() == ({"refused": "it did not answer within 0.2 seconds."}, [])
 
 
 PROGRAM = """
@@ -196,3 +197,176 @@ def test_a_run_keeps_the_change_that_it_ran_with(committed, script):
     assert (told["branch"], told["dirty"]) == ("trunk", True)
     assert "+depth = 4" in told["diff"]
     assert told["commit"] != committed("rev-parse", "HEAD").strip()
+
+
+class Tool:
+    """A program that notes that it ran."""
+
+    def __init__(self, folder):
+        self.path, self.mark = folder / "tool", folder / "ran"
+        self.path.write_text(f"#!/bin/sh\ntouch '{self.mark}'\nfalse\n")
+        self.path.chmod(0o755)
+
+    def __str__(self):
+        return str(self.path)
+
+    def copy(self, *place):
+        Path(*place).write_bytes(self.path.read_bytes())
+        Path(*place).chmod(0o755)
+
+    @property
+    def ran(self):
+        return self.mark.exists()
+
+
+@pytest.fixture
+def tool(tmp_path_factory):
+    return Tool(tmp_path_factory.mktemp("tool"))
+
+
+COMMANDS = {
+    "core": "fsmonitor hooksPath pager askPass sshCommand gitProxy editor alternateRefsCommand",
+    "diff": "external",
+    'diff "odd"': "command textconv",
+    'filter "odd"': "clean smudge process",
+    'hook "odd"': "command",
+    "pager": "status diff",
+    "credential": "helper",
+    "uploadpack": "packObjectsHook",
+}
+
+
+def hostile(program):
+    """Return a configuration in which each key that may name a command names this one."""
+    sections = [
+        f"[{name}]\n" + "".join(f"{key} = {program}\n" for key in keys.split()) for name, keys in COMMANDS.items()
+    ]
+    return "".join(sections) + '\n[filter "odd"]\nrequired = true\n[hook "odd"]\nevent = post-index-change\n'
+
+
+PLACES = ["config", "included", "config.worktree"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_command_that_a_repository_names_is_run(committed, tool, place):
+    Path(".git/info/attributes").write_text("* filter=odd diff=odd\n")
+    Path("train.py").write_text("depth = 4\n")
+    text = hostile(tool)
+    config = Path(".git/config")
+    if place == "config":
+        config.write_text(config.read_text() + text)
+    elif place == "included":
+        Path("settings").write_text(text)
+        config.write_text(config.read_text() + "[include]\npath = ../settings\n")
+    else:
+        config.write_text("[core]\nrepositoryformatversion = 1\n[extensions]\nworktreeConfig = true\n")
+        Path(".git/config.worktree").write_text(text)
+    answer, _ = asked()
+    assert not tool.ran
+    assert (answer["dirty"], answer["left_out"]) == (True, {"filtered": ["train.py"]})
+
+
+def test_no_hook_of_a_repository_is_run(committed, tool):
+    for hook in ("post-index-change", "fsmonitor-watchman", "reference-transaction"):
+        tool.copy(".git/hooks", hook)
+    Path("train.py").touch()
+    assert asked()[0]["dirty"] is False
+    assert not tool.ran
+
+
+def test_a_filter_that_cannot_be_turned_off_is_not_asked_about(committed, tool):
+    config = Path(".git/config")
+    config.write_text(config.read_text() + f'[filter "a=b"]\nclean = {tool}\n')
+    assert "'a=b'" in asked()[0]["refused"]
+    assert not tool.ran
+
+
+def test_the_configuration_of_a_submodule_runs_nothing_and_its_changes_are_told(committed, tool, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    committed("clone", "-q", ".", str(other / "lib"))
+    committed("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other / "lib"), "lib")
+    committed("commit", "-qm", "with a library")
+    assert asked()[0]["dirty"] is False
+    config = Path(".git/modules/lib/config")
+    config.write_text(config.read_text() + hostile(tool))
+    Path("lib/train.py").write_text("depth = 9\n")
+    for _ in range(2):
+        answer, _ = asked()
+        assert (answer["dirty"], answer["left_out"]) == (True, {"submodule": ["lib"]})
+    assert not tool.ran
+
+
+def test_objects_that_a_partial_clone_lacks_are_not_fetched(committed, tool):
+    blob = committed("rev-parse", "HEAD:train.py").strip()
+    Path(".git/objects", blob[:2], blob[2:]).unlink()
+    Path("train.py").write_text("depth = 4\n")
+    Path(".git/config").write_text(
+        "[core]\nrepositoryformatversion = 1\n[extensions]\npartialClone = there\n[protocol]\nallow = always\n"
+        f'[remote "there"]\npromisor = true\nurl = ext::{tool}\nuploadpack = {tool}\n'
+    )
+    answer, _ = asked()
+    assert (answer["commit"], answer["dirty"]) == (committed("rev-parse", "HEAD").strip(), True)
+    assert blob in answer["refused"]
+    assert not tool.ran
+
+
+def test_the_variables_of_the_caller_change_nothing(committed, tool, monkeypatch):
+    before = asked()
+    for name in (
+        "DIR",
+        "WORK_TREE",
+        "INDEX_FILE",
+        "OBJECT_DIRECTORY",
+        "COMMON_DIR",
+        "EXTERNAL_DIFF",
+        "PAGER",
+        "EXEC_PATH",
+    ):
+        monkeypatch.setenv(f"GIT_{name}", str(tool))
+    for name, value in {"COUNT": "1", "KEY_0": "core.fsmonitor", "VALUE_0": str(tool)}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    git._known.clear()
+    assert asked() == before
+    assert not tool.ran
+
+
+def test_a_git_in_the_work_tree_is_not_run(committed, tool, monkeypatch):
+    tool.copy("git")
+    monkeypatch.setenv("PATH", f":.:{os.environ['PATH']}")
+    assert asked()[0]["branch"] == "trunk"
+    assert not tool.ran
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("[core", "bad config line"),
+        ("[core]\nrepositoryformatversion = 0\nbare = true\n", "must be run in a work tree"),
+        ("[core]\nrepositoryformatversion = 99\n", "99"),
+    ],
+)
+def test_what_git_says_when_it_refuses_is_a_problem_of_the_run(committed, script, config, said):
+    Path(".git/config").write_text(config)
+    script("import mlops_kit as mk\nwith mk.start_run(): mk.ModelStore().register('m', 1)")
+    (run,) = mk.list_runs()
+    assert said in run.code["git"]["refused"]
+    assert any(said in problem for problem in run.problems)
+    unknown = " ".join(mk.ModelStore().lineage("m:1").unknown)
+    assert said in unknown
+    assert "not in a git repository" not in unknown
+
+
+def test_a_diff_leaves_out_key_files_and_masks_secrets_and_says_where(committed):
+    for name in (".env", "deploy/server.pem"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("first\n")
+    committed("add", ".")
+    committed("commit", "-m", "second")
+    for name in (".env", "deploy/server.pem"):
+        Path(name).write_text("hunter2-hunter2\n")
+    Path("train.py").write_text("depth = 4\nurl = 'https://ann:hunter2@db/x'\ntokens = split(line)\n")
+    answer, (diff,) = asked()
+    assert b"hunter2" not in diff
+    assert b"+tokens = split(line)" in diff
+    assert answer["left_out"] == {"secret": [".env", "deploy/server.pem"]}
+    assert answer["masked"] == ["train.py:2"]

@@ -230,3 +230,35 @@ def test_a_run_ends_in_one_of_three_ways(status):
         run.finish(status)
     assert run.status == "running"
     run.finish()
+
+
+SESAME = "q7w8e9r0t1y2u3i4o5p6a7s8d9f0g1h2j3k4"
+
+
+def test_no_part_of_a_run_shows_a_token_of_an_address(tmp_path):
+    address = f"https://{SESAME}@example.org/x"
+
+    @mk.track(tags={"remote": address, f"from {address}": "1"}, name=f"fetch {address}")
+    def fetch(remote, options):
+        mk.log_param(f"of {address}", {address: [address]})
+        mk.current_run().set_tag("again", address)
+        raise RuntimeError(f"unable to access {remote!r}: 403")
+
+    with pytest.raises(RuntimeError):
+        fetch(address, {"url": {"inner": (address,)}, address: 1})
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*.json"))
+    run = mk.get_run(fetch.last_run.id)
+    assert SESAME.encode() not in stored
+    for part in (run.name, run.params, run.tags, run.error):
+        assert SESAME not in repr(part)
+        assert "example.org" in repr(part)
+
+
+def test_the_message_about_a_wrong_argument_shows_no_secret_in_it():
+    class Settings:
+        def __repr__(self):
+            return "Settings(api_key='hunter2-hunter2')"
+
+    with mk.start_run() as run, pytest.raises(mk.errors.InvalidInput) as caught:
+        run.log_params(Settings())
+    assert "hunter2" not in str(caught.value)

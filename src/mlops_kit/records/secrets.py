@@ -2,105 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from mlops_kit.masking import MASK, is_secret_name, masked_text
 from mlops_kit.records.codec import Repr
 
-MASK = "********"
-
 _FREE = frozenset({"comment", "description", "reason", "source", "tags"})
-_SECRET_ENDINGS = frozenset(
-    {"apikey", "auth", "authorization", "cookie", "credential", "passphrase", "passwd", "password", "pwd", "secret"}
-    | {"token"}
-)
-_KEYS = frozenset({"access", "account", "api", "encryption", "master", "private", "secret", "signing", "ssh"})
-_TOKENS = frozenset(
-    {"access", "api", "auth", "bearer", "github", "gitlab", "hf", "oauth", "refresh", "session", "slack"}
-)
-_VOCABULARY = frozenset(
-    {"bos", "boundary", "cls", "decoder", "end", "eod", "eos", "eot", "first", "forced", "image", "last", "mask"}
-    | {"max", "min", "n", "new", "next", "num", "out", "pad", "padding", "per", "prev", "sep", "special", "start"}
-    | {"stop", "unk", "unknown"}
-)
-_SHORTEST, _LONGEST = 8, 100_000
-_SEGMENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_PATTERNS = re.compile(
-    r"""
-      (?<=://)[^\s/?\#:@'"<>]{0,200}:(?!\d{1,5}(?:[/?\#]|$))[^\s'"<>]{1,300}(?=@)   # user:password@ in a URL
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
-    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                        # AWS
-    | \bgh[pousr]_[A-Za-z0-9]{20,}\b                       # GitHub
-    | \bgithub_pat_[A-Za-z0-9_]{20,}\b
-    | \bglpat-[A-Za-z0-9_-]{16,}                           # GitLab
-    | \bxox[abprs]-[A-Za-z0-9-]{10,}                       # Slack
-    | \bsk-[A-Za-z0-9_-]{20,}                              # OpenAI and others
-    | \bhf_[A-Za-z0-9]{20,}\b                              # Hugging Face
-    | (?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}   # JSON web token
-    | (?<=[Bb]earer\ )[A-Za-z0-9._~+/-]{8,}=*
-    | (?<=[?&](?:sig|key)=)[^&\s]+ | (?<=Signature=)[^&\s]+ | (?<=[?&]token=)[^&\s]+ | (?<=X-Amz-Signature=)[0-9a-f]+
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_NAMED = re.compile(
-    r"""
-    (?<![\w-]) (?P<option>--?)? (?P<name>[A-Za-z_][\w-]{2,})
-    (?: \\*['"]?\s{0,9}[=:]\s{0,9}                # name=, 'name': and the like
-      | \\*['"]\s{0,9},\s{0,9}(?=b?\\*['"])        # ('name', 'value')
-      | (?P<gap>\s{1,9})(?=[^\s-])                 # --name value
-    )
-    """,
-    re.VERBOSE,
-)
-_VALUE = re.compile(
-    r"""
-      (?P<open>b?\\*['"]) (?: (?!(?<!\\)(?P=open)) [^\n] )* (?P<close>(?P=open))?
-    | \[[^\]]*\]? | \([^)]*\)? | \{[^}]*\}?
-    | [^\s'",;&)\]}]+ (?:\ [^\s'",;&)\]}=]+){1,9} (?=;)   # in Server=db;Password=two words;
-    | (?:(?:Bearer|Basic|Token|Digest)\s+)?[^\s'",;&)\]}]+
-    """,
-    re.VERBOSE,
-)
-_PLAIN = frozenset({"None", "True", "False", "null", "true", "false"})
-
-
-@functools.lru_cache(maxsize=4096)
-def is_secret_name(name: str) -> bool:
-    """Tell whether a name says that its value is a secret, by its last word.
-
-    Parameters
-    ----------
-    name : str
-        In snake case, camel case or with dashes.
-
-    Returns
-    -------
-    bool
-        True for ``db_password`` and ``apiKey``; False for ``tokenizer``, ``max_tokens`` and ``pad_token``.
-
-    Examples
-    --------
-    >>> [name for name in ("token", "tokenizer", "dbPassword", "eos_token") if is_secret_name(name)]
-    ['token', 'dbPassword']
-    """
-    words = [word.lower() for word in _SEGMENT.findall(name)]
-    while words and words[-1].isdigit():
-        words.pop()
-    if not words:
-        return False
-    last, before = words[-1], words[-2] if len(words) > 1 else ""
-    single = last.removesuffix("s")
-    if single == "token" and last != single:
-        return not before or before in _TOKENS
-    if single == "token" and before in _VOCABULARY:
-        return False
-    return (
-        single in _SECRET_ENDINGS
-        or single.endswith(("password", "passwd", "secret", "apikey"))
-        or (single == "key" and before in _KEYS)
-    )
+_LOGINS = frozenset({"-u", "-U", "--user", "--proxy-user"})
+_LONGEST = 100_000
 
 
 def masked(name: str, value: Any) -> Any:
@@ -133,7 +43,7 @@ def masked(name: str, value: Any) -> Any:
 def _masked_within(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
-        return {key: masked(_text(key), item) for key, item in value.items()}
+        return _masked_entries(value)
     if kind in {list, tuple}:
         return kind(_masked_items(value))
     if kind in {set, frozenset}:
@@ -148,6 +58,17 @@ def _masked_within(value: Any) -> Any:
     return masked_text(value) if kind is str else value
 
 
+def _masked_entries(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Mask the values by their keys, and keys that are secrets themselves; each entry stays one."""
+    entries: dict[Any, Any] = {}
+    for key, item in value.items():
+        shown = masked_text(key) if type(key) is str else key
+        while shown in entries:
+            shown = f"{shown}*"
+        entries[shown] = masked(_text(key), item)
+    return entries
+
+
 def _text(key: object) -> str:
     return key.decode("latin-1") if isinstance(key, bytes) else key if isinstance(key, str) else ""
 
@@ -155,13 +76,16 @@ def _text(key: object) -> str:
 def _masked_items(items: Any) -> Iterator[Any]:
     """Mask the values of pairs such as headers are made of, and what follows ``--password`` among arguments."""
     paired = all(type(item) in {list, tuple} and len(item) == 2 and _text(item[0]) for item in items)  # noqa: PLR2004 - name and value
-    name = ""
+    name, login = "", False
     for item in items:
         if paired:
             yield type(item)((item[0], masked(_text(item[0]), item[1])))
+        elif login and isinstance(item, str):
+            yield masked_text(f"-u {item}").removeprefix("-u ")
         else:
             yield masked(name, item)
         name = item.lstrip("-") if isinstance(item, str) and item.startswith("-") else ""
+        login = isinstance(item, str) and item in _LOGINS
 
 
 def masked_texts(members: dict[str, Any]) -> dict[str, Any]:
@@ -183,41 +107,3 @@ def masked_texts(members: dict[str, Any]) -> dict[str, Any]:
     {'version': 3, 'source': 'https://********@db/x'}
     """
     return {name: masked("", value) if name in _FREE else value for name, value in members.items()}
-
-
-def masked_text(text: str) -> str:
-    """Replace what looks like a secret in free text: keys of known forms, passwords in URLs, assignments.
-
-    Parameters
-    ----------
-    text : str
-        A message, a URL, a command line.
-
-    Returns
-    -------
-    str
-        The text with each secret replaced; of more than 100,000 characters, their beginning.
-
-    Examples
-    --------
-    >>> masked_text("postgres://ann:hunter2@db/x --api-key=12345")
-    'postgres://********@db/x --api-key=********'
-    """
-    if len(text) < _SHORTEST:
-        return text
-    text = _PATTERNS.sub(MASK, text[:_LONGEST])
-    kept, done, at = [], 0, 0
-    while (named := _NAMED.search(text, at)) is not None:
-        at = named.end()
-        if is_secret_name(named["name"]) and (named["option"] or not named["gap"]):
-            value = _VALUE.match(text, at)
-            if value is not None and not _is_harmless(named["name"], value[0]):
-                quote = value["open"] or ""
-                kept += [text[done:at], quote, MASK, quote.removeprefix("b")]
-                done = at = value.end()
-    return "".join([*kept, text[done:]])
-
-
-def _is_harmless(name: str, value: str) -> bool:
-    """Tell whether a value is no secret under any name, or a count under a name in the plural."""
-    return value in _PLAIN or (name.endswith(("s", "S")) and value.replace(".", "", 1).isdigit())

@@ -123,7 +123,9 @@ def _code(store: Store, start: RunStart, unknown: list[str]) -> dict[str, Any]:
     function, git = start.function or {}, start.git or {}
     if not function:
         unknown.append("The run was a block of code, not a tracked function: its code has no fingerprint.")
-    if git.get("commit") is None:
+    if git.get("commit") is None and "refused" in git:
+        unknown.append(f"The commit of the code is not known; git said: {git['refused']}")
+    elif git.get("commit") is None:
         unknown.append("The code was not in a git repository with a commit.")
     parts = _object(store, function.get("parts"), "parts of the code", unknown)
     return {

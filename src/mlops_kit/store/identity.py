@@ -8,6 +8,8 @@ import os
 import socket
 import subprocess
 
+from mlops_kit.store.git_command import git_command, git_environment
+
 _CI_ACTORS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", "BUILD_USER_ID")
 _GIT_SECONDS = 5
 
@@ -79,9 +81,10 @@ def namespace() -> str | None:
 @functools.lru_cache(maxsize=64)
 def _git_email(folder: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "config", "--get", "user.email"],  # noqa: S607 - the user's own git, wherever it is
+        done = subprocess.run(  # noqa: S603 - fixed words, no shell
+            git_command("config", "--get", "user.email"),
             cwd=folder,
+            env=git_environment(),
             capture_output=True,
             encoding="utf-8",
             errors="replace",

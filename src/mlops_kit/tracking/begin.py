@@ -12,6 +12,7 @@ from typing import Any
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.fingerprints.code import code_fingerprint
+from mlops_kit.masking import masked_text
 from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.records.secrets import masked
@@ -174,7 +175,7 @@ def _surroundings(recorder: Recorder, function: Callable[..., Any] | None, frame
         "function": None if function is None or code is None else capture.capture_function(objects, function, code),
         "environment": keep_environment(objects),
         "sources": capture.capture_sources(objects, capture.codes_of(function, code, frame), files),
-        "git": git.result(objects.put) if git.ready else None,
+        "git": recorder.git_state(git) if git.ready else None,
         "rng": capture.capture_rng(objects),
     }
 
@@ -207,8 +208,8 @@ def planned(
         experiment = check_name(experiment, what="experiment")
     if tags is not None and not isinstance(tags, Mapping):
         raise InvalidInput(f"tags={tags!r} is not a mapping of names to text.")
-    texts = {str(key): str(masked(str(key), str(value))) for key, value in dict(tags or {}).items()}
-    return Plan(name, experiment, texts, limit, strict)
+    texts = {masked_text(str(key)): str(masked(str(key), str(value))) for key, value in dict(tags or {}).items()}
+    return Plan(masked_text(name), experiment, texts, limit, strict)
 
 
 def _is_unwritable(char: str) -> bool:

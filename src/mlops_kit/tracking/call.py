@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from mlops_kit.records.secrets import MASK, is_secret_name, masked
+from mlops_kit.masking import MASK, is_secret_name
+from mlops_kit.records.secrets import masked
 from mlops_kit.tracking.params import is_data, is_model, recordable, safe_repr
 
 _MAX_BITS = 16_384

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlops_kit.masking import MASK
 from mlops_kit.records import codec
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.paths import is_described, joined, members
-from mlops_kit.records.secrets import MASK
 from mlops_kit.views.diff import LINE, MISSING, Difference, diff_html, diff_text
 from mlops_kit.views.values import shown
 

@@ -9,24 +9,20 @@ submodule, git is asked for each run.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from mlops_kit.tracking.worktree import ground, index_of, is_settled, looks, seen, tracked
+from mlops_kit.tracking.git_question import GitRefused, Question
+from mlops_kit.tracking.patch import Patch, kept_patch
+from mlops_kit.tracking.worktree import ground, index_of, is_settled, looks, seen, submodules_in, tracked
 
-_GIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.1
 _MAX_DIFF = 10_000_000
-_MAX_UNTRACKED = 100
-
-_Asked: TypeAlias = "tuple[subprocess.Popen[bytes], IO[bytes]] | None"
+_MAX_NAMED = 100
 
 _Answer: TypeAlias = "tuple[dict[str, Any] | None, bytes]"
 
@@ -41,8 +37,17 @@ class _Known:
     answer: _Answer
 
 
+@dataclass(slots=True)
+class _Listed:
+    """The tracked files of one state of an index; no paths where they are too many to look at."""
+
+    index: object = None
+    paths: tuple[str, ...] | None = None
+    submodules: tuple[str, ...] | None = None
+
+
 _known: dict[str, _Known] = {}
-_listed: dict[str, tuple[object, tuple[str, ...] | None]] = {}
+_listed: dict[str, _Listed] = {}
 _tops: dict[str, str | None] = {}
 _lock = threading.Lock()
 
@@ -60,9 +65,7 @@ class GitState:
 
     def __init__(self, folder: str, files: tuple[str, ...]) -> None:
         self._top = _top(folder)
-        self._status: _Asked = None
-        self._diff: _Asked = None
-        self._files: _Asked = None
+        self._question: Question | None = None
         self._answer: _Answer = None, b""
         self.ready = self._top is None
         if self._top is None:
@@ -77,20 +80,19 @@ class GitState:
             known.at = known.at if recent is not None else self._at
             self._answer, self.ready = known.answer, True
             return
-        if self._whole is None and _listed.get(self._top, (None, None))[0] != self._index:
-            self._files = _start(self._top, "ls-files", "--stage", "-z")
-        self._status = _start(self._top, "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z")
-        self._diff = _start(self._top, "diff", "HEAD", "--no-ext-diff", "--no-color", "--no-textconv")
+        listed = _listed.get(self._top)
+        is_listed = listed is not None and listed.index == self._index
+        self._question = Question(self._top, listed.submodules if listed is not None and is_listed else None)
 
     def _look(self, top: str) -> tuple[Any, ...] | None:
         """Look at all that git would look at; None if that is not known, or too much."""
         listed = _listed.get(top)
-        if listed is None or listed[0] != self._index or listed[1] is None:
+        if listed is None or listed.index != self._index or listed.paths is None:
             return None
-        return ground(top) + looks(top, listed[1])
+        return ground(top) + looks(top, listed.paths)
 
     def result(self, keep: Callable[[bytes], str]) -> dict[str, Any] | None:
-        """Wait for git and tell what it said.
+        """Wait for git and return its answer.
 
         Parameters
         ----------
@@ -100,56 +102,95 @@ class GitState:
         Returns
         -------
         dict or None
-            ``commit``, ``branch``, ``dirty``, ``diff`` and ``untracked``, as far as known; None outside of a
-            repository or without git.
+            ``commit``, ``branch``, ``dirty``, ``diff``, ``left_out``, ``masked`` and ``untracked``, as far as known;
+            ``refused`` with what git said if it gives no answer; None outside of a repository.
         """
-        if not self.ready:
-            self._answer, self.ready = self._read(), True
-            if self._top is not None:
-                self._remember(self._top)
+        if not self.ready and self._question is not None and self._top is not None:
+            self._answer, self.ready = _read(self._question), True
+            self._remember(self._top, self._question)
+            self._question.close()
         answer, diff = self._answer
         if answer is None or not diff:
             return answer
         return {**answer, "diff": keep(diff)}  # each time: what is remembered may have been kept in another store
 
-    def _remember(self, top: str) -> None:
-        listing = _finish(self._files)
+    def _remember(self, top: str, question: Question) -> None:
+        try:
+            listing = question.tracked()
+        except GitRefused:
+            listing = None
         with _lock:
             if listing is not None:
-                _listed[top] = (self._index, tracked(listing))
+                _listed[top] = _Listed(self._index, tracked(listing), submodules_in(listing))
             if self._whole is not None and is_settled(self._whole, self._now):
                 _known[top] = _Known(self._at, self._quick, self._whole, self._answer)
             else:
                 _known.pop(top, None)
 
-    def _read(self) -> tuple[dict[str, Any] | None, bytes]:
-        status, diff = _finish(self._status), _finish(self._diff) or b""
-        if status is None:
-            return None, b""
-        answer, changed = _parsed(status)
-        answer["dirty"] = changed
-        if len(diff) > _MAX_DIFF:
-            answer["diff_truncated"] = len(diff)
-        return answer, diff[:_MAX_DIFF]
+
+@dataclass(slots=True)
+class _Status:
+    """What ``git status`` says."""
+
+    answer: dict[str, Any] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
 
 
-def _parsed(status: bytes) -> tuple[dict[str, Any], bool]:
-    """Read ``git status --porcelain=v2 --branch -z``."""
+def _read(question: Question) -> _Answer:
     answer: dict[str, Any] = {}
-    untracked: list[str] = []
-    changed = False
-    for line in status.decode("utf-8", "backslashreplace").split("\0"):
+    try:
+        status = _parsed(question.answer("status"))
+        answer = status.answer
+        submodules = question.changed_submodules()
+        answer["dirty"] = bool(status.changed or submodules)
+        if status.untracked:
+            answer["untracked"] = status.untracked[:_MAX_NAMED]
+        data = question.answer("patch") if "commit" in answer else b""
+        patch = kept_patch(data[:_MAX_DIFF], question.filtered(status.changed))
+    except GitRefused as error:
+        return {**answer, "refused": str(error)}, b""
+    if len(data) > _MAX_DIFF:
+        answer["diff_truncated"] = len(data)
+    return {**answer, **_lacks(patch, submodules)}, patch.text
+
+
+def _lacks(patch: Patch, submodules: list[str]) -> dict[str, Any]:
+    """Return what the text of the changes lacks, as the record says it."""
+    left_out = {"secret": patch.secret, "filtered": patch.filtered, "submodule": submodules}
+    lacks: dict[str, Any] = {}
+    if any(left_out.values()):
+        lacks["left_out"] = {why: _first(names) for why, names in left_out.items() if names}
+    if patch.masked:
+        lacks["masked"] = _first(patch.masked)
+    return lacks
+
+
+def _first(names: list[str]) -> list[str]:
+    more = len(names) - _MAX_NAMED
+    return names if more <= 0 else [*names[:_MAX_NAMED], f"and {more} more"]
+
+
+def _parsed(output: bytes) -> _Status:
+    """Read ``git status --porcelain=v2 --branch -z``."""
+    status = _Status()
+    lines = iter(output.decode("utf-8", "backslashreplace").split("\0"))
+    for line in lines:
         if line.startswith("# branch.oid ") and not line.endswith("(initial)"):
-            answer["commit"] = line.removeprefix("# branch.oid ")
+            status.answer["commit"] = line.removeprefix("# branch.oid ")
         elif line.startswith("# branch.head ") and not line.endswith("(detached)"):
-            answer["branch"] = line.removeprefix("# branch.head ")
+            status.answer["branch"] = line.removeprefix("# branch.head ")
         elif line.startswith("? "):
-            untracked.append(line.removeprefix("? "))
-        elif line and line[0] in "12u":
-            changed = True
-    if untracked:
-        answer["untracked"] = untracked[:_MAX_UNTRACKED]
-    return answer, changed
+            status.untracked.append(line.removeprefix("? "))
+        elif line[:2] in _FIELDS:
+            status.changed.append(line.split(" ", _FIELDS[line[:2]])[-1])
+            if line.startswith("2 "):
+                next(lines, None)  # the name before a rename
+    return status
+
+
+_FIELDS = {"1 ": 8, "2 ": 9, "u ": 10}
+"""How many fields stand before the path in a line of each kind."""
 
 
 def _quick(top: str, files: tuple[str, ...]) -> tuple[Any, ...]:
@@ -163,40 +204,3 @@ def _top(folder: str) -> str | None:
         with _lock:
             _tops[folder] = found
     return _tops[folder]
-
-
-def _start(top: str, *words: str) -> _Asked:
-    """Ask git; the answer goes to a file, for through a pipe a long one would wait and tell of a later state."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        out = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
-    except OSError:
-        return None
-    try:
-        process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
-            ["git", "-c", "core.quotepath=off", *words],  # noqa: S607 - the user's own git, wherever it is
-            cwd=top,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        out.close()
-        return None
-    return process, out
-
-
-def _finish(asked: _Asked) -> bytes | None:
-    if asked is None:
-        return None
-    process, out = asked
-    with out:
-        try:
-            process.wait(timeout=_GIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return None
-        out.seek(0)
-        return out.read() if process.returncode == 0 else None

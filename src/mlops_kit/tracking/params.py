@@ -23,9 +23,9 @@ from typing import Any
 
 from mlops_kit.fingerprints.data import is_data as is_foreign_data
 from mlops_kit.fingerprints.values import value_fingerprint
+from mlops_kit.masking import MASK
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.paths import described, joined, segments
-from mlops_kit.records.secrets import MASK
 
 _MAX_DEPTH = 8
 _MAX_ITEMS = 1000

@@ -342,6 +342,8 @@ class RecordedRun:
 
     def _git(self, start: RunStart) -> dict[str, Any] | None:
         """Give the state of the repository with the text of the uncommitted changes instead of its digest."""
+        if start.git is not None and "refused" in start.git:
+            return {"commit": None, **start.git}
         if start.git is None or "diff" not in start.git:
             return start.git
         text = self._store.objects.get(start.git["diff"], what="uncommitted changes").decode("utf-8", "replace")

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from mlops_kit.errors import MlopsKitError, RecordingWarning, RunClosed, UnsupportedData
+from mlops_kit.masking import masked_text
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
-from mlops_kit.records.secrets import masked_text
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import EXPIRY_SECONDS
@@ -136,7 +136,7 @@ class Recorder:
             heartbeat.end(self.start.id)
             if self.git is not None:
                 with self.guarded("The state of the git repository"):
-                    self.start = replace(self.start, git=self.git.result(self.store.objects.put))
+                    self.start = replace(self.start, git=self.git_state(self.git))
                     self.store.runs.write_start(self.start)
             with self.guarded("The end of the run"):
                 self._merge_elsewhere()
@@ -176,6 +176,13 @@ class Recorder:
     def guarded(self, what: str) -> Guard:
         """Turn a failure of the recording into a problem and a warning, unless the run is strict."""
         return Guard(self, what)
+
+    def git_state(self, git: GitState) -> dict[str, Any] | None:
+        """Wait for git and return what it said; a refusal is a problem of the run."""
+        state = git.result(self.store.objects.put)
+        if state is not None and "refused" in state:
+            self.problem(f"The state of the git repository could not be recorded; git said: {state['refused']}")
+        return state
 
     def refused(self, message: str) -> None:
         """Note data that cannot be kept, or raise if the run is strict."""
@@ -316,6 +323,9 @@ def _message(error: BaseException) -> str:
 
 
 def _scrubbed(text: str) -> str:
-    if len(text) > _MAX_TRACE:
-        text = text[: _MAX_TRACE // 2] + "\n…\n" + text[-_MAX_TRACE // 2 :]
-    return masked_text(text.encode("utf-8", "backslashreplace").decode())
+    """Mask a text before it is cut, so that no secret loses the form by which it is known."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= _MAX_TRACE:
+        return masked_text(text)
+    head, tail = masked_text(text[: 2 * _MAX_TRACE]), masked_text(text[-2 * _MAX_TRACE :])
+    return head[: _MAX_TRACE // 2] + "\n…\n" + tail[-_MAX_TRACE // 2 :]

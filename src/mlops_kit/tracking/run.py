@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mlops_kit.errors import InvalidInput, RunClosed
+from mlops_kit.masking import masked_text
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, OutputRef
 from mlops_kit.records.secrets import masked
@@ -62,7 +63,7 @@ class Run(RecordedRun):
         value : object
             Plain values are kept exactly; anything else becomes the start of its ``repr``.
         """
-        name = _key("param", key)
+        name = masked_text(_key("param", key))
         self._writable("params").params[name] = masked(name, recordable(value))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -130,7 +131,7 @@ class Run(RecordedRun):
         value : object
             Kept as text.
         """
-        name = _key("tag", key)
+        name = masked_text(_key("tag", key))
         self._writable("tags").tags[name] = str(masked(name, str(value)))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 _MOST = 2000
 _A_TICK_NS = 50_000_000
+_SUBMODULE = "160000"
 
 
 def ground(top: str) -> tuple[Any, ...]:
@@ -58,11 +59,33 @@ def tracked(listing: bytes) -> tuple[str, ...] | None:
     ('', 'lib', 'lib/a.py')
     """
     entries = [entry.partition("\t") for entry in os.fsdecode(listing).split("\0") if entry]
-    if len(entries) > _MOST or any(about.startswith("160000") for about, _, _ in entries):
+    if len(entries) > _MOST or any(about.startswith(_SUBMODULE) for about, _, _ in entries):
         return None
     names = {name for _, _, name in entries}
     folders = {str(folder) for name in names for folder in Path(name).parents}
     return tuple(sorted((names | folders) - {"."} | {""}))
+
+
+def submodules_in(listing: bytes) -> tuple[str, ...]:
+    r"""Read ``git ls-files --stage -z``: the paths of submodules.
+
+    Parameters
+    ----------
+    listing : bytes
+        What git said.
+
+    Returns
+    -------
+    tuple of str
+        Paths below the top.
+
+    Examples
+    --------
+    >>> submodules_in(b"100644 <digest> 0\ta.py\x00160000 <digest> 0\tlib/b\x00")
+    ('lib/b',)
+    """
+    entries = [entry.partition("\t") for entry in os.fsdecode(listing).split("\0") if entry]
+    return tuple(name for about, _, name in entries if about.startswith(_SUBMODULE))
 
 
 def looks(top: str, paths: Iterable[str]) -> tuple[Any, ...]:
