@@ -149,7 +149,7 @@ class Registry(RuleBasedStateMachine):
             return
         stack = self.standing.setdefault((name, alias), [])
         before = stack[-1] if stack else None
-        promotion = place.promote(spec, alias, expect=(before or 0) if careful else None)
+        promotion = place.promote(spec, alias, expect=before if careful else "any")
         assert (promotion.version, promotion.previous) == (version, before)
         if before != version:
             stack.append(version)

@@ -188,6 +188,19 @@ def test_a_promotion_that_expects_a_champion_where_there_is_none_is_refused(mode
         models.promote("fraud:1", expect=1)
 
 
+def test_to_expect_nothing_is_another_thing_than_to_have_no_expectation(models):
+    models.register("fraud", [1])
+    models.register("fraud", [2])
+    assert models.promote("fraud:1", expect=None).version == 1
+    with pytest.raises(Conflict, match=r"points to version 1.*where nothing was expected"):
+        models.promote("fraud:2", expect=None)
+    assert models.promote("fraud:2").previous == 1
+    assert models.promote("fraud:1", expect="any").previous == 2
+    for wrong in ("1", True, 1.0, "x" * 1000):
+        with pytest.raises(InvalidInput, match=r"^.{,200}$"):
+            models.promote("fraud:2", expect=wrong)
+
+
 def test_of_two_promotions_that_expect_the_same_champion_one_wins(models):
     for value in "abc":
         models.register("fraud", value)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, ObjectNotFound
+from mlops_kit.records import versions
 from mlops_kit.store import keys
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.objects import Objects, digest_of
@@ -117,3 +118,39 @@ def test_putting_the_same_bytes_again_mends_a_damaged_object(tmp_path):
     again = mk.Store(tmp_path)
     assert again.objects.put(b"whole") == digest
     assert again.objects.get(digest) == b"whole"
+
+
+class Cut(MemoryBackend):
+    """Memory whose next answers are cut in their middle, as a proxy may do it."""
+
+    cut = 0
+
+    def get(self, key):
+        data = super().get(key)
+        if data is not None and self.cut:
+            self.cut -= 1
+            return data[: len(data) // 2]
+        return data
+
+
+@pytest.mark.parametrize("kind", ["object", "entry", "run", "store"])
+def test_bytes_that_do_not_fit_are_read_once_more_before_the_store_is_called_damaged(kind, monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_SUMMARY", "0")
+    backend = Cut(f"cut-{kind}")
+    store = mk.Store.on(backend)
+    digest = store.objects.put(b"some bytes")
+    with mk.start_run("r", store=store) as run:
+        pass
+    mk.ModelStore(store).register("m", [1])
+    reads = {
+        "object": lambda place: place.objects.get(digest),
+        "entry": lambda place: place.journal("models", "m", versions.fold).entry(1).kind,
+        "run": lambda place: place.runs.end(run.id).status,
+        "store": lambda place: place.describe()["id"],
+    }
+    expected = reads[kind](store)
+    backend.cut = 1
+    assert reads[kind](mk.Store.on(backend)) == expected
+    backend.cut = 2
+    with pytest.raises(IntegrityError):
+        reads[kind](mk.Store.on(backend))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -104,7 +104,8 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
 @of_store
 def promote(spec: str, alias: str, reason: str | None, expect: int | None, store: str | None) -> None:
     """Point an alias at a version: SPEC is NAME:3 or NAME@alias."""
-    click.echo(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=expect)))
+    believed: int | Literal["any"] = "any" if expect is None else expect
+    click.echo(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=believed)))
 
 
 @main.command()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records.names import folder
 from mlops_kit.store import keys
+from mlops_kit.store.backend import read_verified
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -166,15 +167,19 @@ class Segments:
     def read_bytes(self, segment: Segment) -> bytes:
         """Read a file, verified; see `read`."""
         key = segment.key(self._folder)
-        data = self._store.backend.get(key)
+
+        def verified(data: bytes) -> bytes:
+            actual = hashlib.sha256(data).hexdigest()
+            if actual != segment.digest:
+                raise IntegrityError(
+                    f"The segment {key} in {self._store.url} is damaged: its name says sha256:{segment.digest}, its "
+                    f"bytes give sha256:{actual}. Restore the file from a copy of the store."
+                )
+            return data
+
+        data = read_verified(self._store.backend, key, verified)
         if data is None:
             raise IntegrityError(f"The segment {key} of a monitor is no longer in {self._store.url}.")
-        actual = hashlib.sha256(data).hexdigest()
-        if actual != segment.digest:
-            raise IntegrityError(
-                f"The segment {key} in {self._store.url} is damaged: its name says sha256:{segment.digest}, its bytes "
-                f"give sha256:{actual}. Restore the file from a copy of the store."
-            )
         return data
 
     def days(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_kit.errors import (
     Conflict,
@@ -196,7 +196,7 @@ class ModelStore(GovernedModels):
         *,
         gate: Gate | None = None,
         reason: str | None = None,
-        expect: int | None = None,
+        expect: int | Literal["any"] | None = "any",
     ) -> Promotion:
         """Point an alias at a version.
 
@@ -211,8 +211,9 @@ class ModelStore(GovernedModels):
             version, in the tag ``refused@`` and the alias.
         reason : str, optional
             Why; kept in the journal.
-        expect : int, optional
-            The version believed to be live; 0 for none.
+        expect : int or None, optional
+            The version believed to be live; None (or 0) if nothing is believed to be. By default ``"any"``: no
+            expectation.
 
         Returns
         -------
@@ -231,9 +232,12 @@ class ModelStore(GovernedModels):
             There is no such version, or it is archived or deleted.
         """
         alias, reason = _movable(alias), decisions.text_or_none(reason)
-        if expect is not None and type(expect) is not int:
-            raise InvalidInput(f"expect={expect!r} is not the number of a version; 0 stands for none.")
-        if expect is not None and getattr(self.store.backend, "single_writer", False):
+        if expect not in (None, "any") and type(expect) is not int:
+            raise InvalidInput(
+                f"expect={expect!r:.80} is not the number of a version; None stands for none, 'any' for no expectation."
+            )
+        believed = None if isinstance(expect, str) else expect or 0
+        if believed is not None and getattr(self.store.backend, "single_writer", False):
             raise StoreError(
                 f"{self.store.url} has no put-if-absent, so two promotions at once could overwrite each other, and "
                 "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
@@ -255,8 +259,8 @@ class ModelStore(GovernedModels):
                 )
             decisions.refuse_if_twin(state, alias)
             previous = versions.target(state, alias)
-            if expect is not None and expect != (previous or 0):
-                raise Conflict(self._overtaken(name, alias, expect, previous))
+            if believed not in (None, previous or 0):
+                raise Conflict(self._overtaken(name, alias, believed, previous))
             decisions.refuse_if_removed(state, version)
             decisions.refuse_if_frozen(state)
             body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
@@ -456,7 +460,7 @@ class ModelStore(GovernedModels):
                 "Load it, look at it, and register it yourself."
             )
 
-    def _overtaken(self, name: str, alias: str, expect: int, previous: int | None) -> str:
+    def _overtaken(self, name: str, alias: str, expect: int | None, previous: int | None) -> str:
         journal = self._catalog.journal(name)
         moved = next((entry for entry in journal.backwards(journal.last) if entry.body.get("alias") == alias), None)
         who = f", moved there by {moved.by['actor']} at {codec.timestamp(moved.at)}" if moved else ""

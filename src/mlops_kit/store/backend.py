@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from mlops_kit.errors import IntegrityError
+
+T = TypeVar("T")
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
@@ -93,3 +96,37 @@ def make_durable(backend: Backend, key: str) -> bool:
     """Make durable what another writer may have left unsynced, before it is built upon; False if it is not there."""
     sync = getattr(backend, "sync", None)
     return True if sync is None else bool(sync(key))
+
+
+def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T]) -> T | None:
+    """Read a value and verify it; before it is called damaged, it is read once more: the answer may have been cut.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where it is.
+    key : str
+        The value.
+    verify : callable
+        Takes the bytes, and gives what they mean or raises `IntegrityError`.
+
+    Returns
+    -------
+    object or None
+        What they mean; None where there is no value.
+
+    Raises
+    ------
+    IntegrityError
+        As `verify` raises it, twice.
+    """
+    data = backend.get(key)
+    if data is None:
+        return None
+    try:
+        return verify(data)
+    except IntegrityError:
+        again = backend.get(key)
+        if again is None or again == data:
+            raise
+        return verify(again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,8 @@ _SEGMENT = re.compile(
 )
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
+_JOURNAL_DEPTH = 3
+_RUN_DEPTH = 2
 
 
 def fsck(backend: Backend) -> FsckReport:
@@ -55,11 +57,37 @@ def fsck(backend: Backend) -> FsckReport:
     >>> fsck(MemoryBackend("fsck-doc")).ok
     True
     """
+    checker = _checked(backend, [""])
+    problems = checker.problems
+    if problems:  # others may have written while this was read: what is wrong is so at a second look
+        suspects = {*(problem.key for problem in problems), *checker.sources, keys.STORE}
+        still = set(
+            _checked(backend, sorted({unit for key in suspects for unit in _units(key)}), checker.files).problems
+        )
+        problems = [problem for problem in problems if problem in still]
+    return FsckReport(backend.url, checker.files, tuple(sorted(problems, key=lambda problem: problem.key)))
+
+
+def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checker:
+    """Check files and folders, and what connects them; a folder is empty or ends with a slash."""
     checker = _Checker(backend)
-    for found in backend.walk(""):
-        checker.look_at(found.key)
+    checker.files = files
+    for place in places:
+        found = (found.key for found in backend.walk(place)) if place.endswith("/") or not place else [place]
+        for key in found:
+            checker.look_at(key)
     checker.conclude()
-    return FsckReport(backend.url, checker.files, tuple(sorted(checker.problems, key=lambda problem: problem.key)))
+    return checker
+
+
+def _units(key: str) -> list[str]:
+    """Name what must be read to judge one file: its journal, and what that keeps beside it; its day of runs; itself."""
+    parts = key.split("/")
+    if parts[0] == "journals" and len(parts) > _JOURNAL_DEPTH:
+        return [f"journals/{parts[1]}/{parts[2]}/", f"{parts[1]}/{parts[2]}/"]
+    if parts[0] == "monitors" and len(parts) > _JOURNAL_DEPTH:
+        return [f"journals/monitors/{parts[1]}/", f"monitors/{parts[1]}/"]
+    return [f"runs/{parts[1]}/"] if parts[0] == "runs" and len(parts) > _RUN_DEPTH else [key]
 
 
 class _Checker:
@@ -69,6 +97,7 @@ class _Checker:
         self._backend = backend
         self.files = 0
         self.problems: list[Problem] = []
+        self.sources: set[str] = set()
         self._objects: set[str] = set()
         self._needed: dict[str, tuple[str, str]] = {}
         self._chains: dict[str, dict[int, tuple[Entry, str]]] = {}
@@ -124,6 +153,7 @@ class _Checker:
         self._check_states()
         for digest, (by, what) in self._needed.items():
             if digest not in self._objects and self._backend.stat(keys.object_key(digest)) is None:
+                self.sources.add(by)
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
 
     def _check(self, key: str, data: bytes) -> None:

@@ -7,7 +7,7 @@ import threading
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records.entry import Entry
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, read_verified
 
 MOST_BYTES = 2**26
 """So much is remembered of one journal: some hundred thousand entries."""
@@ -38,17 +38,20 @@ class Entries:
     def load(self, seq: int) -> tuple[Entry, bytes] | None:
         """Read an entry from the store, with its bytes, or None where there is none."""
         key = self.key(seq)
-        data = self._backend.get(key)
-        if data is None:
-            return None
-        entry = Entry.decode(data, where=key)
-        if entry.seq != seq:
-            raise IntegrityError(
-                f"The entry at {key} in {self._backend.url} carries the number {entry.seq}: it was moved there. "
-                "Compare with a copy of the store."
-            )
-        self.remember(seq, data)
-        return entry, data
+
+        def verified(data: bytes) -> tuple[Entry, bytes]:
+            entry = Entry.decode(data, where=key)
+            if entry.seq != seq:
+                raise IntegrityError(
+                    f"The entry at {key} in {self._backend.url} carries the number {entry.seq}: it was moved there. "
+                    "Compare with a copy of the store."
+                )
+            return entry, data
+
+        found = read_verified(self._backend, key, verified)
+        if found is not None:
+            self.remember(seq, found[1])
+        return found
 
     def at(self, seq: int) -> Entry:
         """Read an entry that is known to exist, from memory if it was verified before.

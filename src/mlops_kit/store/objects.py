@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 from mlops_kit.errors import IntegrityError, ObjectNotFound, StoreError
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, make_durable
+from mlops_kit.store.backend import Backend, Bytes, make_durable, read_verified
 from mlops_kit.store.sweeps import Sweeps
 
 _MAX_SLOTS = 256
@@ -167,17 +167,21 @@ class Objects:
         if not keys.DIGEST.fullmatch(str(digest)):
             raise IntegrityError(f"A record names {digest!r} as the {what} in {self._backend.url}, which is no digest.")
         key = keys.object_key(digest)
-        data = self._backend.get(key)
+
+        def verified(data: bytes) -> bytes:
+            actual = digest_of(data)
+            if actual != digest:
+                raise IntegrityError(
+                    f"The {what} at {key} in {self._backend.url} is damaged: expected {digest}, found {actual}. "
+                    "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
+                )
+            return data
+
+        data = read_verified(self._backend, key, verified)
         if data is None:
             raise ObjectNotFound(
                 f"The {what} {digest} is not in the store {self._backend.url}, though a record names it. "
                 "Restore it from a copy of the store; `Store.fsck()` lists all that is missing."
-            )
-        actual = digest_of(data)
-        if actual != digest:
-            raise IntegrityError(
-                f"The {what} at {key} in {self._backend.url} is damaged: expected {digest}, found {actual}. "
-                "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
             )
         if codec == "zstd" and data.startswith(_ZSTD_MAGIC):
             return _decompress(data)

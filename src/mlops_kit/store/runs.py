@@ -11,7 +11,7 @@ from mlops_kit.errors import IntegrityError, InvalidInput, RunNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import identity, keys
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, read_verified
 
 LEASE_SECONDS = 60.0
 """How often a running run renews its lease."""
@@ -56,14 +56,13 @@ class Runs:
             There is no such run.
         """
         key = keys.run_key(run_id, "start")
-        data = self._backend.get(key)
-        if not data:  # the start is not synced: a power cut may have taken it, or its bytes
+        start = read_verified(self._backend, key, lambda data: RunStart.decode(data, where=key) if data else None)
+        if start is None:  # the start is not synced: a power cut may have taken it, or its bytes
             end = self.end(run_id)
             if end is not None and end.start is not None:
                 return end.start
-        if not data:
+        if start is None:
             raise RunNotFound(f"There is no run {run_id} in {self._backend.url}. `list_runs()` shows those there are.")
-        start = RunStart.decode(data, where=key)
         self._check_place(start, run_id, key)
         return start
 
@@ -77,11 +76,8 @@ class Runs:
     def end(self, run_id: str) -> RunEnd | None:
         """Read the end of a run, or None if it has not ended."""
         key = keys.run_key(run_id, "end")
-        data = self._backend.get(key)
-        if data is None:
-            return None
-        end = RunEnd.decode(data, where=key)
-        if end.start is not None:
+        end = read_verified(self._backend, key, lambda data: RunEnd.decode(data, where=key))
+        if end is not None and end.start is not None:
             self._check_place(end.start, run_id, key)
         return end
 

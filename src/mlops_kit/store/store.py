@@ -18,7 +18,7 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import folder
 from mlops_kit.records.pending import Pending
 from mlops_kit.store import check, doctor, gc, identity, keys
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, read_verified
 from mlops_kit.store.journal import Fold, Journal
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.locate import address_of, backend_for, locate
@@ -116,9 +116,11 @@ class Store:
             The store was made by a newer release, which says that this one may not read it.
         """
         if self._record is None:
-            data = self.backend.get(keys.STORE)
-            if data is not None:
-                self._adopt(codec.unseal(data, where=keys.STORE, kind="store"))
+            record = read_verified(
+                self.backend, keys.STORE, lambda data: codec.unseal(data, where=keys.STORE, kind="store")
+            )
+            if record is not None:
+                self._adopt(record)
         return self._record
 
     def look(self, *, now: bool = False) -> None:
