@@ -253,6 +253,76 @@ class Cutter:
                 client.sendall(data)
 
 
+class Shortener:
+    """A proxy for HTTP that can cut the body of the next answer that has one: its head is whole, and names the length.
+
+    `kept` is the fraction that is let through, None for all; `cut` counts what was cut, `asked` the answers since then.
+    """
+
+    def __init__(self, port):
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.kept, self.asked, self.cut = None, 0, 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._target)
+                asking = threading.Event()
+                for act in (self._ask, self._answer):
+                    threading.Thread(target=act, args=(client, server, asking), daemon=True).start()
+
+    def _ask(self, client, server, head):
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                head.set() if data.startswith(b"HEAD ") else head.clear()
+                server.sendall(data)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_WR)
+
+    def _answer(self, client, server, head):
+        with contextlib.suppress(OSError), client, server, server.makefile("rb") as answers:
+            while lines := self._head(answers):
+                fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
+                length = 0 if head.is_set() else int(fields.get(b"content-length", 0))
+                body = answers.read(length)
+                if fields.get(b"transfer-encoding") == b"chunked" and not head.is_set():
+                    body, length = self._chunks(answers), 0
+                client.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+                if lines[0].startswith(b"HTTP/1.1 100"):
+                    continue
+                self.asked += 1
+                if self.kept is not None and length:
+                    body, self.kept, self.cut, self.asked = body[: int(length * self.kept)], None, self.cut + 1, 0
+                    client.sendall(body)
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(body)
+
+    @staticmethod
+    def _head(answers):
+        lines = []
+        while line := answers.readline().rstrip(b"\r\n"):
+            lines.append(line)
+        return lines
+
+    @staticmethod
+    def _chunks(answers):
+        data = b""
+        while True:
+            size = answers.readline()
+            data += size + answers.read(int(size, 16) + 2)
+            if not int(size, 16):
+                return data
+
+
 @contextlib.contextmanager
 def refusing(status, headers, body):
     """Answer every request the same; yields the address and the list of requests."""

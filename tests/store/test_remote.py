@@ -136,6 +136,52 @@ def cutter(request, provider, monkeypatch):
     made.close()
 
 
+VALUE = b'{"some": "value"}' * 10
+OPERATIONS = {
+    "get": (lambda place: place.get("d/k"), VALUE),
+    "get, absent": (lambda place: place.get("absent"), None),
+    "put": (lambda place: place.put("d/k", VALUE), None),
+    "create": (lambda place: place.create("d/new", VALUE), True),
+    "create, taken": (lambda place: place.create("d/k", b"another"), False),
+    "stat": (lambda place: place.stat("d/k").size, len(VALUE)),
+    "stat, absent": (lambda place: place.stat("absent"), None),
+    "touch": (lambda place: place.touch("d/k"), None),
+    "walk": (lambda place: [found.key for found in place.walk("")], ["d/k"]),
+    "folders": (lambda place: place.folders(""), ["d"]),
+    "delete": (lambda place: place.delete("d/k"), None),
+    "now": (lambda place: place.now() > 0, True),
+}
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+@pytest.mark.parametrize("provider", BY_HTTP)
+def test_an_answer_cut_in_its_body_is_a_failed_request_whatever_its_status(request, provider, kept, monkeypatch):
+    monkeypatch.setattr(retry, "pause", lambda failures, elapsed, fraction: 0.0 if failures < 4 else None)
+    url = request.getfixturevalue(provider)
+    endpoint = urlsplit(request.getfixturevalue({"s3": "_moto", "gcs": "_gcs", "azure": "_azurite"}[provider]))
+    proxy = servers.Shortener(endpoint.port)
+    through = f"http://127.0.0.1:{proxy.port}{endpoint.path}"
+    for name in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, through)
+    connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection.replace(endpoint.geturl(), through))
+    backend, cut = backend_for(url), 0
+    for name, (act, expected) in OPERATIONS.items():
+        for key in ("d/k", "d/new"):
+            backend.delete(key)
+        backend.put("d/k", VALUE)
+        backend._clock = None
+        proxy.kept, proxy.cut = kept, 0
+        assert act(backend) == expected, name
+        proxy.kept = None
+        assert proxy.asked or not proxy.cut, f"{name}: what was cut was taken for an answer"
+        cut += proxy.cut
+        expected_value = None if name == "delete" else VALUE
+        assert backend.get("d/k") == expected_value
+    proxy.close()
+    assert cut >= 2
+
+
 @pytest.mark.parametrize("provider", SHARED)
 def test_a_creation_whose_answer_is_lost_is_known_to_be_ours(cutter, provider):
     proxy, url = cutter

@@ -18,6 +18,8 @@ ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"
 KEY = "AZURE_STORAGE_ACCOUNT_KEY"
 SIGNATURE = "AZURE_STORAGE_SAS_TOKEN"
 _PAGE = 1000
+_REFUSAL = 400
+_CUT = (failures.ServiceResponseError, failures.IncompleteReadError, failures.DecodeError)
 _CODES = {
     "ContainerNotFound": Trouble.NO_PLACE,
     "ContainerBeingDeleted": Trouble.NO_PLACE,
@@ -123,7 +125,7 @@ class AzureDrive:
         """Tell what an exception of Azure's libraries means."""
         if isinstance(error, failures.ServiceRequestError):
             return Trouble.UNREACHABLE
-        if isinstance(error, failures.ServiceResponseError | failures.IncompleteReadError):
+        if isinstance(error, _CUT) or (isinstance(error, failures.HttpResponseError) and error.status_code is None):
             return Trouble.BUSY
         if isinstance(error, failures.HttpResponseError) and error.status_code is not None:
             named = getattr(error, "error_code", None)  # a member of an enumeration, or a string it does not list
@@ -163,7 +165,22 @@ class AzureDrive:
 
 
 def _options() -> dict[str, Any]:
-    return {"retry_total": 0, "connection_timeout": connect_seconds(), "read_timeout": answer_seconds()}
+    return {
+        "retry_total": 0,
+        "connection_timeout": connect_seconds(),
+        "read_timeout": answer_seconds(),
+        "raw_response_hook": _refuse_if_cut,
+    }
+
+
+def _refuse_if_cut(answer: Any) -> None:
+    """Take a refusal for a failed request if a part of its body is missing; Azure's library looks at the others."""
+    response = answer.http_response
+    length = response.headers.get("Content-Length")
+    if response.status_code < _REFUSAL or response.request.method == "HEAD" or length is None:
+        return
+    if len(response.body()) != int(length):
+        raise failures.IncompleteReadError(f"{len(response.body())} of {length} bytes of the answer came")
 
 
 class _NoAccount(Exception):

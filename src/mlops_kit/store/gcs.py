@@ -31,6 +31,7 @@ _ERRORS: dict[type[Exception], Trouble] = {
     auth_failures.GoogleAuthError: Trouble.CREDENTIALS,
     requests.ConnectTimeout: Trouble.UNREACHABLE,
     requests.exceptions.ChunkedEncodingError: Trouble.BUSY,
+    requests.exceptions.JSONDecodeError: Trouble.BUSY,
     requests.Timeout: Trouble.BUSY,
     requests.ConnectionError: Trouble.UNREACHABLE,
 }
@@ -157,7 +158,7 @@ class GCSDrive:
     def _request(
         self, method: str, place: str, parameters: dict[str, str] | None = None, data: bytes | None = None
     ) -> requests.Response:
-        return self._session.request(
+        answer = self._session.request(
             method,
             f"{self._host}{'' if data is None else '/upload'}/storage/v1/{place}",
             params=parameters,
@@ -165,6 +166,12 @@ class GCSDrive:
             headers=None if data is None else {"Content-Type": "application/octet-stream"},
             timeout=(connect_seconds(), answer_seconds()),
         )
+        length = answer.headers.get("Content-Length")
+        if length is not None and "Content-Encoding" not in answer.headers and len(answer.content) != int(length):
+            raise requests.exceptions.ChunkedEncodingError(
+                f"{len(answer.content)} of {length} bytes of the answer came"
+            )
+        return answer
 
     def _found(self, resource: dict[str, Any]) -> Found:
         updated = datetime.fromisoformat(resource["updated"])

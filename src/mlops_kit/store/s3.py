@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import botocore.session
 from botocore import exceptions as failures
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble, by_status, http_time
@@ -47,6 +48,7 @@ _ERRORS: dict[type[Exception], Trouble] = {
     failures.HTTPClientError: Trouble.BUSY,
     failures.ConnectionError: Trouble.BUSY,
     failures.IncompleteReadError: Trouble.BUSY,
+    ResponseParserError: Trouble.BUSY,
 }
 
 
@@ -129,6 +131,8 @@ class S3Drive:
         if token is not None:
             arguments["ContinuationToken"] = token
         answer = self._client.list_objects_v2(**arguments)
+        if "IsTruncated" not in answer:  # an answer without a body lists nothing, and is no list
+            raise failures.IncompleteReadError(actual_bytes=0, expected_bytes=1)
         found = [
             Found(one["Key"].removeprefix(self._root), one["Size"], one["LastModified"].timestamp())
             for one in answer.get("Contents", ())
@@ -162,7 +166,7 @@ class S3Drive:
     @functools.cached_property
     def _client(self) -> Any:
         session = botocore.session.get_session()
-        return session.create_client(
+        client = session.create_client(
             "s3",
             region_name=session.get_config_variable("region") or "us-east-1",
             config=Config(
@@ -173,6 +177,8 @@ class S3Drive:
                 user_agent_extra="mlops-kit",
             ),
         )
+        client.meta.events.register("before-parse.s3", _refuse_if_cut)
+        return client
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._root + key}
@@ -201,3 +207,12 @@ class S3Drive:
             with contextlib.suppress(failures.ClientError, failures.BotoCoreError):
                 self._client.abort_multipart_upload(**upload)  # parts cost money until the bucket's rules sweep them
             raise
+
+
+def _refuse_if_cut(operation_model: Any, response_dict: dict[str, Any], **_others: Any) -> None:
+    """Take an answer for failed, whatever its status, if a part of its body is missing; botocore looks at streams."""
+    body, length = response_dict["body"], response_dict["headers"].get("content-length")
+    if not isinstance(body, bytes) or length is None or operation_model.http["method"] == "HEAD":
+        return
+    if len(body) != int(length):
+        raise failures.IncompleteReadError(actual_bytes=len(body), expected_bytes=int(length))

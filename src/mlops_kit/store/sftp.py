@@ -76,7 +76,10 @@ class SFTPDrive:
             size = file.stat().st_size or 0
             if size > _ONE_PACKET:
                 file.prefetch(size)
-            return bytes(file.read())
+            data = bytes(file.read())
+            if len(data) != size:
+                raise EOFError(f"{len(data)} of {size} bytes of the file came")
+            return data
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there."""
