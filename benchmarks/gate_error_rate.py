@@ -2,7 +2,8 @@
 
 Two models of exactly equal worth predict the same rows, 2,000 times over: each sees the truth through a noise of its
 own. A gate that asks for the better one is wrong whenever it says yes. The same at the border of non-inferiority,
-where the candidate is worse by just the margin. The intervals are those of Clopper and Pearson.
+where the candidate is worse by just the margin, and where rows come in groups: several of each customer, whom a model
+has right or wrong as a whole; with ``groups=`` and without. The intervals are those of Clopper and Pearson.
 
 Run with ``python benchmarks/gate_error_rate.py [trials]``.
 """
@@ -57,6 +58,25 @@ def equal_values(random, n=300):
     return [Predicted.of(truth, truth + shared + random.normal(size=n), task="regression") for _ in range(2)]
 
 
+def grouped_labels(random, groups=100, rows=5, *, known=True):
+    """Give labels of two models, each wrong of a fifth of the customers, of each of whom there are some rows."""
+    whose = np.repeat(np.arange(groups), 1 + random.poisson(rows - 1, groups))
+    truth = random.integers(0, 2, groups)[whose]
+    wrong = [(random.random(groups) < 0.2)[whose] ^ (random.random(len(whose)) < 0.05) for _ in range(2)]
+    return [
+        Predicted.of(truth, np.where(part, 1 - truth, truth), classes=[0, 1], groups=whose if known else None)
+        for part in wrong
+    ]
+
+
+def grouped_scores(random, groups=100, rows=5, *, known=True):
+    """Give scores of two models that are too high or too low for all rows of a customer."""
+    whose = np.repeat(np.arange(groups), 1 + random.poisson(rows - 1, groups))
+    truth = (random.random(len(whose)) < 0.3).astype(np.int64)
+    told = [truth + random.normal(size=groups)[whose] + 0.7 * random.normal(size=len(whose)) for _ in range(2)]
+    return [Predicted.of(truth, scores=part, classes=[0, 1], groups=whose if known else None) for part in told]
+
+
 CASES = {
     "better accuracy, exact McNemar": lambda random, seed: superiority("accuracy", *equal_labels(random), seed=seed),
     "better roc_auc, paired bootstrap": lambda random, seed: superiority("roc_auc", *equal_scores(random), seed=seed),
@@ -64,6 +84,15 @@ CASES = {
     "better mae, paired bootstrap": lambda random, seed: superiority("mae", *equal_values(random), seed=seed),
     "accuracy worse by the margin, Tango": lambda random, seed: non_inferiority(
         "accuracy", *worse_labels(random), margin=ALLOWED, seed=seed
+    ),
+    "better accuracy, 100 groups": lambda random, seed: superiority("accuracy", *grouped_labels(random), seed=seed),
+    "  the groups not known": lambda random, seed: superiority(
+        "accuracy", *grouped_labels(random, known=False), seed=seed
+    ),
+    "better accuracy, 20 groups": lambda random, seed: superiority("accuracy", *grouped_labels(random, 20), seed=seed),
+    "better roc_auc, 100 groups": lambda random, seed: superiority("roc_auc", *grouped_scores(random), seed=seed),
+    "  the groups not known, too": lambda random, seed: superiority(
+        "roc_auc", *grouped_scores(random, known=False), seed=seed
     ),
 }
 

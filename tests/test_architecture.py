@@ -32,6 +32,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "fingerprints/object_columns.py",
     "fingerprints/pandas_columns.py",
     "fingerprints/tables.py",
+    "measures/clusters.py",
     "measures/columns.py",
     "measures/comparisons.py",
     "measures/formulas.py",

@@ -216,7 +216,7 @@ def test_predictions_that_are_nan_do_not_pass(models):
 def test_without_a_champion_a_comparison_passes_or_fails_as_stated(trained):
     first = gate(BETTER).evaluate("risk:1", store=trained.store)
     assert first.passed
-    assert first.results[0].message == "no model is champion yet: there is nothing to compare with"
+    assert first.results[0].message == "no model is champion: there is nothing to compare with"
     assert not gate(c.better_than("champion", "auc", absent="fail")).evaluate("risk:1", store=trained.store).passed
 
 

@@ -50,6 +50,7 @@ def _limit(_ctx: click.Context, option: click.Parameter, given: tuple[str, ...])
 @click.option("--target", default=None, help="The column of the truth; by default that of the model's signature.")
 @click.option("--positive", default=None, help="The class that is looked for; by default the last of two.")
 @click.option("--task", type=click.Choice(TASKS), default=None, help="What is judged; by default as the model says.")
+@click.option("--groups", default=None, metavar="COLUMN", help="Whose each row is: tests count these, not rows.")
 @click.option("--metric", multiple=True, help="Must be better than that of --against. Repeatable.")
 @click.option("--not-worse", multiple=True, metavar="METRIC=MARGIN", callback=_limit, help="Not worse by the margin.")
 @click.option("--at-least", multiple=True, metavar="METRIC=VALUE", callback=_limit, help="Must be reached. Repeatable.")
@@ -85,7 +86,7 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
         raise click.UsageError("Two of --data have the same name: give each its own, as in --data spring=sales:1.")
     if on is None and (asking := next((condition for condition in conditions if condition.needs_data), None)):
         raise click.UsageError(f"'{asking.name}' needs data: give --data, such as --data holdout@latest.")
-    about = {name: options[name] for name in ("target", "task")}
+    about = {name: options[name] for name in ("target", "task", "groups")}
     asked = mk.Gate(*conditions, on=on, positive=_plain(options["positive"]), **about)
     report, promoted = _judge(asked, spec, against, store, options)
     click.echo(repr(report), err=options["markdown"] == "-")

@@ -4,7 +4,8 @@ Both questions are one-sided tests of paired predictions. Where each row is righ
 (accuracy, recall, specificity): the exact test of McNemar (1947) on the rows that only one has right; with a margin,
 the score test of Tango (1998) with a correction for continuity. Everything else: a bootstrap that draws the same rows
 for both models, stratified by class where a metric needs the classes, with percentiles expanded for few rows
-(Hesterberg 2015); with over 50,000 rows, what that comes to (see `mlops_kit.measures.jackknife`).
+(Hesterberg 2015); with over 50,000 rows, what that comes to (see `mlops_kit.measures.jackknife`). Where rows come in
+groups, the jackknife that leaves out one group at a time (see `mlops_kit.measures.clusters`).
 
 Imported only once predictions are at hand, so numpy and scipy may be imported at the top.
 """
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures import jackknife
+from mlops_kit.measures import clusters, jackknife
 from mlops_kit.measures.intervals import REPLICATES, replicated, smallest
 from mlops_kit.measures.metric import Metric
 from mlops_kit.measures.metrics import metric
@@ -254,6 +255,8 @@ def _compare(
             return replace(nothing, undefined=f"{who}: {why}")
     strict = question == SUPERIORITY
     asked = _Question(chosen, confidence, margin if strict else -margin, strict, seed)
+    if candidate.groups is not None:
+        return _by_groups(asked, candidate, champion, nothing)
     shares = _shared_rows(chosen, candidate, champion)
     return _by_shares(asked, *shares, nothing) if shares else _by_bootstrap(asked, candidate, champion, nothing)
 
@@ -279,6 +282,7 @@ def check_levels(margin: float, confidence: float) -> None:
 
 def _check_rows(candidate: Predicted, champion: Predicted) -> None:
     same = candidate.task == champion.task and candidate.n == champion.n
+    same = same and (candidate.groups is None) == (champion.groups is None)
     if same and candidate.task == BINARY:
         same = candidate.classes[1] == champion.classes[1]
     if not same or not _same_truth(candidate, champion):
@@ -316,6 +320,22 @@ def _by_shares(asked: _Question, told: Floats, before: Floats, found: Comparison
         )
     p_value = float(special.ndtr(-tango(wins, losses, n, asked.border, correction=1)))
     return replace(found, p_value=p_value, holds=p_value <= 1 - asked.confidence, method="tango")
+
+
+def _by_groups(asked: _Question, candidate: Predicted, champion: Predicted, found: Comparison) -> Comparison:
+    spread = clusters.spread(asked.chosen, (candidate, champion))
+    if isinstance(spread, str):
+        return replace(found, undefined=spread)
+    gain = asked.sign * found.difference
+    p_value = spread.share_beyond(gain, asked.border, strict=asked.strict)
+    return replace(
+        found,
+        bound=asked.sign * (gain - spread.quantile(asked.confidence)),
+        p_value=p_value,
+        holds=p_value <= 1 - asked.confidence,
+        method="cluster-jackknife",
+        groups=spread.groups,
+    )
 
 
 def _by_bootstrap(asked: _Question, candidate: Predicted, champion: Predicted, found: Comparison) -> Comparison:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from mlops_kit.errors import InvalidInput
-from mlops_kit.measures import formulas, jackknife, ranked
+from mlops_kit.measures import clusters, formulas, jackknife, ranked
 from mlops_kit.measures.formulas import Formula
 from mlops_kit.measures.intervals import PROPORTIONS, auc_interval, bootstrap_interval
 from mlops_kit.measures.metric import CLASSIFICATION, LABELS, PROBABILITIES, SCORES, Metric, Rows
@@ -56,7 +56,8 @@ def measure(
     method : str
         For metrics that are proportions: ``"wilson"`` or ``"clopper-pearson"``. The area under the ROC of two
         classes has DeLong's interval; all else, and all that is weighted, a bootstrap of 2000 samples, or with over
-        50,000 rows what that comes to; see `mlops_kit.measures.jackknife`.
+        50,000 rows what that comes to; see `mlops_kit.measures.jackknife`. Rows in groups have that of
+        `mlops_kit.measures.clusters`.
     seed : int
         Of the bootstrap.
 
@@ -90,6 +91,11 @@ def measure(
     value = chosen.value(given)
     if confidence is None:
         return Measurement(chosen.name, value, None, None, 0.0, n)
+    if given.groups is not None:
+        ends, groups = clusters.interval(chosen, given, value, confidence)
+        low, high = ends or (None, None)
+        method = "cluster-jackknife" if ends else ""
+        return Measurement(chosen.name, value, low, high, confidence, n, method, groups=groups)
     ends, how = _interval(chosen, given, counted, confidence, method, seed)
     low, high = ends or (None, None)
     return Measurement(chosen.name, value, low, high, confidence, n, how if ends else "")

@@ -106,6 +106,10 @@ class JudgedOn:
         The column of the truth.
     dataset : str or None
         ``name:version``, if it is one.
+    groups : int or None
+        How many groups the rows are of, if a column says so.
+    repeated : int or None
+        How many rows repeat an earlier one; None if none does.
     """
 
     name: str
@@ -113,6 +117,8 @@ class JudgedOn:
     rows: Count
     target: str | None
     dataset: str | None = None
+    groups: int | None = None
+    repeated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

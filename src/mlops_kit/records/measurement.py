@@ -26,9 +26,11 @@ class Measurement:
         How many rows the value rests on: for a recall, the positive ones.
     method : str
         How the interval was made: ``"wilson"``, ``"clopper-pearson"``, ``"delong"``, ``"newcombe"``,
-        ``"bootstrap"``, ``"jackknife"``, or ``""`` for none.
+        ``"bootstrap"``, ``"jackknife"``, ``"cluster-jackknife"``, or ``""`` for none.
     undefined : str or None
         Why there is no value, in words.
+    groups : int or None
+        On how many groups it rests, where rows come in groups.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Measurement:
     n: int
     method: str = ""
     undefined: str | None = None
+    groups: int | None = None
 
     def __post_init__(self) -> None:
         if self.undefined is None and math.isnan(self.value):
@@ -108,13 +111,15 @@ class Comparison:
     n : int
         How many rows were compared.
     method : str
-        ``"mcnemar-exact"``, ``"tango"``, ``"paired-bootstrap"`` or ``"paired-jackknife"``.
+        ``"mcnemar-exact"``, ``"tango"``, ``"paired-bootstrap"``, ``"paired-jackknife"`` or ``"cluster-jackknife"``.
     wins, losses : int or None
         Rows that only the candidate, and only the champion, has right.
     mid_p : float or None
         The mid-p value beside an exact one.
     undefined : str or None
         Why nothing could be compared; then the answer is no.
+    groups : int or None
+        On how many groups it rests, where rows come in groups.
     """
 
     metric: str
@@ -133,3 +138,4 @@ class Comparison:
     losses: int | None = None
     mid_p: float | None = None
     undefined: str | None = None
+    groups: int | None = None

@@ -51,12 +51,15 @@ class Holdout:
         The target; None if the data has none.
     weights : pandas.Series or None
         How much each row counts.
+    groups : pandas.Series or None
+        Whose each row is; a column of the table too, which a model may take.
     """
 
     judged: JudgedOn
     table: pd.DataFrame
     truth: pd.Series[Any] | None
     weights: pd.Series[Any] | None
+    groups: pd.Series[Any] | None = None
 
     @property
     def name(self) -> str:
@@ -93,19 +96,21 @@ class Judged:
         """The model itself."""
         return self.load()
 
-    def takes(self, table: pd.DataFrame) -> Any:
+    def takes(self, holdout: Holdout) -> Any:
         """Give what the model's methods take: its own columns, or an array if it was fitted on one.
 
-        It is a copy for each call: a model that changes what it is given must not change what others are judged on.
+        A model that names no columns is given all but the groups. It is a copy for each call: a model that changes
+        what it is given must not change what others are judged on.
         """
         signature = self.version.signature if self.version is not None else None
-        facts = facts_of(self.model)
+        facts, table = facts_of(self.model), holdout.table
         named = {str(label): label for label in table.columns}
         wanted = facts.names or (signature.features if signature is not None else ())
         missing = [name for name in wanted if name not in named]
         if missing:
             raise InvalidInput(f"the data lacks the columns {', '.join(map(repr, missing))}")
-        chosen = table[[named[name] for name in wanted]] if wanted else table
+        others = table if holdout.groups is None else table.drop(columns=holdout.groups.name)
+        chosen = table[[named[name] for name in wanted]] if wanted else others
         return chosen.to_numpy(copy=True) if facts.names is None and facts.width is not None else chosen.copy()
 
 
@@ -187,7 +192,7 @@ class Case:
 
     def latencies(self, holdout: Holdout, rows: int, repeats: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Time the candidate's predictions of a few rows at a time, in milliseconds."""
-        given = self.candidate.takes(holdout.table)
+        given = self.candidate.takes(holdout)
         predict = _method(self.candidate.model)
         starts = np.linspace(0, max(len(given) - rows, 0), repeats).astype(int)
         parts = [given.iloc[at : at + rows] if hasattr(given, "iloc") else given[at : at + rows] for at in starts]
@@ -220,7 +225,9 @@ class Case:
         return {name: codec.unplain(value) for name, value in members.items()}
 
 
-def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> dict[str, Holdout]:
+def holdouts(
+    on: Any, target: str | None, weights: str | None, store: Store, groups: str | None = None
+) -> dict[str, Holdout]:
     """Read the data that a gate is to judge on.
 
     Parameters
@@ -231,6 +238,8 @@ def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> 
         The columns of the truth and of the weights of rows.
     store : Store
         Where specs are looked up.
+    groups : str, optional
+        The column that says whose each row is.
 
     Returns
     -------
@@ -247,10 +256,12 @@ def holdouts(on: Any, target: str | None, weights: str | None, store: Store) -> 
     given = on if isinstance(on, dict) else {"holdout": on}
     if len(set(map(str, given))) < len(given):
         raise InvalidInput(f"Two of the data have the same name as text: {', '.join(map(repr, given))}.")
-    return {str(name): _holdout(str(name), data, target, weights, store) for name, data in given.items()}
+    return {str(name): _holdout(str(name), data, target, weights, store, groups) for name, data in given.items()}
 
 
-def _holdout(name: str, data: Any, target: str | None, weights: str | None, store: Store) -> Holdout:
+def _holdout(
+    name: str, data: Any, target: str | None, weights: str | None, store: Store, groups: str | None
+) -> Holdout:
     found = Dataset.load(data, store=store) if isinstance(data, str) else data
     dataset = found if isinstance(found, Dataset) else None
     if isinstance(found, tuple):
@@ -274,8 +285,23 @@ def _holdout(name: str, data: Any, target: str | None, weights: str | None, stor
         counted = _column(table, weights, name)
         table = table.drop(columns=counted.name)
     identity = dataset.fingerprint if dataset is not None else fingerprint(content)
-    judged = JudgedOn(name, identity, len(table), target, dataset.spec if dataset is not None else None)
-    return Holdout(judged, table, truth, counted)
+    whose = None if groups is None else _column(table, groups, name)
+    judged = JudgedOn(
+        *(name, identity, len(table), target, dataset.spec if dataset is not None else None),
+        groups=None if whose is None else int(whose.nunique()),
+        repeated=_repeated(table, truth) or None,
+    )
+    return Holdout(judged, table, truth, counted, whose)
+
+
+def _repeated(table: pd.DataFrame, truth: pd.Series[Any] | None) -> int:
+    """Count the rows that are equal to an earlier one, their truth too."""
+    if not len(table.columns):
+        return 0
+    keys = pd.DataFrame({"row": row_keys(table.set_axis(range(table.shape[1]), axis=1), range(table.shape[1]))})
+    if truth is not None:
+        keys["truth"] = row_keys(pd.DataFrame({0: truth.to_numpy()}), [0]).to_numpy()
+    return int(keys.duplicated().sum())
 
 
 def _frame(data: Any, name: str) -> pd.DataFrame:
@@ -330,11 +356,11 @@ def _asked(
     if kind is None and signature is not None:
         kind, classes = signature.kind, classes or signature.classes
     task = wanted if stated else kind if kind in {BINARY, MULTICLASS, REGRESSION} else None
-    beside: dict[str, Any] = {"weights": holdout.weights}
+    beside: dict[str, Any] = {"weights": holdout.weights, "groups": holdout.groups}
     if not len(holdout.table):
         task = task or BINARY
         return Predicted.of([], [], task=task, classes=classes if task in CLASSES else None)
-    given = functools.partial(judged.takes, holdout.table)
+    given = functools.partial(judged.takes, holdout)
     if task in {REGRESSION, RANKING} or (kind is None and classes is None and wanted == REGRESSION):
         return Predicted.of(holdout.truth, _method(model)(given()), task=task or REGRESSION, **beside)
     beside |= {"task": task, "classes": classes, "positive": positive}
@@ -392,7 +418,7 @@ def _method(model: Any) -> Callable[[Any], Any]:
     return made
 
 
-def row_keys(table: pd.DataFrame, columns: Iterable[str]) -> pd.Series[Any]:
+def row_keys(table: pd.DataFrame, columns: Iterable[Any]) -> pd.Series[Any]:
     """Give each row a 64-bit key of its values, equal for equal values whatever the width of numbers."""
     chosen = table[list(columns)]
     plain = {

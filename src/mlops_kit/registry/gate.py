@@ -40,6 +40,9 @@ class Gate:
         The class that is looked for, of two; by default the last one.
     weights : str, optional
         A column that tells how much each row counts.
+    groups : str, optional
+        A column whose equal values are one subject, such as a customer of whom there are several rows. Intervals and
+        paired tests then count subjects, not rows; with fewer than 10 there are none. A model may take the column.
     task : str, optional
         ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``, whatever the models say. By default what a
         model says of itself, else what its signature says, else what the metric is for.
@@ -74,10 +77,11 @@ class Gate:
         positive: Any = None,
         weights: str | None = None,
         task: str | None = None,
+        groups: str | None = None,
     ) -> None:
         if not conditions:
             raise InvalidInput("A gate without conditions would let everything pass: give at least one.")
-        for what, column in (("target", target), ("weights", weights)):
+        for what, column in (("target", target), ("weights", weights), ("groups", groups)):
             if column is not None and not isinstance(column, str):
                 raise InvalidInput(f"{what}={column!r:.80} is not the name of a column.")
         self.conditions = tuple(map(_condition, conditions))
@@ -86,6 +90,7 @@ class Gate:
         self.positive = positive
         self.weights = weights
         self.task = limits.task(task)
+        self.groups = groups
         self._check_data()
 
     def evaluate(
@@ -130,7 +135,7 @@ class Gate:
         target = self.target
         if target is None and judged.version is not None and judged.version.signature is not None:
             target = judged.version.signature.target
-        holdouts = {} if self.on is None else made.holdouts(self.on, target, self.weights, models.store)
+        holdouts = {} if self.on is None else made.holdouts(self.on, target, self.weights, models.store, self.groups)
         find = partial(_champion, models, judged, champion, made.Judged)
         case = made.Case(judged, holdouts, models.store, find, self.positive, alias, self.task)
         results = _told_apart(result for condition in self.conditions for result in _results(condition, case))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlops_kit.registry.case import Case, Holdout
 
 _SHOWN = 3
+_FEWEST_GROUPS, _FEW_GROUPS = 10, 50  # as in mlops_kit.measures.clusters, which loads numpy
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def threshold(
         measured = metrics.measure(chosen, question.candidate, confidence=confidence or 0.95, seed=question.seed)
         end = measured.value if confidence is None else (measured.low if at_least else measured.high)
         if measured.undefined is not None or end is None:
-            why = measured.undefined or "too few rows for an interval"
+            why = measured.undefined or _no_interval(measured)
             return ConditionResult(name, False, None, limit, f"undefined: {why}", _told(measured))
         passed = end >= limit if at_least else end <= limit
         return ConditionResult(name, bool(passed), measured.value, limit, _measured(measured), _told(measured))
@@ -191,7 +192,7 @@ def sliced(column: str, rows: Rows, bins: int, min_rows: int) -> Rows:
             return ConditionResult(name, passed=False, message=f"the data has no column {column!r}")
         found, small = [], []
         for part, mask in parts(question.table[label], bins=bins):
-            if mask.sum() < min_rows:
+            if mask.sum() < min_rows or _in_few_groups(question.candidate, mask):
                 small.append({"part": part, "rows": int(mask.sum())})
                 continue
             before = None if question.champion is None else question.champion.take(mask)
@@ -199,13 +200,18 @@ def sliced(column: str, rows: Rows, bins: int, min_rows: int) -> Rows:
                 question, candidate=question.candidate.take(mask), champion=before, table=question.table[mask]
             )
             found.append((part, int(mask.sum()), rows.judge(asked)))
-        return _of_parts(name, found, small, min_rows)
+        grouped = "" if question.candidate.groups is None else f" or {_FEWEST_GROUPS} groups"
+        return _of_parts(name, found, small, f"{min_rows} rows{grouped}")
 
     return Rows(name, judge, rows.alias, rows.absent, rows.tasks)
 
 
+def _in_few_groups(given: Predicted, rows: Any) -> bool:
+    return given.groups is not None and len(set(given.groups[rows].tolist())) < _FEWEST_GROUPS
+
+
 def _of_parts(
-    name: str, found: Sequence[tuple[str, int, ConditionResult]], small: list[dict[str, Any]], min_rows: int
+    name: str, found: Sequence[tuple[str, int, ConditionResult]], small: list[dict[str, Any]], least: str
 ) -> ConditionResult:
     told = [
         {"part": part, "rows": rows, "passed": result.passed, "value": result.value, **result.evidence}
@@ -213,9 +219,9 @@ def _of_parts(
     ]
     evidence = {"parts": told, "too_small": small}
     if not found:
-        return ConditionResult(name, passed=False, message=f"no part has {min_rows} rows", evidence=evidence)
+        return ConditionResult(name, passed=False, message=f"no part has {least}", evidence=evidence)
     bad = [(part, rows, result) for part, rows, result in found if not result.passed]
-    few = f"; {len(small)} with fewer than {min_rows} rows not judged" if small else ""
+    few = f"; {len(small)} with fewer than {least} not judged" if small else ""
     if not bad:
         limit = found[0][2].limit
         return ConditionResult(name, True, None, limit, f"holds in all {len(found)} parts{few}", evidence)
@@ -235,14 +241,28 @@ def _measured(measured: Measurement) -> str:
     interval = ""
     if measured.low is not None and measured.high is not None:
         interval = f" [{measured.low:.4g}, {measured.high:.4g}]"
-    return f"{measured.value:.5g}{interval}, {measured.n:,} rows"
+    return f"{measured.value:.5g}{interval}, {measured.n:,} rows{_groups(measured)}"
 
 
 def _compared(made: Comparison) -> str:
     counted = "" if made.wins is None else f", {made.wins} rows won and {made.losses} lost"
     bound = "" if made.bound is None else f" (bound {made.bound:+.4g})"
     values = f"{made.candidate:.5g} against {made.champion:.5g}: {made.difference:+.4g}{bound}"
-    return f"{values}, p = {made.p_value:.3g}{counted}, {made.n:,} rows, {made.method}"
+    return f"{values}, p = {made.p_value:.3g}{counted}, {made.n:,} rows{_groups(made)}, {made.method}"
+
+
+def _groups(made: Measurement | Comparison) -> str:
+    """Say on how many groups a finding rests, and that few make it rough."""
+    if made.groups is None:
+        return ""
+    rough = "" if made.groups >= _FEW_GROUPS else f" (rough: fewer than {_FEW_GROUPS})"
+    return f" in {made.groups:,} groups{rough}"
+
+
+def _no_interval(measured: Measurement) -> str:
+    if measured.groups is None:
+        return "too few rows for an interval"
+    return f"insufficient data for an interval: {measured.groups} groups, and {_FEWEST_GROUPS} are needed"
 
 
 def _told(made: Measurement | Comparison) -> dict[str, Any]:

@@ -170,6 +170,12 @@ def _about(record: GateRecord) -> list[str]:
     return [
         f"{judged.name}: {judged.dataset or 'data'}, {plural(judged.rows, 'row')}, {short(judged.fingerprint)}"
         + (f", target {judged.target}" if judged.target else "")
+        + (f", {plural(judged.groups, 'group')}" if judged.groups is not None else "")
+        + (
+            f"; {plural(judged.repeated, 'row')} repeat{'s' if judged.repeated == 1 else ''} others"
+            if judged.repeated
+            else ""
+        )
         for judged in record.data
     ]
 
