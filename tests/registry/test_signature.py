@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -42,6 +44,44 @@ class Rule:
 def tracked(models, fn, *data):
     mk.track(fn, register="m", store=models.store)(*data)
     return models.get("m@latest")
+
+
+# Boosters
+
+
+def boosters():
+    settings = {"iterations": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+    yield "catboost", lambda made: made.CatBoostClassifier(**settings)
+    yield "catboost", lambda made: made.CatBoostRegressor(**settings)
+    yield "catboost", lambda made: made.CatBoost({**settings, "loss_function": "RMSE"})
+    yield "lightgbm", lambda made: made.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1)
+    yield "lightgbm", lambda made: made.LGBMRegressor(n_estimators=3, verbose=-1, n_jobs=1)
+    yield "xgboost", lambda made: made.XGBClassifier(n_estimators=3, n_jobs=1)
+    yield "xgboost", lambda made: made.XGBRegressor(n_estimators=3, n_jobs=1)
+
+
+@pytest.mark.parametrize(("library", "make"), list(boosters()))
+def test_a_booster_names_the_columns_it_was_fitted_on(models, library, make):
+    made = pytest.importorskip(library)
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["age", "height", "weight"])
+    y = (X["age"] > 0).astype(int).rename("tall")
+    fitted = make(made).fit(X, y)
+
+    def train(data):
+        return make(made).fit(data.drop(columns="tall"), data["tall"])
+
+    for signature in (
+        models.register("m", fitted).signature,
+        models.register("m", fitted, signature=(X, y)).signature,
+        tracked(models, train, X.assign(tall=y)).signature,
+        models.register("m", make_pipeline(fitted)).signature,
+    ):
+        assert signature.features == ("age", "height", "weight")
+        assert [problem.kind for problem in signature.check(X[["weight", "height", "age"]])] == ["reordered"]
+    assert models.get("m:3").signature.target == models.get("m:2").signature.target == "tall"
+    assert signature.check(X) == ()
+    bare = models.register("m", make(made).fit(X.to_numpy(), y)).signature
+    assert bare.inputs == (ColumnSpec("", shape=(None, 3)),)
 
 
 # Inferred
@@ -178,6 +218,21 @@ def test_an_example_tells_types_and_target(models):
     assert (signature.target, signature.source, signature.target_source) == ("churned", None, None)
 
 
+@pytest.mark.parametrize("name", ["churned", "y", "target", "X", "id", "age", 0])
+def test_the_target_of_an_example_is_what_it_is_called_whatever_that_is(models, name):
+    X, y = FRAME[["id", "age"]], pd.Series([0, 1] * 3, name=name)
+    version = models.register("m", LogisticRegression().fit(X[["age"]], y), signature=(X, y))
+    assert (version.signature.target, version.signature.features) == (str(name), ("age",))
+    for given in (y.to_frame(), pl.Series(str(name), [0, 1] * 3)):
+        assert models.register("m", TREE.fit(X[["age"]], y), signature=(X, given)).signature.target == str(name)
+
+
+def test_a_target_without_a_name_has_none(models):
+    X = FRAME[["age"]]
+    for y in (pd.Series([0, 1] * 3), np.array([0, 1] * 3), [0, 1] * 3):
+        assert models.register("m", TREE.fit(X, y), signature=(X, y)).signature.target is None
+
+
 def test_an_example_of_a_fitted_model_may_hold_the_target_too(models):
     model = TREE.fit(FRAME[["age"]], FRAME["churned"])
     signature = models.register("m", model, signature=FRAME[["churned", "age"]]).signature
@@ -199,6 +254,19 @@ def test_a_signature_can_be_passed_on(models):
     assert again.signature == first.signature
     assert isinstance(again.signature, Signature)
     assert pickle.loads(pickle.dumps(again)) == again
+
+
+def test_a_column_that_is_dropped_before_anything_else_need_not_be_there(models):
+    parts = ColumnTransformer([("kept", StandardScaler(), ["age"]), ("twice", "drop", ["age", "id"])])
+    X, y = FRAME[["id", "age"]], FRAME["churned"]
+    for model in (make_pipeline(parts, TREE), GridSearchCV(make_pipeline(parts, TREE), {}, cv=2)):
+        fitted = model.fit(X, y)
+        signature = models.register("m", fitted, signature=(X, y)).signature
+        assert [(column.name, column.optional) for column in signature.inputs] == [("id", True), ("age", False)]
+        for suits in (X, X[["age"]]):
+            fitted.predict(suits)
+            assert signature.check(suits) == ()
+        assert [problem.column for problem in signature.check(X[["id"]])] == ["age"]
 
 
 # Held against data

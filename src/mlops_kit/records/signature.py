@@ -29,6 +29,8 @@ class ColumnSpec:
         The levels there were, if they were few.
     shape : tuple of int or None, or None
         Of an array without named columns, None for any length; None for a column.
+    optional : bool
+        Whether the model predicts without it: it was fitted on the column, and drops it before anything else.
     """
 
     name: str
@@ -36,11 +38,12 @@ class ColumnSpec:
     nullable: bool = False
     categories: tuple[Any, ...] | None = None
     shape: tuple[int | None, ...] | None = None
+    optional: bool = False
 
     def members(self) -> dict[str, Any]:
         """Write it as a member of a record."""
         lists = {"categories": self.categories, "shape": self.shape}
-        rest: dict[str, Any] = {"type": self.type, "nullable": self.nullable or None}
+        rest: dict[str, Any] = {"type": self.type, "nullable": self.nullable or None, "optional": self.optional or None}
         rest.update({name: list(value) for name, value in lists.items() if value is not None})
         return {"name": self.name, **{name: value for name, value in rest.items() if value is not None}}
 
@@ -287,7 +290,7 @@ def _table_problems(
     there, known = {column.name: column for column in given}, {column.name for column in wanted}
     extra = [column.name for column in given if column.name not in known]
     for column in wanted:
-        if column.name not in there:
+        if column.name not in there and not column.optional:
             other = f"; not expected: {listed(extra)}" if extra else ""
             message = f"Column {column.name!r} is missing. There are: {listed(there) or 'none'}{other}."
             yield SignatureProblem("missing", column.name, message)

@@ -50,9 +50,9 @@ class Holdout:
     truth : pandas.Series or None
         The target; None if the data has none.
     weights : pandas.Series or None
-        How much each row counts.
+        How much each row counts; a column of the table too, which a model may take.
     groups : pandas.Series or None
-        Whose each row is; a column of the table too, which a model may take.
+        Whose each row is; likewise.
     """
 
     judged: JudgedOn
@@ -99,8 +99,8 @@ class Judged:
     def takes(self, holdout: Holdout) -> Any:
         """Give what the model's methods take: its own columns, or an array if it was fitted on one.
 
-        A model that names no columns is given all but the groups. It is a copy for each call: a model that changes
-        what it is given must not change what others are judged on.
+        A model that names no columns is given all but the weights and the groups. It is a copy for each call: a model
+        that changes what it is given must not change what others are judged on.
         """
         signature = self.version.signature if self.version is not None else None
         facts, table = facts_of(self.model), holdout.table
@@ -109,7 +109,7 @@ class Judged:
         missing = [name for name in wanted if name not in named]
         if missing:
             raise InvalidInput(f"the data lacks the columns {', '.join(map(repr, missing))}")
-        others = table if holdout.groups is None else table.drop(columns=holdout.groups.name)
+        others = table.drop(columns=[part.name for part in (holdout.weights, holdout.groups) if part is not None])
         chosen = table[[named[name] for name in wanted]] if wanted else others
         return chosen.to_numpy(copy=True) if facts.names is None and facts.width is not None else chosen.copy()
 
@@ -283,7 +283,6 @@ def _holdout(
     counted = None
     if weights is not None:
         counted = _column(table, weights, name)
-        table = table.drop(columns=counted.name)
     identity = dataset.fingerprint if dataset is not None else fingerprint(content)
     whose = None if groups is None else _column(table, groups, name)
     judged = JudgedOn(

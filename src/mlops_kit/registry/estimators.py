@@ -1,4 +1,4 @@
-"""What a fitted model says of itself, through the public attributes that scikit-learn's conventions give it."""
+"""What a fitted model says of itself, by the public attributes of scikit-learn's conventions and of boosters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from mlops_kit.records.signature import ColumnSpec
 _MAX_CLASSES = 1000
 _MAX_NAMES = 1000
 _BINARY = 2
+_NAMES = ("feature_names_in_", "feature_names_", "feature_name_", "feature_names", "feature_name")
+_WIDTHS = ("n_features_in_", "num_features", "num_feature")
+_BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
+_PLACES = {"catboost": "", "lightgbm": "Column_"}
+"""What stands before the place of a column where a booster makes up names, as it was fitted on an array."""
+_INSIDE = ("best_estimator_", "estimator_", "regressor_")
+_DEEPEST = 5
 _PLAIN = {bool: "bool", int: "int64", float: "float64", str: "utf8"}
 
 
@@ -21,15 +28,17 @@ class Facts:
     Parameters
     ----------
     names : tuple of str or None
-        ``feature_names_in_``: the columns it was fitted on, if they had names.
+        ``feature_names_in_``, or what a booster calls so: the columns it was fitted on, if they had names.
     width : int or None
-        ``n_features_in_``: how many they were.
+        ``n_features_in_``, likewise: how many they were.
     kind : str or None
         As in a signature.
     classes : tuple or None
         ``classes_``, if it is one list of plain values.
     outputs : tuple of ColumnSpec
         What it gives.
+    optional : frozenset of str
+        The columns that it was fitted on and drops before anything else, so that it predicts without them.
     """
 
     names: tuple[str, ...] | None
@@ -37,6 +46,7 @@ class Facts:
     kind: str | None
     classes: tuple[Any, ...] | None
     outputs: tuple[ColumnSpec, ...]
+    optional: frozenset[str] = frozenset()
 
 
 def facts_of(model: Any) -> Facts:
@@ -45,7 +55,7 @@ def facts_of(model: Any) -> Facts:
     Parameters
     ----------
     model : object
-        Any object; of one that does not follow scikit-learn's conventions nothing is known.
+        Any object; of one that neither follows scikit-learn's conventions nor is a booster nothing is known.
 
     Returns
     -------
@@ -59,16 +69,77 @@ def facts_of(model: Any) -> Facts:
     >>> facts.width, facts.kind, facts.classes, [column.name for column in facts.outputs]
     (1, 'binary', ('no', 'yes'), ['prediction', 'probability'])
     """
-    names, width = _asked(model, "feature_names_in_"), _asked(model, "n_features_in_")
+    names, width = _columns(model)
     classes = _classes(_asked(model, "classes_"))
     kind = _kind(model, classes)
     return Facts(
-        names=None if names is None else tuple(str(name) for name in names),
-        width=int(width) if isinstance(width, int) and width > 0 else None,
+        names=names,
+        width=width,
         kind=kind,
         classes=classes,
         outputs=_outputs(model, kind, classes),
+        optional=frozenset() if names is None else _dropped(model) & frozenset(names),
     )
+
+
+def _columns(model: Any, deep: int = 0) -> tuple[tuple[str, ...] | None, int | None]:
+    """Return the names and the number of the columns that a model, or the first that is inside of it, was fitted on."""
+    library = type(model).__module__.partition(".")[0]
+    tried = None if library in _BOOSTERS else 1
+    names = next((found for name in _NAMES[:tried] if (found := _listed(model, name))), None)
+    wide = (_number(_asked(model, name), booster=tried is None) for name in _WIDTHS[:tried])
+    width = next((number for number in wide if number), None)
+    if names is not None and library in _PLACES:
+        made_up = tuple(f"{_PLACES[library]}{place}" for place in range(len(names)))
+        width = width or len(made_up)
+        names = None if names == made_up else names
+    inner = _first_inside(model) if names is None and deep < _DEEPEST else None
+    if inner is None:
+        return names, width
+    below = _columns(inner, deep + 1)
+    same = width is None or width == below[1]  # a selection of columns is not what the whole takes
+    return below[0] if same else None, width or below[1]
+
+
+def _listed(model: Any, name: str) -> tuple[str, ...] | None:
+    found = _asked(model, name)
+    try:
+        return tuple(str(label) for label in (found() if callable(found) else found or ()))
+    except Exception:  # noqa: BLE001 - what a foreign model calls so may be anything
+        return tuple(map(str, found)) if hasattr(found, "tolist") else None
+
+
+def _number(found: Any, *, booster: bool) -> int | None:
+    try:
+        value = found() if booster and callable(found) else found
+    except Exception:  # noqa: BLE001 - a booster that is not fitted refuses in its own way
+        return None
+    return int(value) if isinstance(value, int) and value > 0 else None
+
+
+def _first_inside(model: Any) -> Any:
+    """Return the first step of a pipeline, or the estimator that a search or another wrapper fitted."""
+    steps = _asked(model, "steps")
+    if isinstance(steps, list) and steps and isinstance(steps[0], tuple):
+        return steps[0][-1]
+    return next((inner for name in _INSIDE if (inner := _asked(model, name)) is not None), None)
+
+
+def _dropped(model: Any) -> frozenset[str]:
+    """Name the columns that a model hands to no transformer at all."""
+    for _ in range(_DEEPEST):
+        parts = _asked(model, "transformers_")
+        if isinstance(parts, list):
+            handed = [(act, columns) for _name, act, columns in parts if isinstance(columns, list)]
+            whole = all(isinstance(name, str) for _act, columns in handed for name in columns)
+            if len(handed) < len(parts) or not whole:
+                return frozenset()  # places, masks or functions: it is not sure which columns they mean
+            used = {name for act, columns in handed if act != "drop" for name in columns}
+            return frozenset(name for act, columns in handed if act == "drop" for name in columns) - used
+        model = _first_inside(model)
+        if model is None:
+            break
+    return frozenset()
 
 
 def _asked(model: Any, name: str) -> Any:

@@ -40,12 +40,12 @@ class Gate:
         The class that is looked for, of two; by default the last one.
     weights : str, optional
         A column that tells how much each row counts.
-    groups : str, optional
-        A column whose equal values are one subject, such as a customer of whom there are several rows. Intervals and
-        paired tests then count subjects, not rows; with fewer than 10 there are none. A model may take the column.
     task : str, optional
         ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``, whatever the models say. By default what a
         model says of itself, else what its signature says, else what the metric is for.
+    groups : str, optional
+        A column whose equal values are one subject, such as a customer of whom there are several rows. Intervals and
+        paired tests then count subjects, not rows; with fewer than 10 there are none. A model may take the column.
 
     Examples
     --------

@@ -107,8 +107,14 @@ def declared(model: Any, given: Any) -> Signature:
             f"{listed(facts.names) if facts.names else f'{facts.width} columns'}. Pass the data it was fitted on."
         )
     made = _complete(facts, found, known)
-    target = None if made.target_source == made.target == "y" else made.target
-    return replace(made, target=target, source=None, target_source=None)
+    return replace(
+        made, target=_named(known[1]) if pair[1] is not None else made.target, source=None, target_source=None
+    )
+
+
+def _named(target: _Known) -> str | None:
+    """Return what the target is called; None if it has no name, or is several columns."""
+    return target.labels[0] or None if len(target.labels) == 1 else None
 
 
 def _known(item: Passed) -> _Known | None:
@@ -161,6 +167,7 @@ def _described(schema: Schema, names: Sequence[str]) -> tuple[ColumnSpec, ...]:
 
 def _complete(facts: Facts, found: tuple[tuple[ColumnSpec, ...], str | None], known: Sequence[_Known]) -> Signature:
     inputs, source = found
+    inputs = tuple(replace(column, optional=column.name in facts.optional) for column in inputs)
     target = _target(list(_candidates(inputs, source, known)), facts.classes)
     return Signature(
         inputs=inputs,
