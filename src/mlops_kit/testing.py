@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlops_kit.errors import InvalidInput, StoreError
-from mlops_kit.store.backend import Backend, Bytes, Found, make_durable
+from mlops_kit.store.backend import Backend, Bytes, Found, foreign_files, make_durable
+from mlops_kit.store.folders import ForeignFile
 
 _T = TypeVar("_T")
 _WRITERS = 8
@@ -334,6 +335,10 @@ class FaultyBackend:
     def is_private(self, key: str) -> bool:
         """Tell whether nobody else can have written a value; this never fails."""
         return self._inner.is_private(key)
+
+    def foreign(self) -> Iterator[ForeignFile]:
+        """List what is no regular file; this never fails."""
+        return iter(foreign_files(self._inner))
 
     def capabilities(self) -> dict[str, str]:
         """Probe the place, or fail."""

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import mlops_kit as mk
 from mlops_kit.cli.main import main
 from mlops_kit.errors import UntrustedArtifact
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 
 
 def ask(*words, code=0):
@@ -22,7 +22,7 @@ def ask(*words, code=0):
 def test_the_line_in_the_refusal_is_the_line_that_helps(tmp_path, monkeypatch):
     models = mk.ModelStore(tmp_path / "it's a store")
     models.register("m", {"a": 1})
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     models.store.backend.root.chmod(0o777)
     with pytest.raises(UntrustedArtifact) as refused:
         models.load("m:1")

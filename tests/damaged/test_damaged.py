@@ -131,8 +131,8 @@ def _summed(body):
 
 
 def leftover(place):
-    place.write("tmp/4711-dead", b"half")
-    os.utime(place.root / "tmp" / "4711-dead", (1_700_000_000, 1_700_000_000))
+    place.write("tmp/4711471147114711-4", b"half")
+    os.utime(place.root / "tmp" / "4711471147114711-4", (1_700_000_000, 1_700_000_000))
 
 
 def both(*patches):
@@ -261,7 +261,7 @@ CASES = {
         added("journals/other/x/000000000001.json"), [("unknown-file", "journals/other/x/000000000001.json")]
     ),
     "what a dead writer left": Case(
-        leftover, [], ("tmp/4711-dead: removed; a writer that is gone left it behind",), []
+        leftover, [], ("tmp/4711471147114711-4: removed; a writer that is gone left it behind",), []
     ),
 }  # fmt: skip
 

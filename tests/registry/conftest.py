@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 
 
 @pytest.fixture(params=["memory", "local"])
@@ -24,7 +24,7 @@ def local(tmp_path):
 @pytest.fixture
 def strangers(monkeypatch):
     """Forget what this process wrote, as if another had."""
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from sklearn.utils import all_estimators
 import mlops_kit as mk
 from mlops_kit.cli.main import main
 from mlops_kit.errors import NotSerializable, UntrustedArtifact
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 from mlops_kit.store.skops_types import VERSION
 
 X, y = make_classification(40, 4, n_informative=3, n_redundant=0, random_state=0)
@@ -327,14 +327,14 @@ def test_most_estimators_need_no_trust_as_data_and_the_rest_say_what_would_help(
             assert CliRunner().invoke(main, words[1:]).exit_code == 0
             assert not refused_as_data(models, name, estimator)
             mk.Trust(models.store).remove()
-            objects.written.clear()
+            serializers.pickled.clear()
             with pytest.raises(UntrustedArtifact) as untrusted:
                 models.load(f"{name}:1")
             assert shlex.join(words) in str(untrusted.value)
             native |= {word.rpartition(".")[2] for word in words[4::2]}
             mk.Trust(models.store).allow_types(*words[4::2])
             helped.append(name)
-        objects.written.clear()
+        serializers.pickled.clear()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             after = observe(models.load(f"{name}:1"), DATA[kind][0])

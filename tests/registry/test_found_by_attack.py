@@ -12,7 +12,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, RunClosed, UnsupportedData, UntrustedArtifact
-from mlops_kit.store import keys, objects
+from mlops_kit.store import keys, serializers
 
 
 def test_a_returned_stream_is_left_to_the_caller():
@@ -148,7 +148,7 @@ def test_one_empty_start_record_does_not_hide_the_other_runs(tmp_path):
 def test_a_journal_that_others_may_write_is_not_trusted(tmp_path, monkeypatch):
     models = mk.ModelStore(tmp_path / "store")
     models.register("m", 1)
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     (tmp_path / "store" / "journals").chmod(0o777)
     with pytest.raises(UntrustedArtifact):
         models.load("m:1")

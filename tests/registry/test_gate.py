@@ -29,7 +29,7 @@ from mlops_kit.errors import (
     VersionNotFound,
 )
 from mlops_kit.records.gate import ConditionResult
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 
 
 def table(seed=0, n=300):
@@ -440,7 +440,7 @@ def test_a_refusal_that_cannot_be_written_down_is_still_a_refusal(trained, monke
 
 def test_a_model_that_may_not_be_loaded_is_an_error_and_no_verdict(local, strangers):
     local.register("risk", DummyClassifier().fit([[0]], [0]))
-    objects.written.clear()
+    serializers.pickled.clear()
     Path(local.store.url).chmod(0o777)
     with pytest.raises(UntrustedArtifact):
         gate(c.at_least("auc", 0.5), target="label").evaluate("risk:1", store=local.store)

@@ -22,7 +22,7 @@ from mlops_kit.errors import (
     ObjectNotFound,
     UntrustedArtifact,
 )
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 
 # What cannot be saved or loaded
 
@@ -144,14 +144,14 @@ def test_a_class_that_is_no_longer_importable_is_told_by_its_module(local, tmp_p
 def foreign(local, strangers, tmp_path):
     """A store in which somebody else may write."""
     local.register("fraud", Canary(tmp_path / "canary"))
-    objects.written.clear()
+    serializers.pickled.clear()
     Path(local.store.url).chmod(0o775)
     return local
 
 
 def test_a_store_of_ones_own_needs_no_trust(local, strangers):
     local.register("fraud", 1)
-    objects.written.clear()
+    serializers.pickled.clear()
     assert local.load("fraud:1") == 1
 
 
@@ -178,7 +178,7 @@ def test_what_another_could_have_written_is_not_run_and_the_remedies_work(foreig
 def test_trust_in_a_store_with_a_space_in_its_path_is_given_by_the_line_that_is_told(tmp_path, strangers, monkeypatch):
     models = mk.ModelStore(mk.Store(tmp_path / "my models" / "store"))
     models.register("fraud", 1)
-    objects.written.clear()
+    serializers.pickled.clear()
     Path(models.store.url).chmod(0o775)
     with pytest.raises(UntrustedArtifact) as refused:
         models.load("fraud:1")
@@ -197,7 +197,7 @@ def test_looking_without_loading_needs_no_trust(foreign):
 
 def test_a_single_file_that_another_may_write_is_not_run(local, strangers, object_file):
     local.register("fraud", 1)
-    objects.written.clear()
+    serializers.pickled.clear()
     object_file(local, "fraud:1").chmod(0o666)
     with pytest.raises(UntrustedArtifact):
         local.load("fraud:1")

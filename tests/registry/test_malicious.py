@@ -28,7 +28,7 @@ from mlops_kit.errors import IntegrityError, InvalidInput, UntrustedArtifact
 from mlops_kit.records import codec
 from mlops_kit.records.entry import tip
 from mlops_kit.registry.saving import Saved
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a store is made a stranger's by its mode bits")
 
@@ -115,14 +115,14 @@ def stranger(tmp_path, monkeypatch):
     models = mk.ModelStore(mk.Store(tmp_path / "store"))
     models.register("m", {"innocent": True})
     models.store.backend.root.chmod(0o777)
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     return models
 
 
 def plant(models, payload, form="cloudpickle"):
     """Register bytes as the next version of m, as a stranger would."""
     digest = models.store.objects.put(payload)
-    objects.written.clear()
+    serializers.pickled.clear()
     return models.register_saved("m", Saved(digest, form, len(payload), "builtins.dict", None)).spec
 
 
@@ -187,7 +187,7 @@ def test_an_output_of_a_run_does_not_run_either(canary, tmp_path, monkeypatch):
         return Reduced(os.system, (f"touch {canary}",))
 
     train()
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     store.backend.root.chmod(0o777)
     run = mk.get_run(train.last_run.id, store=mk.Store(store.url))
     with pytest.raises(UntrustedArtifact):

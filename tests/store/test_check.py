@@ -12,7 +12,7 @@ from mlops_kit.monitoring.listing import monitor_names, open_monitor
 from mlops_kit.monitoring.segments import Segments
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
-from mlops_kit.store import objects
+from mlops_kit.store import serializers
 from mlops_kit.tracking.metrics import SEGMENT_POINTS
 
 PLACES = (0, 0.6, 1)
@@ -71,7 +71,7 @@ def everything(root):
 @pytest.fixture(autouse=True)
 def _trusting(monkeypatch, tmp_path):
     monkeypatch.setenv("MLOPS_KIT_TRUST", str(tmp_path))
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
 
 
 def test_a_sound_store_is_ok_and_every_file_was_read(rich_store):
@@ -279,7 +279,7 @@ def test_a_file_that_no_store_has_is_named(rich_store, where):
 
 def test_what_writers_leave_behind_is_no_problem(rich_store):
     (rich_store / "tmp").mkdir(exist_ok=True)
-    (rich_store / "tmp" / "123-abc").write_text("half")
+    (rich_store / "tmp" / "1a2b3c4d5e6f7a8b-7").write_text("half")
     assert problems(rich_store) == set()
 
 

@@ -112,7 +112,7 @@ def test_what_was_used_since_the_mark_stays_for_another_grace(store):
 
 def test_a_dry_run_changes_nothing_and_tells_the_same(store):
     store.objects.put(b"left behind")
-    store.backend.put("tmp/half", b"x")
+    store.backend.put("tmp/0123456789abcdef-3", b"x")
     assert store.gc().dry_run
     act(store)
     later(store, GRACE)
@@ -179,11 +179,11 @@ def test_what_was_there_long_before_a_run_is_not_kept_by_it(store):
 
 
 def test_leftovers_of_writers_go_after_a_day(store):
-    store.backend.put("tmp/old", b"half")
+    store.backend.put("tmp/0123456789abcdef-1", b"half")
     later(store, DAY)
-    store.backend.put("tmp/new", b"half")
-    assert act(store).deleted == ("tmp/old",)
-    assert store.backend.get("tmp/new") == b"half"
+    store.backend.put("tmp/0123456789abcdef-2", b"half")
+    assert act(store).deleted == ("tmp/0123456789abcdef-1",)
+    assert store.backend.get("tmp/0123456789abcdef-2") == b"half"
 
 
 def test_the_grace_of_the_store_may_be_lengthened_and_shortened_only_by_one_who_is_alone(store):

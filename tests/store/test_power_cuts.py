@@ -58,7 +58,7 @@ class Disk:
                 raise OSError(errno.EIO, "Input/output error", args[0])
             answer = act(*args, **kwargs) if name != "fsync" else None  # the power cuts here are not real
             if name in self.NAMING:
-                self._names.add(os.fspath(args[-1] if name != "mkdir" else args[0]))
+                self._names.add(_place(args[-1] if name != "mkdir" else args[0], **kwargs))
             elif name == "write":
                 self._contents.add(os.fstat(args[0]).st_ino)
             elif name == "fsync":
@@ -87,6 +87,12 @@ class Disk:
     def watch(self, *roots):
         """Begin anew, with other folders."""
         self._names, self._contents, self._roots = set(), set(), [str(root) for root in roots]
+
+
+def _place(path, *, dir_fd=None, dst_dir_fd=None, **_):
+    """Give the whole path of what a call made."""
+    fd = dir_fd if dst_dir_fd is None else dst_dir_fd
+    return os.fspath(path) if fd is None else os.path.join(os.readlink(f"/proc/self/fd/{fd}"), path)
 
 
 @pytest.fixture

@@ -102,12 +102,12 @@ def test_an_empty_place_is_not_made_a_store(tmp_path):
 
 def test_what_dead_writers_left_is_removed_and_what_is_being_written_is_not(rich_store):
     (rich_store / "tmp").mkdir(exist_ok=True)
-    for name, age in {"old": 100_000, "new": 10}.items():
+    for name, age in {"0123456789abcdef-1": 100_000, "0123456789abcdef-2": 10}.items():
         path = rich_store / "tmp" / name
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age,) * 2)
-    assert repaired(rich_store).repaired == ("tmp/old: removed; a writer that is gone left it behind",)
-    assert (rich_store / "tmp" / "new").exists()
+    assert repaired(rich_store).repaired == ("tmp/0123456789abcdef-1: removed; a writer that is gone left it behind",)
+    assert (rich_store / "tmp" / "0123456789abcdef-2").exists()
 
 
 def test_records_of_collections_are_checked_and_a_damaged_mark_is_cleared_away(rich_store):

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops_kit.errors import ExposedFile, StoreError
+import mlops_kit as mk
+from mlops_kit.errors import ExposedFile, InvalidInput, RecordingWarning, StoreError
 from mlops_kit.store import settings
+from mlops_kit.store.local import LocalBackend
+from mlops_kit.testing import FaultyBackend
 
 posix = pytest.mark.skipif(os.name == "nt", reason="mode bits")
 
@@ -118,3 +121,35 @@ def test_a_folder_that_cannot_be_made_is_a_store_error(path):
     with pytest.raises(StoreError, match="MLOPS_KIT_CONFIG"):
         settings.change(path, lambda _: b"1")
     assert settings.read(path) is None
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Be a user that no list of users knows, in a process without HOME."""
+    for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+
+def test_a_user_without_a_home_has_no_settings_and_no_folder_of_that_name(homeless, tmp_path):
+    assert settings.path_of("trust.json") is None
+    assert settings.read(None) is None
+    assert mk.Trust.listed() == []
+    assert mk.SigningKey.current() is None
+    models = mk.ModelStore(tmp_path / "store")
+    models.register("m", 1)
+    assert models.load("m:1") == 1
+    with pytest.raises(StoreError, match="MLOPS_KIT_CONFIG names one"):
+        mk.Trust(tmp_path / "store").allow_code()
+    with pytest.raises(StoreError, match="MLOPS_KIT_SPOOL names one"):
+        mk.Store(tmp_path / "store").sync()
+    with pytest.raises(InvalidInput, match="Give an absolute path"):
+        mk.Store("~/store")
+    assert sorted(os.listdir()) == ["store"]
+
+
+def test_a_run_whose_store_fails_returns_its_result_even_where_there_is_no_home_for_a_spool(homeless, tmp_path):
+    store = mk.Store.on(FaultyBackend(LocalBackend(tmp_path / "store"), at=1, lasting=True))
+    with pytest.warns(RecordingWarning, match="MLOPS_KIT_SPOOL names one"):
+        assert mk.track(lambda: 1, name="train", store=store)() == 1
+    assert os.listdir() == []

@@ -25,7 +25,7 @@ from mlops_kit.errors import (
     UntrustedArtifact,
 )
 from mlops_kit.records.entry import Entry, statement, tip
-from mlops_kit.store import objects, settings, trusted
+from mlops_kit.store import serializers, settings, trusted
 from mlops_kit.store.signing import SigningKey, verified
 
 posix = pytest.mark.skipif(os.name == "nt", reason="mode bits")
@@ -53,7 +53,7 @@ def url(tmp_path):
 
 def fresh(url):
     """Open a store as a process does that has never looked at it."""
-    objects.written.clear()
+    serializers.pickled.clear()
     return mk.ModelStore(mk.Store(url))
 
 

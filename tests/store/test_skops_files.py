@@ -29,7 +29,7 @@ from skops import io as skops
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, NotSerializable, UntrustedArtifact
 from mlops_kit.registry.saving import Saved
-from mlops_kit.store import objects, skops_types
+from mlops_kit.store import serializers, skops_types
 from mlops_kit.store.serializers import serializer
 from mlops_kit.store.skops_files import opened_files
 
@@ -379,7 +379,7 @@ def test_a_stranger_s_file_with_more_than_data_needs_the_trust_a_pickle_needs(tm
     models.register("m", FITTED, format="skops")
     data = skops.dumps(DecisionTreeClassifier().fit([[0], [1]], [0, 1]))
     models.register_saved("m", Saved(models.store.objects.put(data), "skops", len(data), "x.y", None))
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     models.store.backend.root.chmod(0o777)
     assert models.load("m:1").predict([[1.0]]) == [1]
     with pytest.raises(UntrustedArtifact, match=r"holds sklearn\.tree\._tree\.Tree"):

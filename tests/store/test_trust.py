@@ -5,8 +5,8 @@ import os
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import UntrustedArtifact
-from mlops_kit.store import keys, objects
+from mlops_kit.errors import StoreError, UntrustedArtifact
+from mlops_kit.store import keys, serializers
 from mlops_kit.store.trust import trusted_by_name
 
 STRANGER = 12345
@@ -19,7 +19,7 @@ def models(tmp_path, monkeypatch):
     """A store with one model that this process did not write."""
     models = mk.ModelStore(tmp_path / "store")
     models.register("m", {"a": 1})
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     return models
 
 
@@ -64,7 +64,7 @@ def test_a_hint_that_is_missing_is_nobodys(models):
 def test_an_output_that_a_record_names_which_others_may_write_is_refused(models):
     with mk.start_run(store=models.store) as run:
         run.log_model([object], "it")
-    objects.written.clear()
+    serializers.pickled.clear()
     assert mk.get_run(run.id, store=models.store).load("it") == [object]
     models.store.backend.root.joinpath(keys.run_key(run.id, "end")).chmod(0o666)
     with pytest.raises(UntrustedArtifact):
@@ -86,7 +86,7 @@ def test_a_symbolic_link_inside_the_store_is_refused(models, tmp_path, place):
     path = places(models)[place]
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UntrustedArtifact):
+    with pytest.raises(StoreError, match="is a symbolic link"):
         models.load("m:1")
 
 
@@ -126,11 +126,56 @@ def test_a_store_is_trusted_by_its_name(untrusted, monkeypatch):
     assert untrusted.load("m:1") == {"a": 1}
 
 
-def test_what_this_process_wrote_is_trusted(tmp_path):
+def test_what_this_process_pickled_is_trusted(tmp_path):
     models = mk.ModelStore(tmp_path / "store")
     models.register("m", {"a": 1})
     (tmp_path / "store").chmod(0o777)
     assert models.load("m:1") == {"a": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_a_process_pickled_before_a_fork_is_its_childs_too_and_not_the_other_way_round(tmp_path):
+    models = mk.ModelStore(tmp_path / "store")
+    models.register("m", {"a": 1})
+    (tmp_path / "store").chmod(0o777)
+
+    def in_child(act):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                act()
+            except BaseException:  # nothing of the fork may go on in the test
+                os._exit(1)
+            os._exit(0)
+        return os.waitpid(pid, 0)[1]
+
+    assert in_child(lambda: models.load("m:1")) == 0
+    assert in_child(lambda: models.register("n", {"a": 2})) == 0
+    with pytest.raises(UntrustedArtifact):
+        mk.ModelStore(mk.Store(tmp_path / "store")).load("n:1")
+
+
+@pytest.mark.parametrize("size", [1, 1 << 21])
+@pytest.mark.parametrize("way", ["artifact", "folder", "put", "text of a run"])
+def test_bytes_that_this_process_only_kept_are_not_its_own(untrusted, tmp_path, way, size):
+    untrusted.register("big", b"x" * size)
+    serializers.pickled.clear()
+    data = untrusted.store.objects.get(untrusted.get("big:1").digest)
+    (tmp_path / "upload").mkdir()
+    (tmp_path / "upload" / "file.bin").write_bytes(data)
+    mine = mk.Store(tmp_path / "mine")
+    with mk.start_run(store=mine) as run:
+        match way:
+            case "put":
+                mine.objects.put(data)
+            case "artifact":
+                run.log_artifact(tmp_path / "upload" / "file.bin")
+            case "folder":
+                run.log_artifact(tmp_path / "upload")
+            case _:
+                run.log_artifact(data, "file.bin")
+    with pytest.raises(UntrustedArtifact):
+        untrusted.load("big:1")
 
 
 def test_looking_needs_no_trust(untrusted):

@@ -7,7 +7,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import ExposedFile, InvalidInput, NewerFormat, UntrustedArtifact
-from mlops_kit.store import objects, trusted
+from mlops_kit.store import serializers, trusted
 
 posix = pytest.mark.skipif(os.name == "nt", reason="mode bits")
 
@@ -17,7 +17,7 @@ def untrusted(tmp_path, monkeypatch):
     """A store with one model, in which others may write."""
     models = mk.ModelStore(tmp_path / "its store")
     models.register("m", {"a": 1})
-    monkeypatch.setattr(objects, "written", set())
+    monkeypatch.setattr(serializers, "pickled", set())
     if os.name == "nt":
         pytest.skip("Windows has no mode bits that let others write")
     models.store.backend.root.chmod(0o777)

@@ -14,7 +14,8 @@ class Problem:
     Parameters
     ----------
     kind : str
-        ``"damaged"``, ``"missing"``, ``"broken-chain"``, ``"newer-format"``, ``"stale-hint"`` or ``"unknown-file"``;
+        ``"damaged"``, ``"missing"``, ``"broken-chain"``, ``"newer-format"``, ``"stale-hint"``, ``"unknown-file"`` or
+        ``"foreign-file"``;
         of an audit also ``"moved"``, ``"forged-hint"``, ``"truncated"``, ``"rewritten"``, ``"missing-object"``,
         ``"changed-object"``, ``"false-evidence"`` and the kinds of signature errors, such as ``"signer-revoked"``.
     key : str

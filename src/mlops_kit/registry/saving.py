@@ -16,6 +16,7 @@ from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.fingerprints.environment import environment, environment_stamp
 from mlops_kit.fingerprints.origin import is_user_module
 from mlops_kit.records import codec
+from mlops_kit.store import serializers
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store
@@ -81,11 +82,18 @@ def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"
     if len(data) < _WORTH_A_THREAD:
-        return Saved(store.objects.put(data), format, len(data), name, fingerprint_or_none(value))
+        return Saved(_keep(store.objects, data), format, len(data), name, fingerprint_or_none(value))
     with ThreadPoolExecutor(1, thread_name_prefix="mlops-kit-save") as beside:  # it mostly waits for the disk
-        put = beside.submit(copy_context().run, store.objects.put, data)
+        put = beside.submit(copy_context().run, _keep, store.objects, data)
         found = fingerprint_or_none(value)
     return Saved(put.result(), format, len(data), name, found)
+
+
+def _keep(objects: Objects, pickle: bytes) -> str:
+    """Write what was pickled a moment ago, and note that it is this process's own."""
+    digest = objects.put(pickle)
+    serializers.pickled.add(digest)
+    return digest
 
 
 def fingerprint_or_none(value: Any) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.store.folders import ForeignFile
 
 T = TypeVar("T")
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -130,3 +131,20 @@ def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T]) -> T
         if again is None or again == data:
             raise
         return verify(again)
+
+
+def foreign_files(backend: Backend) -> list[ForeignFile]:
+    """List what lies in a store's folder and is neither a regular file nor a folder.
+
+    Parameters
+    ----------
+    backend : Backend
+        The store. A place that can hold such things has a method ``foreign()`` that yields them.
+
+    Returns
+    -------
+    list of ForeignFile
+        Each with its ``path`` and ``kind``.
+    """
+    look = getattr(backend, "foreign", None)
+    return [] if look is None else list(look())

@@ -19,7 +19,8 @@ from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import ODD, reading
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, foreign_files
+from mlops_kit.store.folders import ForeignFile, foreign_message
 from mlops_kit.store.head import is_true
 from mlops_kit.store.objects import digest_of
 
@@ -72,6 +73,8 @@ def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checke
     """Check files and folders, and what connects them; a folder is empty or ends with a slash."""
     checker = _Checker(backend)
     checker.files = files
+    for foreign in foreign_files(backend):
+        checker.meet(foreign)
     for place in places:
         found = (found.key for found in backend.walk(place)) if place.endswith("/") or not place else [place]
         for key in found:
@@ -110,9 +113,13 @@ class _Checker:
         self._states: dict[str, tuple[int, str]] = {}
         self._has_store = False
 
+    def meet(self, foreign: ForeignFile) -> None:
+        """Report what is neither a regular file nor a folder."""
+        self._report("foreign-file", foreign.path, foreign_message(foreign))
+
     def look_at(self, key: str) -> None:
         """Read one file and check all that can be told from it alone."""
-        if key.startswith(("tmp/", "index/")) or key == ".gitignore":
+        if keys.is_temporary(key) or key.startswith("index/") or key == ".gitignore":
             return
         try:
             data = self._backend.get(key)
@@ -152,9 +159,16 @@ class _Checker:
             self._check_segments(run_id)
         self._check_states()
         for digest, (by, what) in self._needed.items():
-            if digest not in self._objects and self._backend.stat(keys.object_key(digest)) is None:
+            if digest not in self._objects and self._is_absent(keys.object_key(digest)):
                 self.sources.add(by)
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
+
+    def _is_absent(self, key: str) -> bool:
+        """Look again for what the walk has not shown; what cannot be looked at was reported as such."""
+        try:
+            return self._backend.stat(key) is None
+        except MlopsKitError:
+            return False
 
     def _check(self, key: str, data: bytes) -> None:
         if match := _OBJECT.fullmatch(key):

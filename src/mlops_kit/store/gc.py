@@ -14,7 +14,8 @@ from mlops_kit.errors import IntegrityError
 from mlops_kit.records.check import GcReport
 from mlops_kit.records.garbage import Mark
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Found
+from mlops_kit.store.backend import Backend, Found, foreign_files
+from mlops_kit.store.folders import foreign_message
 from mlops_kit.store.sweeps import Sweeps
 from mlops_kit.store.trace import Live, named_bytes, trace
 
@@ -45,6 +46,7 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
     IntegrityError
         A record cannot be read, so nobody knows what it names, and nothing was done.
     """
+    _refuse_foreign(backend)
     now = backend.now()  # before the look at what is named: however long this takes, ages count from here
     found = named_bytes(backend)
     live = _trace(backend, grace)
@@ -122,8 +124,16 @@ def ripe(unnamed: Iterable[Found], marked: Mapping[str, float], *, now: float, g
 
 
 def leftovers(found: Iterable[Found], *, now: float) -> list[Found]:
-    """Choose the temporary files that no writer can still be using."""
-    return [one for one in found if now - one.modified >= LEFTOVER_SECONDS]
+    """Choose the temporary files that no writer can still be using; files of other names are not ours."""
+    return [one for one in found if keys.is_temporary(one.key) and now - one.modified >= LEFTOVER_SECONDS]
+
+
+def _refuse_foreign(backend: Backend) -> None:
+    """Refuse to go on where a link hides what records may name."""
+    foreign = foreign_files(backend)
+    if foreign:
+        more = f" {len(foreign) - 1} more are like it; `Store.fsck()` lists them." if len(foreign) > 1 else ""
+        raise IntegrityError(f"Nothing was collected in {backend.url}: {foreign_message(foreign[0])}{more}")
 
 
 def _trace(backend: Backend, grace: float) -> Live:

@@ -14,6 +14,13 @@ MARKS = "gc/marks/"
 SWEEPS = "gc/sweeps/"
 _EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
+_TEMPORARY = re.compile(
+    r"tmp/(?:[0-9a-f]{16}-\d+(?:-probe)?"  # of a local folder
+    r"|[0-9a-f]{24}"  # of SFTP
+    r"|probe-[0-9a-f]{16}|doctor-[0-9a-f]{16}-[a-z0-9-]+"
+    r"|torn-\d+)"  # of `FaultyBackend`
+)
+_NUMBERED = re.compile(r"(?:gc/(?:marks|sweeps)|journals/[^/]+/[^/]+)/(\d{12,})\.json")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -121,6 +128,17 @@ def segment_day(second: float) -> str:
     return _day(int(second) // 86_400)
 
 
+def is_temporary(key: str) -> bool:
+    """Return whether a key has a form that this library gives to temporary files.
+
+    Examples
+    --------
+    >>> is_temporary("tmp/1a2b3c4d5e6f7a8b-7"), is_temporary("tmp/thesis.txt")
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(key) is not None
+
+
 def mark_key(seq: int) -> str:
     """Locate a mark: a list of what nothing names."""
     return f"{MARKS}{seq:012d}.json"
@@ -132,12 +150,12 @@ def sweep_key(seq: int) -> str:
 
 
 def number_in(key: str) -> int:
-    """Give the number that a mark or sweep has by its key; 0 for what has none.
+    """Give the number that a mark, a sweep or an entry has by its key; 0 for what has none.
 
     Examples
     --------
     >>> number_in(mark_key(7)), number_in("gc/marks/notes.txt")
     (7, 0)
     """
-    stem = key.rpartition("/")[2].removesuffix(".json")
-    return int(stem) if stem.isdecimal() else 0
+    match = _NUMBERED.fullmatch(key)
+    return int(match[1]) if match else 0

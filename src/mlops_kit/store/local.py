@@ -13,19 +13,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeAlias
 
 from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
 from mlops_kit.store.backend import Bytes, Found
+from mlops_kit.store.folders import Folders, ForeignFile, OpenFolder, foreign_message, is_regular, kind_of
 
-_T = TypeVar("_T")
-_O_BINARY: int = getattr(os, "O_BINARY", 0)
-_WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY | getattr(os, "O_CLOEXEC", 0)
-_READ = os.O_RDONLY | _O_BINARY | getattr(os, "O_CLOEXEC", 0)
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_SYNC_FOLDERS = os.name != "nt"
+_FOLLOW = os.name == "nt"  # which has no such choice; there each name is checked before it is used
+
+_Step: TypeAlias = Callable[[OpenFolder, str, OpenFolder, str], bool]
+"""Gives a temporary file its name; False if another file has it."""
 
 
 class LocalBackend:
@@ -34,6 +34,8 @@ class LocalBackend:
     A new value is written to ``tmp/``, synced, and given its name in one atomic step: a hard link, a rename
     that refuses to replace where there are no links. Nobody ever sees half a value. Files are made 0644 and
     folders 0755, less what the umask takes away: never writable by others.
+
+    Links in the path of the root are resolved once. Below it none is followed, and nothing but regular files is read.
 
     Parameters
     ----------
@@ -48,59 +50,30 @@ class LocalBackend:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.url = str(root)
-        self._base = f"{root}{os.sep}"
+        self.root = Path(os.path.realpath(root))
+        self.url = str(self.root)
         self._reached: set[str] = set()
-        self._place: Callable[[str, str], bool] = _rename_exclusive if os.name == "nt" else _link
+        self._folders = Folders(self.url, made=self._reached.clear)
+        self._place: _Step = _rename_exclusive if os.name == "nt" else _link
 
     def get(self, key: str) -> bytes | None:
         """Read a whole value, or None where there is none."""
+        folder, _, name = key.rpartition("/")
         try:
-            fd = os.open(self._base + key, _READ)
+            with self._folders.open(folder) as place:
+                return _read(*place.open_to_read(name))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._fail("read", key, error)
-        try:
-            size = os.fstat(fd).st_size
-            data = os.read(fd, size + 1)
-            if len(data) != size:
-                with os.fdopen(fd, "rb", closefd=False) as rest:
-                    data += rest.read()
-        except OSError as error:
-            self._fail("read", key, error)
-        finally:
-            os.close(fd)
-        return data
 
     def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
         """Write a value whole or not at all, over what is there; `durable` survives a power cut."""
-        try:
-            temporary = self._write_temporary(data, durable=durable)
-            try:
-                self._in_folder(key, lambda target: os.replace(temporary, target))
-            except BaseException:
-                _forget(temporary)
-                raise
-        except OSError as error:
-            self._fail("write", key, error)
-        if durable:
-            self._sync_name(key)
+        self._write(key, data, _replace, durable=durable)
 
     def create(self, key: str, data: Bytes) -> bool:
         """Write a durable value if the key is absent: True for exactly one of any number of writers."""
-        try:
-            temporary = self._write_temporary(data, durable=True)
-            try:
-                won = self._in_folder(key, lambda target: self._place(temporary, target))
-            finally:
-                _forget(temporary)
-        except OSError as error:
-            self._fail("write", key, error)
-        if won:
-            self._sync_name(key)
-        return won
+        return self._write(key, data, self._place, durable=True)
 
     def sync(self, key: str) -> bool:
         """Sync a value that another writer may have left unsynced; False if there is none.
@@ -110,26 +83,28 @@ class LocalBackend:
         NotDurable
             It is there, and cannot be synced.
         """
+        folder, _, name = key.rpartition("/")
         try:
-            fd = os.open(self._base + key, _READ)
+            with self._folders.open(folder, whole=True) as place:
+                fd, _ = place.open_to_read(name)
+                try:
+                    self._sync_value(key, place, fd)
+                finally:
+                    os.close(fd)
+        except NotDurable:
+            raise
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             self._fail("read", key, error)
-        try:
-            if _SYNC_FOLDERS:  # Windows syncs only what was opened for writing
-                os.fsync(fd)
-        except OSError as error:
-            self._fail_unsynced(key, error)
-        finally:
-            os.close(fd)
-        self._sync_name(key)
         return True
 
     def delete(self, key: str) -> None:
         """Remove a value; an absent one is fine."""
+        folder, _, name = key.rpartition("/")
         try:
-            os.unlink(self._base + key)
+            with self._folders.open(folder) as place:
+                place.remove(name)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -137,57 +112,74 @@ class LocalBackend:
 
     def delete_if(self, key: str, data: bytes) -> None:
         """Remove a value unless another has been put over it meanwhile."""
-        aside = f"{self._base}tmp{os.sep}{_process}-{next(_numbers)}"
+        folder, _, name = key.rpartition("/")
+        aside = _temporary_name()
         try:
-            os.rename(self._base + key, aside)
+            with self._folders.open("tmp", make=True) as tmp, self._folders.open(folder) as place:
+                os.rename(place.name(name), tmp.name(aside), src_dir_fd=place.fd, dst_dir_fd=tmp.fd)
+                if _read(*tmp.open_to_read(aside)) != data:
+                    self._place(tmp, aside, place, name)  # where a still newer one was put, that counts
+                _forget(tmp, aside)
         except FileNotFoundError:
             return
         except OSError as error:
             self._fail("delete", key, error)
-        if Path(aside).read_bytes() != data:
-            self._place(aside, self._base + key)  # where a still newer one was put, that counts
-        _forget(aside)
 
     def stat(self, key: str) -> Found | None:
         """Look at a value without reading it."""
+        folder, _, name = key.rpartition("/")
         try:
-            found = os.stat(self._base + key)
+            with self._folders.open(folder) as place:
+                found = place.look(name)
+            if not is_regular(found) and not stat.S_ISDIR(found.st_mode):
+                raise ForeignFile(key, kind_of(found))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._fail("look at", key, error)
-        return Found(key, found.st_size, found.st_mtime) if stat.S_ISREG(found.st_mode) else None
+        return None if stat.S_ISDIR(found.st_mode) else Found(key, found.st_size, found.st_mtime)
 
     def touch(self, key: str) -> None:
         """Set the modification time of a value to now."""
+        folder, _, name = key.rpartition("/")
         try:
-            os.utime(self._base + key)
+            with self._folders.open(folder) as place:
+                os.utime(place.name(name), dir_fd=place.fd, follow_symlinks=_FOLLOW)
         except OSError as error:
             self._fail("refresh", key, error)
 
     def walk(self, prefix: str) -> Iterator[Found]:
-        """List the values below a folder, sorted by key."""
-        try:
-            with os.scandir(self._base + prefix) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name + ("/" if _is_folder(entry) else ""))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            self._fail("list", prefix, error)
-        for entry in entries:
-            key = prefix + entry.name
-            if _is_folder(entry):
-                yield from self.walk(key + "/")
-            else:
-                found = self.stat(key)
-                if found is not None:
-                    yield found
+        """List the values below a folder, sorted by key; what is no regular file is none of them."""
+        for name, found in self._listed(prefix):
+            if found is None:
+                yield from () if _is_too_deep(prefix) else self.walk(f"{prefix}{name}/")
+            elif is_regular(found):
+                yield Found(prefix + name, found.st_size, found.st_mtime)
 
     def folders(self, prefix: str) -> list[str]:
         """Name the folders directly below a folder, sorted."""
         try:
-            with os.scandir(self._base + prefix) as scan:
-                return sorted(entry.name for entry in scan if _is_folder(entry))
+            with self._folders.open(prefix.rstrip("/"), whole=True) as place:
+                return place.folders()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self._fail("list", prefix, error)
+
+    def foreign(self, prefix: str = "") -> Iterator[ForeignFile]:
+        """List what is neither a regular file nor a folder: links, pipes, devices, sockets."""
+        for name, found in self._listed(prefix):
+            if found is None and _is_too_deep(prefix):
+                yield ForeignFile(prefix + name, "a folder below too many others")
+            elif found is None:
+                yield from self.foreign(f"{prefix}{name}/")
+            elif not is_regular(found):
+                yield ForeignFile(prefix + name, kind_of(found))
+
+    def _listed(self, prefix: str) -> list[tuple[str, os.stat_result | None]]:
+        try:
+            with self._folders.open(prefix.rstrip("/"), whole=True) as place:
+                return place.scan()
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -216,7 +208,11 @@ class LocalBackend:
             ``create``: ``"link"``, ``"rename-noreplace"``, or ``"single-writer"`` where there is neither and
             two writers at once could overwrite each other.
         """
-        steps = {"link": _link, "rename-noreplace": _rename_exclusive, "single-writer": _check_then_rename}
+        steps: dict[str, _Step] = {
+            "link": _link,
+            "rename-noreplace": _rename_exclusive,
+            "single-writer": _check_then_rename,
+        }
         for name, step in steps.items():
             try:
                 if self._excludes(step):
@@ -234,78 +230,71 @@ class LocalBackend:
 
     def choose(self, capabilities: dict[str, str]) -> None:
         """Use the means that the store's creator found to work here."""
-        steps = {"rename-noreplace": _rename_exclusive, "single-writer": _check_then_rename}
+        steps: dict[str, _Step] = {"rename-noreplace": _rename_exclusive, "single-writer": _check_then_rename}
         self._place = steps.get(capabilities.get("create", ""), self._place)
 
-    def _excludes(self, step: Callable[[str, str], bool]) -> bool:
-        first, second = (self._write_temporary(data, durable=False) for data in (b"1", b"2"))
-        target = first + "-probe"
-        try:
-            return step(first, target) and not step(second, target) and Path(target).read_bytes() == b"1"
-        finally:
-            for path in (first, second, target):
-                _forget(path)
+    def _excludes(self, step: _Step) -> bool:
+        with self._folders.open("tmp", make=True) as tmp:
+            first, second = (_write_temporary(tmp, data, durable=False) for data in (b"1", b"2"))
+            target = f"{first}-probe"
+            try:
+                return (
+                    step(tmp, first, tmp, target)
+                    and not step(tmp, second, tmp, target)
+                    and _read(*tmp.open_to_read(target)) == b"1"
+                )
+            finally:
+                for name in (first, second, target):
+                    _forget(tmp, name)
 
-    def _write_temporary(self, data: Bytes, *, durable: bool) -> str:
-        path = f"{self._base}tmp{os.sep}{_process}-{next(_numbers)}"
-        try:
-            fd = os.open(path, _WRITE_NEW, 0o644)
-        except FileNotFoundError:
-            self._make_folder(os.path.dirname(path))
-            fd = os.open(path, _WRITE_NEW, 0o644)
+    def _write(self, key: str, data: Bytes, step: _Step, *, durable: bool) -> bool:
+        """Write a temporary file and give it its name; a folder that went meanwhile is made once more."""
         try:
             try:
-                done = os.write(fd, data)
-                if done < len(data) or type(data) is not bytes:  # a disk takes 2 GB at once, and a view counts items
-                    view = memoryview(data).cast("B")
-                    while done < len(view):
-                        done += os.write(fd, view[done:])
-                if durable:
-                    os.fsync(fd)
-            finally:
-                os.close(fd)
-        except BaseException:
-            _forget(path)
+                return self._write_once(key, data, step, durable=durable)
+            except FileNotFoundError:
+                return self._write_once(key, data, step, durable=durable)
+        except NotDurable:
             raise
-        return path
+        except OSError as error:
+            self._fail("write", key, error)
 
-    def _in_folder(self, key: str, act: Callable[[str], _T]) -> _T:
-        """Act on the path of a key, making its folder only when it turns out to be missing."""
-        path = self._base + key
-        try:
-            return act(path)
-        except FileNotFoundError:
-            self._make_folder(os.path.dirname(path))
-            return act(path)
+    def _write_once(self, key: str, data: Bytes, step: _Step, *, durable: bool) -> bool:
+        folder, _, name = key.rpartition("/")
+        with self._folders.open("", make=True) as root, self._folders.open("tmp", make=True, root=root) as tmp:
+            temporary = _write_temporary(tmp, data, durable=durable)
+            renamed = False
+            try:
+                with self._folders.open(folder, whole=durable, make=True, root=root) as place:
+                    won = step(tmp, temporary, place, name)
+                    renamed = won and step is not _link
+                    if won and durable:
+                        self._sync_value(key, place)
+            finally:
+                if not renamed:
+                    _forget(tmp, temporary)
+        return won
 
-    def _make_folder(self, path: str) -> None:
-        """Make a folder and its parents, which are synced with what is written there."""
-        self._reached.clear()
+    def _sync_value(self, key: str, place: OpenFolder, fd: int | None = None) -> None:
+        """Sync a name, and once in each process the folders that lead to it: their maker may have died."""
+        folder, reached = place.path, []
         try:
-            os.mkdir(path, 0o755)
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            if not os.path.isdir(os.path.dirname(path)):
-                self._make_folder(os.path.dirname(path))
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path, 0o755)
-
-    def _sync_name(self, key: str) -> None:
-        """Sync the folder of a key, and once in each process those that lead to it: their maker may have died."""
-        folder = key.rpartition("/")[0]
-        reached = []
-        try:
-            _sync_folder(self._base + folder)
+            if fd is not None and os.name != "nt":  # Windows syncs only what was opened for writing
+                os.fsync(fd)
+            place.sync()
             while folder not in self._reached:
                 reached.append(folder)
                 if not folder:
                     self._sync_above()
                     break
                 folder = folder.rpartition("/")[0]
-                _sync_folder(self._base + folder)
+                with self._folders.open(folder, whole=True) as above:
+                    above.sync()
         except OSError as error:
-            self._fail_unsynced(key, error)
+            raise NotDurable(
+                f"{key!r} is written in the store {self.url} and can be read, but it could not be synced ({error}): a "
+                "power cut may still take it. Check the disk; writing the same again syncs it."
+            ) from error
         self._reached.update(reached)
 
     def _sync_above(self) -> None:
@@ -314,16 +303,12 @@ class LocalBackend:
         for folder in self.root.parents:
             if folder.stat().st_dev != device:
                 break
-            with contextlib.suppress(PermissionError):
-                _sync_folder(str(folder))
-
-    def _fail_unsynced(self, key: str, error: OSError) -> NoReturn:
-        raise NotDurable(
-            f"{key!r} is written in the store {self.url} and can be read, but it could not be synced ({error}): a "
-            "power cut may still take it. Check the disk; writing the same again syncs it."
-        ) from error
+            with contextlib.suppress(PermissionError), Folders(str(folder)).open("", whole=True) as above:
+                above.sync()
 
     def _fail(self, action: str, key: str, error: OSError) -> NoReturn:
+        if isinstance(error, ForeignFile):
+            raise StoreError(f"Cannot {action} {key!r} in the store {self.url}: {foreign_message(error)}") from error
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
             remedy = f"Check the owner and mode of {self.root}, or choose another store with MLOPS_KIT_STORE."
             kind = StoreError if action in {"read", "list", "look at"} else ReadOnlyStore
@@ -332,6 +317,12 @@ class LocalBackend:
         raise StoreError(f"Cannot {action} {key!r} in the store {self.url}: {error}. {remedy}".rstrip()) from error
 
 
+def _is_too_deep(prefix: str) -> bool:
+    """Return whether a folder is deeper than any key of a store, so that nobody can make a walk endless."""
+    return prefix.count("/") >= _DEEPEST
+
+
+_DEEPEST = 32
 _CANNOT_WRITE = {errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -349,56 +340,87 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def _link(temporary: str, target: str) -> bool:
+def _temporary_name() -> str:
+    return f"{_process}-{next(_numbers)}"
+
+
+def _write_temporary(tmp: OpenFolder, data: Bytes, *, durable: bool) -> str:
+    name = _temporary_name()
+    fd = tmp.open_new(name)
     try:
-        os.link(temporary, target)
+        try:
+            done = os.write(fd, data)
+            if done < len(data) or type(data) is not bytes:  # a disk takes 2 GB at once, and a view counts items
+                view = memoryview(data).cast("B")
+                while done < len(view):
+                    done += os.write(fd, view[done:])
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        _forget(tmp, name)
+        raise
+    return name
+
+
+def _read(fd: int, found: os.stat_result) -> bytes:
+    """Read an open file whole, and close it."""
+    try:
+        size = found.st_size
+        data = os.read(fd, size + 1)
+        if len(data) != size:
+            with os.fdopen(fd, "rb", closefd=False) as rest:
+                data += rest.read()
+    finally:
+        os.close(fd)
+    return data
+
+
+def _replace(tmp: OpenFolder, temporary: str, place: OpenFolder, name: str) -> bool:
+    os.replace(tmp.name(temporary), place.name(name), src_dir_fd=tmp.fd, dst_dir_fd=place.fd)
+    return True
+
+
+def _link(tmp: OpenFolder, temporary: str, place: OpenFolder, name: str) -> bool:
+    try:
+        os.link(tmp.name(temporary), place.name(name), src_dir_fd=tmp.fd, dst_dir_fd=place.fd, follow_symlinks=_FOLLOW)
     except FileExistsError:
         return False
     return True
 
 
-def _rename_exclusive(temporary: str, target: str) -> bool:
+def _rename_exclusive(tmp: OpenFolder, temporary: str, place: OpenFolder, name: str) -> bool:
     """Rename unless the target exists: by its own nature on Windows, by renameat2 on Linux."""
     if os.name == "nt":
         try:
-            os.rename(temporary, target)
+            os.rename(tmp.name(temporary), place.name(name))
         except FileExistsError:
             return False
         return True
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if rename is None:
         raise OSError(errno.ENOSYS, "renameat2 is not available")
-    if rename(_AT_FDCWD, os.fsencode(temporary), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+    source, target = (_AT_FDCWD if folder.fd is None else folder.fd for folder in (tmp, place))
+    old, new = os.fsencode(tmp.name(temporary)), os.fsencode(place.name(name))
+    if rename(source, old, target, new, _RENAME_NOREPLACE) == 0:
         return True
     number = ctypes.get_errno()
     if number == errno.EEXIST:
         return False
-    raise OSError(number, os.strerror(number), target)
+    raise OSError(number, os.strerror(number), name)
 
 
-def _check_then_rename(temporary: str, target: str) -> bool:
-    if os.path.lexists(target):
+def _check_then_rename(tmp: OpenFolder, temporary: str, place: OpenFolder, name: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        place.look(name)
         return False
-    os.rename(temporary, target)
-    return True
+    return _replace(tmp, temporary, place, name)
 
 
-def _forget(path: str) -> None:
-    with contextlib.suppress(OSError):  # what is left in tmp/ does no harm, and what was written is there
-        os.unlink(path)
-
-
-def _sync_folder(path: str) -> None:
-    if _SYNC_FOLDERS:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
+def _forget(tmp: OpenFolder, name: str) -> None:
+    with contextlib.suppress(OSError):  # it has got its name; or it is left behind, which fails nothing
+        tmp.remove(name)
 
 
 def _is_own(path: Path) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mlops_kit.errors import InvalidInput, StoreError
 from mlops_kit.store.backend import Backend
+from mlops_kit.store.home import expanded
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.memory import MemoryBackend
 
@@ -116,8 +117,11 @@ def address_of(url: object) -> str:
 
 def _absolute(path: str) -> Path:
     """Make a path absolute and free of links, so that one store has one address."""
+    full = expanded(path)
+    if full is None:
+        raise InvalidInput(f"{path!r} begins with the home folder of a user who has none. Give an absolute path.")
     try:
-        return Path(os.path.realpath(os.path.expanduser(path)))
+        return Path(os.path.realpath(full))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path!r} cannot be the folder of a store: {error}.") from error
 

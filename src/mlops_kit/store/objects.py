@@ -13,9 +13,6 @@ from mlops_kit.store.sweeps import Sweeps
 _MAX_SLOTS = 256
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
-written: set[str] = set()
-"""Digests that this very process has written: their content is its own and needs no further trust."""
-
 
 def digest_of(data: Bytes) -> str:
     """Digest bytes, as records name them.
@@ -72,7 +69,6 @@ class Objects:
         if self._is_fresh(digest):
             return digest
         self._seen[digest] = self._keep(digest, data)
-        written.add(digest)
         return digest
 
     def _keep(self, digest: str, data: Bytes) -> float:

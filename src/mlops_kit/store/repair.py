@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlops_kit.errors import IntegrityError
+from mlops_kit.errors import IntegrityError, StoreError
 from mlops_kit.records import versions
 from mlops_kit.records.check import FsckReport, Problem
 from mlops_kit.records.entry import Entry, tip
@@ -35,7 +35,8 @@ def mend(backend: Backend, report: FsckReport, *, remake: Callable[[], None]) ->
         What was done, a sentence each.
     """
     done = [line for problem in report.problems if (line := _mended(backend, report, problem, remake))]
-    for left in gc.leftovers(backend.walk("tmp/"), now=backend.now()):
+    linked = any(problem.key == "tmp" for problem in report.problems)  # then what lies there is not the store's
+    for left in gc.leftovers(() if linked else backend.walk("tmp/"), now=backend.now()):
         backend.delete(left.key)
         done.append(f"{left.key}: removed; a writer that is gone left it behind")
     return tuple(done)
@@ -70,13 +71,16 @@ def _head(backend: Backend, prefix: str) -> Head | None:
         return None  # what its entries mean is known above: the next writer there makes the hint anew
     state: dict[str, Any] = {}
     head = Head(state=state, steps=None)
-    while (data := backend.get(f"{prefix}{head.seq + 1:012d}.json")) is not None:
+    while True:
         try:
+            data = backend.get(f"{prefix}{head.seq + 1:012d}.json")
+            if data is None:
+                break
             entry = Entry.decode(data, where=prefix)
             if entry.prev != head.tip:
                 return None
             versions.fold(state, entry)
-        except (IntegrityError, *ODD):
+        except (IntegrityError, StoreError, *ODD):
             return None
         head.seq, head.tip = head.seq + 1, tip(data)
     return head if head.seq else None

@@ -9,6 +9,9 @@ from mlops_kit.errors import InvalidInput, NotSerializable
 from mlops_kit.store.culprit import culprit
 from mlops_kit.store.skops_files import SkopsSerializer
 
+pickled: set[str] = set()
+"""Digests of what this very process made from its own objects, or its parent before a fork: its own, and trusted."""
+
 
 class Serializer(Protocol):
     """A format: how to write an object, how to read it, and what reading it would run."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlops_kit.errors import ExposedFile, MlopsKitError, StoreError
+from mlops_kit.store.home import expanded
 
 VARIABLE = "MLOPS_KIT_CONFIG"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -18,7 +19,7 @@ _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 _BUSY_SECONDS = 5.0
 
 
-def path_of(name: str) -> Path:
+def path_of(name: str) -> Path | None:
     """Locate a file of settings.
 
     Parameters
@@ -28,8 +29,9 @@ def path_of(name: str) -> Path:
 
     Returns
     -------
-    Path
-        Below ``MLOPS_KIT_CONFIG``, else below the folder that the platform has for settings.
+    Path or None
+        Below ``MLOPS_KIT_CONFIG``, else below the folder that the platform has for settings; None for a user who has
+        neither that nor a home folder.
 
     Examples
     --------
@@ -38,8 +40,8 @@ def path_of(name: str) -> Path:
     'settings/trust.json'
     >>> del os.environ[VARIABLE]
     """
-    folder = os.environ.get(VARIABLE) or os.path.join(_config_folder(), "mlops_kit")
-    return Path(os.path.abspath(os.path.expanduser(folder)), name)
+    folder = expanded(os.environ.get(VARIABLE) or os.path.join(_config_folder(), "mlops_kit"))
+    return None if folder is None else Path(os.path.abspath(folder), name)
 
 
 def _config_folder() -> str:
@@ -50,13 +52,13 @@ def _config_folder() -> str:
     return os.environ.get("XDG_CONFIG_HOME") or os.path.join("~", ".config")
 
 
-def read(path: Path, *, secret: bool = False) -> bytes | None:
+def read(path: Path | None, *, secret: bool = False) -> bytes | None:
     """Read a file of settings, if it is this user's alone.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    path : Path or None
+        The file, as `path_of` locates it.
     secret : bool
         Nobody else may even read it.
 
@@ -70,6 +72,8 @@ def read(path: Path, *, secret: bool = False) -> bytes | None:
     ExposedFile
         Another user owns it, or may write it, or its folder; or may read a secret.
     """
+    if path is None:
+        return None
     try:
         with open(path, "rb") as file:
             _check(path, os.fstat(file.fileno()), _OTHERS_WRITE | _OTHERS_READ if secret else _OTHERS_WRITE)
@@ -100,13 +104,13 @@ def _check(path: Path, found: os.stat_result, forbidden: int) -> None:
         )
 
 
-def change(path: Path, edit: Callable[[bytes | None], bytes]) -> None:
+def change(path: Path | None, edit: Callable[[bytes | None], bytes]) -> None:
     """Replace a file of settings in one step, by one process at a time.
 
     Parameters
     ----------
-    path : Path
-        The file; readable and writable by this user only.
+    path : Path or None
+        The file, as `path_of` locates it; readable and writable by this user only.
     edit : callable
         Takes what it holds, or None, and gives what it shall hold.
 
@@ -117,6 +121,8 @@ def change(path: Path, edit: Callable[[bytes | None], bytes]) -> None:
     StoreError
         It cannot be written, or another process has been changing it for five seconds.
     """
+    if path is None:
+        raise StoreError(f"There is no place for settings, as this user has no home folder. {VARIABLE} names one.")
     lock = path.with_name(path.name + ".lock")
     try:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)

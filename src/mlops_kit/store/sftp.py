@@ -21,6 +21,7 @@ from paramiko.sftp import CMD_EXTENDED
 
 from mlops_kit.store.backend import Found
 from mlops_kit.store.drive import Page, Trouble
+from mlops_kit.store.home import expanded
 from mlops_kit.store.patience import answer_seconds, connect_seconds
 
 _ONE_PACKET = 32_768
@@ -166,7 +167,7 @@ class SFTPDrive:
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         for path in settings.get("userknownhostsfile", "~/.ssh/known_hosts").split():
             with contextlib.suppress(FileNotFoundError):
-                client.load_system_host_keys(os.path.expanduser(path))
+                client.load_system_host_keys(expanded(path) or os.devnull)
         self._socket = socket.create_connection(address, timeout=connect_seconds())
         client.connect(
             address[0],
@@ -277,7 +278,7 @@ def _is_folder(one: paramiko.SFTPAttributes) -> bool:
 
 def _settings(host: str) -> dict[str, Any]:
     try:
-        config = paramiko.SSHConfig.from_path(os.path.expanduser("~/.ssh/config"))
+        config = paramiko.SSHConfig.from_path(expanded("~/.ssh/config") or os.devnull)
     except FileNotFoundError:
         return {}
     return dict(config.lookup(host))

@@ -185,5 +185,5 @@ def verified(key: str, value: str, statement: bytes) -> bool:
     return True
 
 
-def _path() -> Path:
+def _path() -> Path | None:
     return settings.path_of("signing-key")

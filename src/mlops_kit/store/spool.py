@@ -15,6 +15,7 @@ from mlops_kit.errors import StoreError
 from mlops_kit.records import codec
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, Bytes, Found, make_durable
+from mlops_kit.store.home import expanded
 from mlops_kit.store.local import LocalBackend
 
 VARIABLE = "MLOPS_KIT_SPOOL"
@@ -36,12 +37,19 @@ def spool_of(url: str) -> LocalBackend:
         A folder named by the digest of the address, below ``MLOPS_KIT_SPOOL`` or the user's data directory.
         Nothing is read or written yet.
 
+    Raises
+    ------
+    StoreError
+        The user has no home folder, and ``MLOPS_KIT_SPOOL`` names no other.
+
     Examples
     --------
     >>> spool_of("s3://team/models").root == spool_of("s3://team/other").root
     False
     """
-    folder = os.path.expanduser(os.environ.get(VARIABLE) or os.path.join(_data_folder(), "mlops_kit", "spool"))
+    folder = expanded(os.environ.get(VARIABLE) or os.path.join(_data_folder(), "mlops_kit", "spool"))
+    if folder is None:
+        raise StoreError(f"There is no place for a spool, as this user has no home folder. {VARIABLE} names one.")
     return LocalBackend(Path(os.path.abspath(folder), hashlib.sha256(url.encode()).hexdigest()[:32]))
 
 
@@ -119,7 +127,7 @@ class FallbackBackend:
         try:
             os.makedirs(self.spool.root, mode=0o700, exist_ok=True)
             self.spool.put(keys.SPOOL, codec.seal("spool", {"url": self.url}))
-        except OSError as second:
+        except (OSError, StoreError) as second:
             raise StoreError(f"{error} Its spool cannot be written either: {second}") from second
         self._failed()
 

@@ -1,7 +1,7 @@
 """Whose bytes may run as code here.
 
 Unpickling runs code, so who wrote an object matters more than its hash. Trusted is what this very process
-wrote, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
+pickled, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
 is trusted by name, in the user's settings or in ``MLOPS_KIT_TRUST``, or one object by its digest in
 ``allow_code=``, or by the signature of somebody whom the user lists.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from mlops_kit.errors import UntrustedArtifact
 from mlops_kit.records.entry import tip
 from mlops_kit.records.trust import covers
-from mlops_kit.store import keys, objects, trusted
+from mlops_kit.store import keys, serializers, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.journal import Journal
 from mlops_kit.store.serializers import serializer
@@ -59,7 +59,7 @@ def require_trust(
     UntrustedArtifact
         Nobody vouches for it; the message holds the exact line that would.
     """
-    if digest in objects.written or allow_code == digest or trusted_by_name(backend.url):
+    if digest in serializers.pickled or allow_code == digest or trusted_by_name(backend.url):
         return
     key = keys.object_key(digest)
     if all(map(backend.is_private, (key, *named_in))):

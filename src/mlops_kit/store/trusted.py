@@ -14,7 +14,7 @@ from mlops_kit.store import settings
 _FORMAT = 1
 
 
-def path() -> Path:
+def path() -> Path | None:
     """Locate the list."""
     return settings.path_of("trust.json")
 
