@@ -73,9 +73,13 @@ def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checke
     """Check files and folders, and what connects them; a folder is empty or ends with a slash."""
     checker = _Checker(backend)
     checker.files = files
+    beyond = []
     for foreign in foreign_files(backend):
         checker.meet(foreign)
+        beyond.append(f"{foreign.path}/")
     for place in places:
+        if place.startswith(tuple(beyond)):
+            continue
         found = (found.key for found in backend.walk(place)) if place.endswith("/") or not place else [place]
         for key in found:
             checker.look_at(key)
