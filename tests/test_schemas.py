@@ -113,6 +113,7 @@ def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
             "evidence",
             "signature",
             "source",
+            "python",
             "anchors",
             "card",
         } - ({"previous"} if kind == "retire" else {"fingerprint"} if kind == "snapshot" else set())

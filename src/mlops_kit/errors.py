@@ -43,6 +43,8 @@
 
     RecordingWarning (UserWarning)     something could not be recorded; the user's own work went on
     CodeChangedWarning (UserWarning)   a model was loaded whose code is no longer what it was
+    CodeNotComparedWarning (UserWarning)  whether its code is what it was cannot be said
+    OtherPythonWarning (UserWarning)   a model was loaded that another minor version of Python pickled
 
 Each message says what happened, where, what exists instead and what to do; ``kind`` is stable across
 releases and safe to branch on.
@@ -59,6 +61,7 @@ __all__ = [
     "AliasNotFound",
     "AliasRetired",
     "CodeChangedWarning",
+    "CodeNotComparedWarning",
     "Conflict",
     "DatasetNotFound",
     "ExposedFile",
@@ -78,6 +81,7 @@ __all__ = [
     "NotSerializable",
     "NothingToRollBack",
     "ObjectNotFound",
+    "OtherPythonWarning",
     "OutputNotFound",
     "Postponed",
     "ReadOnlyStore",
@@ -389,3 +393,11 @@ class RecordingWarning(UserWarning):
 
 class CodeChangedWarning(UserWarning):
     """A model uses functions or classes of the user's that have changed since it was saved."""
+
+
+class CodeNotComparedWarning(UserWarning):
+    """A model uses code of the user's whose fingerprints of then and now cannot be compared."""
+
+
+class OtherPythonWarning(UserWarning):
+    """A model was pickled by another minor version of Python than the one that loads it."""

@@ -495,7 +495,7 @@ def test_every_kind_of_function_is_read_alike_twice_and_an_edit_counts(text):
 def test_any_object_has_a_fingerprint(obj):
     found = code_fingerprint(obj)
     assert isinstance(found, CodeFingerprint)
-    assert found.value.startswith("fp1:")
+    assert found.value.startswith("fp2:")
     assert len(found.value) == 68
 
 

@@ -63,7 +63,7 @@ def test_a_tracked_model_knows_its_data_code_environment_and_run(store, trained)
     assert (data.name, data.fingerprint, data.rows) == ("data", mk.fingerprint(FRAME), 3)
     assert mk.Dataset.load(f"{data.dataset}:{data.version}", store=store).to_pandas().equals(FRAME)
     assert lineage.code["function"].endswith("test_lineage.train")
-    assert lineage.code["fingerprint"].startswith("fp1:")
+    assert lineage.code["fingerprint"].startswith("fp2:")
     assert {name.rpartition(":")[2] for name in lineage.code["parts"]} >= {"train", "mean_of"}
     assert lineage.environment["packages"]["numpy"] == np.__version__
     assert not [line for line in lineage.unknown if "git" not in line]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.cluster import KMeans
 
 import mlops_kit as mk
 
@@ -73,3 +74,53 @@ def test_what_only_one_has_is_missing_in_the_other():
         ("params", "only"): [1, "–"],
         ("tags", "team"): ["–", "a"],
     }
+
+
+def by_other_rules(monkeypatch, number=9):
+    """Make fingerprints of code and objects as a release with other rules would."""
+    for module in ("code", "objects"):
+        monkeypatch.setattr(f"mlops_kit.fingerprints.{module}.OBJECTS", number)
+    monkeypatch.setattr("mlops_kit.fingerprints.code._remembered", {})
+
+
+def test_code_of_another_release_is_neither_equal_nor_changed(monkeypatch):
+    train(np.zeros(3), 1)
+    left = train.last_run
+    by_other_rules(monkeypatch)
+    train(np.zeros(3), 1)
+    found = left.diff(train.last_run)
+    assert (found.differences, found.not_compared) == ((), ("code",))
+    assert not found.identical
+
+
+def test_code_that_another_python_compiled_is_neither_equal_nor_changed():
+    train(np.zeros(3), 1)
+    left, right = train.last_run, mk.get_run(train.last_run.id)
+
+    code = {**left.code, "fingerprint": "fp2:" + "0" * 64, "functions": {"a": "0"}}
+    right.__class__ = type("Elsewhere", (type(right),), {"environment": {"python": "3.99.1"}, "code": code})
+    found = left.diff(right)
+    assert "code" in found.not_compared
+    assert not [each for each in found.differences if each.section == "code"]
+
+
+def test_cut_values_and_models_of_another_release_are_not_compared(monkeypatch):
+    class Own:
+        def __init__(self, items):
+            self.items = items
+
+        def __repr__(self):
+            return "Own"
+
+    @mk.track
+    def fit(model, own, nested):
+        return None
+
+    runs = []
+    for _ in range(2):
+        fit(KMeans(n_clusters=3), Own([1]), [1, Own([2])])
+        runs.append(fit.last_run)
+        by_other_rules(monkeypatch)
+    found = runs[0].diff(runs[1])
+    assert found.differences == ()
+    assert {"code", "params.model", "params.own"} <= set(found.not_compared)

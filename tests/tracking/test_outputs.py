@@ -80,5 +80,5 @@ def test_a_model_comes_back_and_is_told_apart():
     X, y = [[0], [1], [2]], [0, 1, 1]
     run = returned(DecisionTreeClassifier(max_depth=1).fit(X, y))
     assert run.outputs["return"].kind == "model"
-    assert run.outputs["return"].fingerprint.startswith("fp1:")
+    assert run.outputs["return"].fingerprint.startswith("fp2:")
     assert run.load().predict(X).tolist() == y

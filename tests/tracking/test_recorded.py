@@ -26,7 +26,7 @@ def test_code_environment_and_resources_are_recorded():
     train(5)
     run = mk.get_run(train.last_run.id)
     assert run.code["function"] == f"{__name__}.train"
-    assert run.code["fingerprint"].startswith("fp1:")
+    assert run.code["fingerprint"].startswith("fp2:")
     assert set(run.code["functions"]) == {f"{__name__}:train", f"{__name__}:helper"}
     assert any("def helper(x)" in source["text"] for source in run.code["sources"].values())
     assert run.environment["packages"]["numpy"]

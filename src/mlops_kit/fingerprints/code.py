@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from types import FunctionType
 from weakref import ref
 
@@ -25,6 +26,7 @@ from mlops_kit.fingerprints.closure import Walk
 from mlops_kit.fingerprints.evidence import Evidence
 from mlops_kit.fingerprints.origin import is_user_module
 from mlops_kit.fingerprints.references import found_within
+from mlops_kit.records.schemes import OBJECTS
 
 __all__ = ["CodeFingerprint", "code_fingerprint", "is_user_module"]
 
@@ -38,7 +40,7 @@ class CodeFingerprint:
     Parameters
     ----------
     value : str
-        ``"fp1:"`` and 64 hex digits.
+        ``"fp2:"``, the number of the scheme, and 64 hex digits.
     parts : dict of str to str
         For each user function and class reached, as ``"module:qualname"``, the SHA-256 of what it does and
         reads itself. A module that is imported inside a body is ``"module:<module>"``; of several with one
@@ -109,7 +111,8 @@ def code_fingerprint(obj: object, *, ignore: Collection[str] = ()) -> CodeFinger
     walk = Walk(ignored)
     found = _fingerprint(walk, obj)
     _remembered.pop(key, None)
-    _remembered[key] = (ref(obj, lambda _: _remembered.pop(key, None)), walk.evidence, found)
+    forget = partial(_remembered.pop, key)  # bound now: at the end of the process the name may be gone
+    _remembered[key] = (ref(obj, forget), walk.evidence, found)
     if len(_remembered) > _REMEMBERED:
         _remembered.pop(next(iter(_remembered)), None)
     return found
@@ -118,7 +121,7 @@ def code_fingerprint(obj: object, *, ignore: Collection[str] = ()) -> CodeFinger
 def _fingerprint(walk: Walk, obj: object) -> CodeFingerprint:
     value = walk.run(obj)
     return CodeFingerprint(
-        value=f"fp1:{value}",
+        value=f"fp{OBJECTS}:{value}",
         parts=walk.parts,
         modules=tuple(sorted(walk.modules)),
         distributions=dict(sorted(walk.distributions.items())),

@@ -6,11 +6,12 @@ Importing this module loads nothing heavy; the library of the data at hand is lo
 from __future__ import annotations
 
 from types import FunctionType
+from typing import Any
 
 from mlops_kit.fingerprints.data import data_fingerprint
 from mlops_kit.fingerprints.encoding import ATOMS
 from mlops_kit.fingerprints.origin import is_user_module
-from mlops_kit.fingerprints.values import value_fingerprint
+from mlops_kit.fingerprints.values import value_and_code, value_fingerprint
 
 
 def fingerprint(obj: object) -> str:
@@ -30,7 +31,8 @@ def fingerprint(obj: object) -> str:
     Returns
     -------
     str
-        ``"fp1:"`` and 64 hex digits.
+        ``"fp1:"`` and 64 hex digits for data and plain values; for code and objects, whose rules may change with a
+        release, ``"fp2:"``. Fingerprints with different numbers cannot be compared.
 
     Raises
     ------
@@ -50,11 +52,32 @@ def fingerprint(obj: object) -> str:
     >>> fingerprint({"depth": 3})[:4]
     'fp1:'
     """
+    return fingerprint_and_code(obj)[0]
+
+
+def fingerprint_and_code(obj: object) -> tuple[str, list[Any]]:
+    """Fingerprint anything, and collect the functions and classes of the user's that are in it.
+
+    Parameters
+    ----------
+    obj : object
+        As for `fingerprint`.
+
+    Returns
+    -------
+    tuple
+        The fingerprint and the functions and classes.
+
+    Raises
+    ------
+    UnsupportedData, InvalidInput
+        As `fingerprint` does.
+    """
     if type(obj) in ATOMS:
-        return value_fingerprint(obj)
+        return value_fingerprint(obj), []
     if isinstance(obj, FunctionType | type) and is_user_module(obj.__module__ or "__main__"):
         from mlops_kit.fingerprints.code import code_fingerprint  # noqa: PLC0415 - reads source, bytecode, metadata
 
-        return code_fingerprint(obj).value
+        return code_fingerprint(obj).value, [obj]
     data = data_fingerprint(obj)
-    return data[1] if data is not None else value_fingerprint(obj)
+    return (data[1], []) if data is not None else value_and_code(obj)

@@ -13,6 +13,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -29,6 +30,7 @@ from mlops_kit.fingerprints.data import data_fingerprint, is_data
 from mlops_kit.fingerprints.encoding import ATOMS, atom, encode_str, node
 from mlops_kit.fingerprints.learned import learned_state
 from mlops_kit.fingerprints.origin import distribution_of, is_standard, is_user_module
+from mlops_kit.records.schemes import DATA, OBJECTS
 
 Writing: TypeAlias = Generator[tuple[object, object], bytes, bytes]
 Writer: TypeAlias = Callable[[Any], Writing | bytes]
@@ -37,8 +39,26 @@ _REDUCE_PROTOCOL = 4
 _REDUCED_LENGTH = 6
 
 
-in_order: ContextVar[bool] = ContextVar("in_order", default=False)
-"""Whether the order of dicts counts in the value that is being written."""
+@dataclass(slots=True)
+class Manner:
+    """How a value is being written, and what shows on the way.
+
+    Parameters
+    ----------
+    in_order : bool
+        Whether the order of dicts counts.
+    scheme : int
+        Of the rules that were needed so far.
+    code : list of object
+        The functions and classes of the user's that were met.
+    """
+
+    in_order: bool = False
+    scheme: int = DATA
+    code: list[Any] = field(default_factory=list)
+
+
+manner: ContextVar[Manner] = ContextVar("manner", default=Manner())  # noqa: B039 - never written to: each value has its own
 
 
 class OpaqueError(Exception):
@@ -93,7 +113,7 @@ def _unordered(tag: str) -> Writer:
 
 def _mapping(obj: Any) -> Writing:
     items = yield from _items(obj.items())
-    return node("ordered dict", items) if in_order.get() else node("dict", sorted(items))
+    return node("ordered dict", items) if manner.get().in_order else node("dict", sorted(items))
 
 
 class _Attributes(dict[str, Any]):
@@ -128,12 +148,14 @@ def _module(obj: ModuleType) -> bytes:
 
 
 def _class(obj: type) -> bytes:
+    manner.get().scheme = OBJECTS
     if is_user_module(obj.__module__):
         return node("class", [encode_str(obj.__name__), _code(obj)])
     return node("class", _place(obj.__module__, obj.__qualname__))
 
 
 def _function(obj: FunctionType) -> Writing:
+    manner.get().scheme = OBJECTS
     if is_user_module(obj.__module__ or "__main__"):
         return node("function", [_code(obj)])
     place = _place(obj.__module__, obj.__qualname__)
@@ -148,6 +170,7 @@ def _function(obj: FunctionType) -> Writing:
 
 
 def _builtin(obj: Any) -> Writing:
+    manner.get().scheme = OBJECTS
     owner = obj.__self__
     if owner is None or isinstance(owner, ModuleType):
         return node("function", _place(obj.__module__ or "builtins", obj.__qualname__))
@@ -167,6 +190,7 @@ def _enum(obj: enum.Enum) -> Writing:
 
 def _subset(obj: Any) -> Writing:
     """Write an instance of a user's kind of set, which would reduce itself to a list in the order of hashes."""
+    manner.get().scheme = OBJECTS
     parts = yield from _each(("an element", item) for item in obj)
     rest = yield from _each([("its class", type(obj)), ("__dict__", getattr(obj, "__dict__", None))])
     return node("set object", [*rest, *sorted(parts)])
@@ -238,6 +262,7 @@ def _masked(obj: Any) -> Writing:
 
 
 def _object(obj: Any) -> Writing:
+    manner.get().scheme = OBJECTS
     reduced = _reduce(obj)
     if isinstance(reduced, str):
         wrapped = getattr(obj, "__wrapped__", None)  # of a cached function, say, which pickle knows by its name only
@@ -247,12 +272,12 @@ def _object(obj: Any) -> Writing:
     padded: list[Any] = list(reduced) + [None] * (_REDUCED_LENGTH - len(reduced))
     function, arguments, state, items, pairs, setter = padded
     content = learned_state(obj, state)
-    if in_order.get() and type(content) is dict:
+    if manner.get().in_order and type(content) is dict:
         content = _Attributes(content)
     parts = yield from _each([("its class", function), ("its arguments", arguments), ("", content), ("", setter)])
     listed = yield from _each(enumerate(items or ()))
     mapped = yield from _items(pairs or ())
-    if not isinstance(obj, OrderedDict) and not in_order.get():
+    if not isinstance(obj, OrderedDict) and not manner.get().in_order:
         mapped.sort()
     return node("object", [*parts, node("items", listed), node("pairs", mapped)])
 
@@ -280,6 +305,7 @@ def _place(module: str, name: str) -> list[bytes]:
 def _code(obj: Any) -> bytes:
     from mlops_kit.fingerprints.code import code_fingerprint  # noqa: PLC0415 - reads source, bytecode and metadata
 
+    manner.get().code.append(obj)
     return atom("code", code_fingerprint(obj).value.encode())
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sized
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.encoding import ATOMS, atom, encode_int
-from mlops_kit.fingerprints.objects import OpaqueError, Writing, in_order, writer
+from mlops_kit.fingerprints.objects import Manner, OpaqueError, Writing, manner, writer
 
 _DOMAIN = b"mlk-fp1-value"
 _DEPTH_LIMIT = 100_000
@@ -44,7 +44,7 @@ def value_fingerprint(obj: object, *, limit: int | None = None, ordered: bool = 
     Returns
     -------
     str
-        ``"fp1:"`` and 64 hex digits.
+        ``"fp1:"`` and 64 hex digits, or ``"fp2:"`` if classes, functions or objects are in it.
 
     Raises
     ------
@@ -61,11 +61,29 @@ def value_fingerprint(obj: object, *, limit: int | None = None, ordered: bool = 
     >>> value_fingerprint(1) == value_fingerprint(1.0)
     False
     """
-    token = in_order.set(ordered)
+    return value_and_code(obj, limit=limit, ordered=ordered)[0]
+
+
+def value_and_code(obj: object, *, limit: int | None = None, ordered: bool = False) -> tuple[str, list[Any]]:
+    """Fingerprint a value, and collect the functions and classes of the user's that are in it.
+
+    Parameters
+    ----------
+    obj, limit, ordered : object, int and bool
+        As for `value_fingerprint`.
+
+    Returns
+    -------
+    tuple
+        The fingerprint and the functions and classes.
+    """
+    own = Manner(in_order=ordered)
+    token = manner.set(own)
     try:
-        return f"fp1:{hashlib.sha256(_DOMAIN + _Encoder(limit).encode(obj)).hexdigest()}"
+        encoded = _Encoder(limit).encode(obj)
     finally:
-        in_order.reset(token)
+        manner.reset(token)
+    return f"fp{own.scheme}:{hashlib.sha256(_DOMAIN + encoded).hexdigest()}", own.code
 
 
 @dataclass(slots=True)

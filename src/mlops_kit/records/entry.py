@@ -23,6 +23,8 @@ _BODIES = {
             "size": Count,
             "type": str,
             "fingerprint": str,
+            "python": str,
+            "code": dict[str, str],
             "run": str,
             "metrics": dict[str, float],
             "environment": str,

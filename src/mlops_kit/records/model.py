@@ -51,7 +51,7 @@ class ModelRecord:
     digest : str
         ``sha256:<hex>`` of the stored bytes.
     fingerprint : str or None
-        ``fp1:<hex>`` of the model's content, equal for equal models whatever their bytes.
+        Of the model's content, equal for equal models whatever their bytes.
     format : str
         How the bytes are read.
     size : int
@@ -82,6 +82,10 @@ class ModelRecord:
         Whether it was archived.
     source : str or None
         The version that it is a copy of, ``name:version``.
+    python : str or None
+        The minor version of Python that pickled it.
+    code : dict or None
+        Fingerprints of the user's functions and classes that its bytes only name, by ``"module:qualname"``.
     """
 
     name: str
@@ -104,6 +108,8 @@ class ModelRecord:
     rejections: tuple[Vote, ...] = ()
     archived: bool = False
     source: str | None = None
+    python: str | None = None
+    code: dict[str, str] | None = None
 
     @property
     def spec(self) -> str:
@@ -166,6 +172,8 @@ def _registered(name: str, entry: Entry) -> dict[str, Any]:
         "by": dict(entry.by),
         "run_id": body.get("run"),
         "source": body.get("source"),
+        "python": body.get("python"),
+        "code": body.get("code"),
         "metrics": dict(body.get("metrics", {})),
         "environment": body.get("environment"),
         "signature": SignatureRecord.decode(body["signature"]) if "signature" in body else None,

@@ -83,13 +83,17 @@ class OutputRef:
     object : str, optional
         Digest of the bytes.
     fingerprint : str, optional
-        ``fp1:<hex>`` of the value.
+        Of the value.
     size : int, optional
         Bytes of the object.
     type : str, optional
         The dotted name of the type.
     value : object
         A small plain value itself, kept in the record.
+    python : str, optional
+        The minor version of Python that pickled it.
+    code : dict, optional
+        Fingerprints of the user's functions and classes that its bytes only name, by ``"module:qualname"``.
     """
 
     name: str
@@ -100,6 +104,8 @@ class OutputRef:
     size: Count | None = None
     type: str | None = None
     value: Any = None
+    python: str | None = None
+    code: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

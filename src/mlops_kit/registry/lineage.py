@@ -8,6 +8,7 @@ from mlops_kit.errors import ObjectNotFound, RunNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.model import LineageRecord, ModelRecord
 from mlops_kit.records.run import RunEnd, RunStart
+from mlops_kit.records.schemes import comparable
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store
 from mlops_kit.views.model import lineage_html, lineage_text
@@ -80,7 +81,14 @@ def lineage_of(store: Store, model: ModelRecord) -> Lineage:
     if start is None:
         return Lineage(model, None, (), {}, environment, tuple(unknown))
     if end is not None and not _made(end, model):
-        unknown.append(f"No output of the run {start.id} equals this model: the link was given by hand.")
+        printed = [ref.fingerprint for ref in end.outputs if ref.fingerprint and ref.kind == "model"]
+        unclear = model.fingerprint is not None and not all(comparable(model.fingerprint, each) for each in printed)
+        unknown.append(
+            f"Whether an output of the run {start.id} equals this model is not known: releases with other rules made "
+            "their fingerprints, which cannot be compared."
+            if unclear
+            else f"No output of the run {start.id} equals this model: the link was given by hand."
+        )
     inputs = (*start.inputs, *(end.inputs if end else ()))
     unknown.extend(
         f"The data {ref.name!r} was not kept, only its fingerprint." for ref in inputs if ref.dataset is None

@@ -15,7 +15,8 @@ from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.card import ModelCard, card_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
-from mlops_kit.registry.saving import warn_if_changed
+from mlops_kit.registry.saving import Saved
+from mlops_kit.registry.unpickling import python_of, unpickled
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.journal import State
@@ -65,18 +66,24 @@ class RecordedModels:
         what = f"model {version.spec}"
         journal = self._catalog.open(version.name)
         data = self.store.objects.get(version.digest, what=what)
-        model = load_trusted(
-            self.store.backend,
-            data,
-            digest=version.digest,
-            format=version.format,
-            what=what,
-            allow_code=allow_code,
-            named_in=journal.named_in(entry.seq),
-            doubt=lambda: doubt_of(journal, entry.seq, version.digest, url=self.store.url),
+
+        def load() -> Any:
+            return load_trusted(
+                self.store.backend,
+                data,
+                digest=version.digest,
+                format=version.format,
+                what=what,
+                allow_code=allow_code,
+                named_in=journal.named_in(entry.seq),
+                doubt=lambda: doubt_of(journal, entry.seq, version.digest, url=self.store.url),
+            )
+
+        objects, environment = self.store.objects, version.environment
+        saved = Saved(
+            version.digest, version.format, len(data), version.type, version.fingerprint, version.python, version.code
         )
-        warn_if_changed(model, data, version.fingerprint, what=what)
-        return model
+        return unpickled(saved, data, load, what=what, python=lambda: python_of(objects, environment))
 
     def get(self, spec: str, *, as_of: AsOf | None = None) -> ModelVersion:
         """Find a version without loading the model; no trust is needed.
@@ -283,20 +290,20 @@ class RecordedModels:
         return lineage_of(self.store, self.get(spec, as_of=as_of))
 
     def audit(self, name: str | None = None, *, anchor: Anchor | Mapping[str, Anchor] | None = None) -> AuditReport:
-        """Prove, as far as it can be proved, that the journals of models, datasets and monitors are what was written.
+        """Prove, as far as it can be proved, that the journals of models are what was written.
 
         Every journal is read from its first entry: that each follows the one before, that signatures are right and
-        count (see `Trust`), that versions are the bytes that were recorded, that ``head.json`` says what the
+        count (see `Trust`), that models are the bytes that were registered, that ``head.json`` says what the
         entries say, and that no entry is gone that somebody saw: an anchor in another journal, in your settings,
         or one that you kept elsewhere.
 
         Parameters
         ----------
         name : str, optional
-            One model, or ``"datasets/name"`` or ``"monitors/name"``; by default every journal of the store.
+            One model; by default all.
         anchor : str, tuple or dict, optional
             What an earlier audit printed and you kept where nobody changes it, such as a CI log or a git commit:
-            ``"12:<64 hex>"`` or ``(12, "<64 hex>")``; for several journals a dict of these by name.
+            ``"12:<64 hex>"`` or ``(12, "<64 hex>")``; for several models a dict of these by name.
 
         Returns
         -------

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
-from mlops_kit.errors import CodeChangedWarning, MlopsKitError
-from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.errors import MlopsKitError
+from mlops_kit.fingerprints.dispatch import fingerprint, fingerprint_and_code
 from mlops_kit.fingerprints.environment import environment, environment_stamp
-from mlops_kit.fingerprints.origin import is_user_module
+from mlops_kit.fingerprints.places import named_code
 from mlops_kit.records import codec
+from mlops_kit.records.run import OutputRef
 from mlops_kit.store import serializers
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.serializers import serializer
 from mlops_kit.store.store import Store
+
+PICKLES = frozenset({"cloudpickle"})
+"""The formats that another minor version of Python may not be able to read."""
 
 _WORTH_A_THREAD = 1 << 20
 
@@ -39,7 +40,11 @@ class Saved:
     type : str
         The dotted name of the object's class.
     fingerprint : str or None
-        ``fp1:<hex>`` of its content; None if it has parts that no fingerprint can see.
+        Of its content; None if it has parts that no fingerprint can see.
+    python : str, optional
+        The minor version of Python that pickled it, such as ``"3.12"``.
+    code : dict, optional
+        Fingerprints of the user's functions and classes that the bytes only name, by place.
     """
 
     object: str
@@ -47,10 +52,20 @@ class Saved:
     size: int
     type: str
     fingerprint: str | None
+    python: str | None = None
+    code: dict[str, str] | None = None
 
     def members(self) -> dict[str, Any]:
-        """Write it as members of a record."""
-        return {name: getattr(self, name) for name in ("object", "format", "size", "type", "fingerprint")}
+        """Write it as members of a record, without those that say nothing."""
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in members.items() if value is not None and value != {}}
+
+    @classmethod
+    def of(cls, ref: OutputRef) -> Self | None:
+        """Read what a run recorded of an output; None if it has no bytes of its own."""
+        if ref.object is None or ref.size is None:
+            return None
+        return cls(ref.object, ref.format, ref.size, ref.type or "", ref.fingerprint, ref.python, ref.code)
 
 
 def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "model") -> Saved:  # noqa: A002 - the field's word
@@ -81,12 +96,33 @@ def save(store: Store, value: Any, *, format: str = "cloudpickle", what: str = "
     store.ensure()
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}"
+    python = python_minor() if format in PICKLES else None
     if len(data) < _WORTH_A_THREAD:
-        return Saved(_keep(store.objects, data), format, len(data), name, fingerprint_or_none(value))
+        return Saved(_keep(store.objects, data), format, len(data), name, *_identity(value, python))
     with ThreadPoolExecutor(1, thread_name_prefix="mlops-kit-save") as beside:  # it mostly waits for the disk
         put = beside.submit(copy_context().run, _keep, store.objects, data)
-        found = fingerprint_or_none(value)
-    return Saved(put.result(), format, len(data), name, found)
+        identity = _identity(value, python)
+    return Saved(put.result(), format, len(data), name, *identity)
+
+
+def _identity(value: Any, python: str | None) -> tuple[str | None, str | None, dict[str, str] | None]:
+    """Fingerprint an object and the code that its bytes name."""
+    try:
+        found, code = fingerprint_and_code(value)
+    except MlopsKitError:
+        return None, python, None
+    return found, python, named_code(code)
+
+
+def python_minor() -> str:
+    """Return the minor version of this Python.
+
+    Examples
+    --------
+    >>> python_minor().count(".")
+    1
+    """
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def _keep(objects: Objects, pickle: bytes) -> str:
@@ -102,40 +138,6 @@ def fingerprint_or_none(value: Any) -> str | None:
         return fingerprint(value)
     except MlopsKitError:
         return None
-
-
-def warn_if_changed(value: Any, data: bytes, recorded: str | None, *, what: str) -> None:
-    """Warn if an object that was just loaded uses code of the user's that is not what it was.
-
-    Parameters
-    ----------
-    value : object
-        The object.
-    data : bytes
-        What it was loaded from: code of modules is in there by name only.
-    recorded : str or None
-        The fingerprint it had when it was saved, its code included.
-    what : str
-        What it is to the user.
-    """
-    modules = [
-        name
-        for name, module in list(sys.modules.items())
-        if type(module) is ModuleType and name != "__main__" and _is_own(name) and name.encode() in data
-    ]
-    if not modules or recorded is None or fingerprint_or_none(value) in {None, recorded}:
-        return
-    warnings.warn(
-        f"The {what} uses code of {', '.join(modules)} that has changed since it was saved: it may answer "
-        "differently. The run that made it keeps the sources as they were (`run.code['sources']`).",
-        CodeChangedWarning,
-        stacklevel=3,
-    )
-
-
-@functools.lru_cache(maxsize=16_384)
-def _is_own(module: str) -> bool:
-    return is_user_module(module)
 
 
 def keep_environment(objects: Objects) -> str:

@@ -23,7 +23,7 @@ class ModelVersion(ModelRecord):
     digest, size, format : str, int, str
         ``sha256:<hex>`` of the stored bytes, how many they are, and how they are read.
     fingerprint : str or None
-        ``fp1:<hex>`` of the model's content, equal for equal models whatever their bytes.
+        ``fp2:<hex>`` of the model's content, equal for equal models whatever their bytes.
     type : str
         The dotted name of the model's class.
     created, by : datetime, dict
@@ -47,6 +47,10 @@ class ModelVersion(ModelRecord):
         Whether it was archived.
     source : str or None
         The version that it is a copy of, such as ``"fraud-candidates:3"``; see `ModelStore.copy`.
+    python : str or None
+        The minor version of Python that pickled it.
+    code : dict or None
+        Fingerprints of your functions and classes that its bytes only name, by ``"module:qualname"``.
     signature : Signature or None
         What it takes and gives: the columns with their types, the target, the classes. ``signature.check(X)`` and
         ``signature.validate(X)`` hold data against it before it is given to the model.

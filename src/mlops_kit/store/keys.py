@@ -8,8 +8,6 @@ import re
 import time
 from datetime import date
 
-from mlops_kit.store.kinds import kind_of
-
 STORE = "store.json"
 SPOOL = "spool.json"
 MARKS = "gc/marks/"
@@ -39,7 +37,7 @@ def object_key(digest: str) -> str:
 
 
 def journal_prefix(kind: str, folder: str) -> str:
-    """Locate a journal; `kind` is one of `mlops_kit.store.kinds`."""
+    """Locate a journal; `kind` is ``"models"`` or ``"datasets"``."""
     return f"journals/{kind}/{folder}/"
 
 
@@ -51,8 +49,7 @@ def has_versions(prefix: str) -> bool:
     >>> has_versions("journals/models/fraud/"), has_versions("journals/monitors/fraud/")
     (True, False)
     """
-    kind = kind_of(prefix.split("/")[1])
-    return kind is not None and kind.versions
+    return prefix.startswith(("journals/models/", "journals/datasets/"))
 
 
 def entry_key(kind: str, folder: str, seq: int) -> str:

@@ -10,6 +10,7 @@ from mlops_kit.masking import MASK
 from mlops_kit.records import codec
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.paths import is_described, joined, members
+from mlops_kit.records.schemes import comparable
 from mlops_kit.views.diff import LINE, MISSING, Difference, diff_html, diff_text
 from mlops_kit.views.values import shown
 
@@ -30,7 +31,8 @@ class RunDiff:
         as ``model.max_depth``.
     not_compared : tuple of str
         What looks equal but may not be, such as ``"params.callback"``: values that were cut when they were recorded
-        and have no fingerprint, data without a fingerprint, masked secrets.
+        and have no fingerprint, data without a fingerprint, masked secrets, and ``"code"`` that two versions of Python
+        compiled, or whose fingerprints two releases made by different rules.
 
     Examples
     --------
@@ -75,10 +77,15 @@ def diff(left: RecordedRun, right: RecordedRun) -> RunDiff:
         In what they differ.
     """
     ours, theirs = _facts(left), _facts(right)
-    if left.code["fingerprint"] is not None and left.code["fingerprint"] == right.code["fingerprint"]:
-        ours["code"] = theirs["code"] = {}  # the same code, perhaps as a script and imported
+    code = left.code["fingerprint"], right.code["fingerprint"]
+    same = code[0] is not None and code[0] == code[1]  # perhaps as a script and imported
+    unclear = not same and None not in code and (_python(left) != _python(right) or not comparable(*code))
+    if same or unclear:
+        ours["code"] = theirs["code"] = {}
     inputs = {name for name in left.inputs if name in right.inputs}
     comparison = Comparison(inputs)
+    if unclear:
+        comparison.not_compared.append("code")
     for name in inputs:
         one, other = left.inputs[name].fingerprint, right.inputs[name].fingerprint
         if one == other or not (one and other):  # whatever version of a dataset keeps it
@@ -117,10 +124,11 @@ class Comparison:
         elif type(left) is type(right) and isinstance(left, list | tuple) and _is_long(left, right):
             for index, (one, other) in enumerate(zip(left, right, strict=True)):
                 self.compare(section, joined(path, str(index)), one, other)
-        elif not _same(left, right):
+        elif not _same(left, right) and not _by_other_rules(left, right):
             self.differences.append(Difference(section, path, left, right))
         else:
-            self.not_compared += [f"{section}.{place}" for place in self._unclear(left, path)]
+            unclear = [path] if _by_other_rules(left, right) else self._unclear(left, path)
+            self.not_compared += [f"{section}.{place}" for place in unclear]
 
     def _compare_described(self, section: str, path: str, left: Any, right: Any) -> None:
         """Compare two objects of one type: by the fingerprint of the whole, and where that differs by parameter."""
@@ -130,7 +138,7 @@ class Comparison:
         before = len(self.differences)
         self.compare(section, path, left["params"], right["params"])
         if whole != (None, None) and len(self.differences) == before:
-            if None in whole:
+            if None in whole or not comparable(*whole):
                 self.not_compared.append(f"{section}.{path}")
             else:
                 self.differences.append(Difference(section, joined(path, "fingerprint"), *whole))
@@ -173,6 +181,34 @@ def _facts(run: RecordedRun) -> dict[str, dict[str, Any]]:
         "metrics": run.metrics,
         "tags": run.tags,
     }
+
+
+def _python(run: RecordedRun) -> list[str]:
+    """Return the version of Python, minor included, on which the fingerprints of code depend."""
+    return str(run.environment.get("python", "")).split(".")[:2]
+
+
+def _by_other_rules(left: Any, right: Any) -> bool:
+    """Check whether two values differ in nothing but the fingerprints of what was cut, made by rules of two schemes."""
+    ours, theirs = list(_fingerprints(left)), list(_fingerprints(right))
+    return len(ours) == len(theirs) and not all(map(comparable, ours, theirs)) and _same(_bare(left), _bare(right))
+
+
+def _fingerprints(value: Any) -> Iterator[str]:
+    if isinstance(value, Repr):
+        yield value.fingerprint or ""
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _fingerprints(item)
+
+
+def _bare(value: Any) -> Any:
+    """Leave out the fingerprints of what was cut."""
+    if isinstance(value, Repr):
+        return Repr(value.type_name, str(value))
+    if isinstance(value, dict):
+        return {key: _bare(item) for key, item in value.items()}
+    return type(value)(map(_bare, value)) if type(value) in {list, tuple} else value
 
 
 def _same(left: Any, right: Any) -> bool:

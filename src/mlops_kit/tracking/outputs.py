@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from mlops_kit.datasets import storage
@@ -11,7 +11,8 @@ from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.records import codec
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.run import OutputRef
-from mlops_kit.registry.saving import save, warn_if_changed
+from mlops_kit.registry.saving import Saved, save
+from mlops_kit.registry.unpickling import unpickled
 from mlops_kit.store.store import Store
 from mlops_kit.store.trust import load_trusted
 from mlops_kit.tracking.params import is_model, type_name
@@ -58,11 +59,17 @@ def record_output(store: Store, name: str, value: Any) -> OutputRef:
             pass  # what a table cannot keep exactly, a pickle can
     saved = save(store, value, what=name)
     kind = "model" if is_model(value) else "object"
-    return OutputRef(name, kind, saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
+    return OutputRef(name, kind, **saved.members())
 
 
 def load_output(
-    store: Store, ref: OutputRef, *, what: str, allow_code: str | None = None, named_in: Collection[str] = ()
+    store: Store,
+    ref: OutputRef,
+    *,
+    what: str,
+    allow_code: str | None = None,
+    named_in: Collection[str] = (),
+    python: Callable[[], str | None] = lambda: None,
 ) -> Any:
     """Give back what `record_output` kept.
 
@@ -78,6 +85,8 @@ def load_output(
         The digest of an object that may run code here.
     named_in : collection of str
         Keys of the records that name it.
+    python : callable, optional
+        Finds the minor version of Python that pickled it, where the record does not say.
 
     Returns
     -------
@@ -93,22 +102,25 @@ def load_output(
     """
     if ref.format == "json":
         return ref.value
-    if ref.object is None:
+    saved = Saved.of(ref)
+    if saved is None:
         raise OutputNotFound(f"The {what} of type {ref.type} could not be kept when the run was recorded.")
-    data = store.objects.get(ref.object, what=what)
+    data = store.objects.get(saved.object, what=what)
     if ref.format == "dataset":
         return _frame(store, Manifest.decode(data, where=what), what)
-    value = load_trusted(
-        store.backend,
-        data,
-        digest=ref.object,
-        format=ref.format,
-        what=what,
-        allow_code=allow_code,
-        named_in=named_in,
-    )
-    warn_if_changed(value, data, ref.fingerprint, what=what)
-    return value
+
+    def load() -> Any:
+        return load_trusted(
+            store.backend,
+            data,
+            digest=saved.object,
+            format=saved.format,
+            what=what,
+            allow_code=allow_code,
+            named_in=named_in,
+        )
+
+    return unpickled(saved, data, load, what=what, python=python)
 
 
 def _frame(store: Store, manifest: Manifest, what: str) -> Any:

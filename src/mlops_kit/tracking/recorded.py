@@ -10,6 +10,7 @@ from mlops_kit.errors import InvalidInput, MlopsKitError, OutputNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.registry.unpickling import python_of
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
 from mlops_kit.store.runs import status_of
@@ -250,7 +251,14 @@ class RecordedRun:
         if output in outputs:
             what = f"output {output!r} of the run {self._id}"
             said = () if self._live else (keys.run_key(self._id, "end"),)
-            return load_output(self._store, outputs[output], what=what, allow_code=allow_code, named_in=said)
+            return load_output(
+                self._store,
+                outputs[output],
+                what=what,
+                allow_code=allow_code,
+                named_in=said,
+                python=lambda: python_of(self._store.objects, self._start.environment),
+            )
         if output in files:
             return self._store.objects.get(files[output].object, what=f"artifact {output!r} of the run {self._id}")
         parts = [name for name in outputs if output == "return" and name.startswith(_PARTS)]

@@ -92,9 +92,9 @@ def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> Non
     signature = None
     with recorder.guarded(f"The signature of the model {register!r}"):
         signature = inferred(value, run.passed)
-    if ref.object is None or ref.size is None:
+    saved = Saved.of(ref)
+    if saved is None:
         version = models.register(register, ref.value, run=run.id, metrics=run.metrics, signature=signature)
     else:
-        saved = Saved(ref.object, ref.format, ref.size, ref.type or "", ref.fingerprint)
         version = models.register_saved(register, saved, run=run.id, metrics=run.metrics, signature=signature)
     recorder.models.append({"name": version.name, "version": version.version})

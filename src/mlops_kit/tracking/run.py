@@ -194,7 +194,7 @@ class Run(RecordedRun):
         name = _key("model", name)
         with recorder.guarded(f"The model {name!r}"):
             saved = save(self._store, model, what=name)
-            ref = OutputRef(name, "model", saved.format, saved.object, saved.fingerprint, saved.size, saved.type)
+            ref = OutputRef(name, "model", **saved.members())
             self._add_output(recorder, ref)
 
     def log_dataset(self, data: Any, name: str) -> None:

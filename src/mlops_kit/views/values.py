@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from itertools import islice
@@ -51,23 +50,6 @@ def clean(text: object) -> str:
         char if char.isprintable() or char in _JOINERS else char.encode("unicode_escape").decode("ascii")
         for char in raw
     )
-
-
-def markdown(text: object) -> str:
-    r"""Write a text so that nothing in it acts as Markdown or HTML, and no line ends.
-
-    Nor does it mention a person, or become a link or a formula, where Markdown has such extensions.
-
-    Examples
-    --------
-    >>> markdown("**bold** <b> [x](y) | a_b")
-    '\\*\\*bold\\*\\* &lt;b&gt; \\[x\\](y) \\| a\\_b'
-    >>> markdown("@team: $x$, https://host, www.host")
-    '\\@team: \\$x\\$, https\\://host, www\\.host'
-    """
-    line = clean(text).replace("\n", " ")
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~!@$]|:(?=//)|(?<=\bwww)\.)", r"\\\1", line)
 
 
 def clip(text: object, limit: int) -> str:
