@@ -28,6 +28,7 @@
     ├── RunClosed (RuntimeError)           "run-closed"
     ├── AlertRaised                        "alert"
     ├── IntegrityError                     "integrity"
+    │   └── OtherRelease                   "other-release"
     ├── NewerFormat                        "newer-format"
     ├── UntrustedArtifact (PermissionError) "untrusted-artifact"
     ├── ExposedFile (PermissionError)      "exposed-file"
@@ -82,6 +83,7 @@ __all__ = [
     "NothingToRollBack",
     "ObjectNotFound",
     "OtherPythonWarning",
+    "OtherRelease",
     "OutputNotFound",
     "Postponed",
     "ReadOnlyStore",
@@ -313,6 +315,12 @@ class IntegrityError(MlopsKitError):
 
     kind = "integrity"
     problems: tuple[Any, ...] = ()
+
+
+class OtherRelease(IntegrityError):
+    """The state of a monitor was left by another release, and this one cannot go on from it."""
+
+    kind = "other-release"
 
 
 class NewerFormat(MlopsKitError):

@@ -22,7 +22,9 @@ from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, S
 from mlops_kit.monitoring.settings import Settings
 from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, first_performance, see_labels, see_time, see_window
 from mlops_kit.records import codec
+from mlops_kit.records.monitor import check_state, made_by, other_release
 from mlops_kit.records.quality import Expectation
+from mlops_kit.records.shape import ODD
 from mlops_kit.store.journal import Decision, State
 from mlops_kit.store.store import Store
 
@@ -89,6 +91,7 @@ class Known:
             "unjudged": [list(one) for one in self.unjudged],
             "judged": None if self.judged is None else codec.timestamp(self.judged),
             "joined": list(self.joined),
+            **made_by(),
         }
         return codec.seal("monitor-state", json.loads(json.dumps(members, default=_number)))
 
@@ -144,6 +147,16 @@ class Epoch:
                 raise
             raise Overtaken from error
         members = codec.unseal(data, where=name, kind="monitor-state")
+        check_state(members, where=name)
+        try:
+            return self._known(members, alerts, seq, check, since)
+        except ODD as error:
+            raise other_release(members, where=name) from error
+
+    def _known(
+        self, members: dict[str, Any], alerts: list[Any], seq: int, check: dict[str, Any], since: dict[str, Any]
+    ) -> Known:
+        day, name = check["state"]
         waiting = pd.DataFrame(
             [(one[0], codec.unplain(one[1]), one[2]) for one in members["waiting"]], columns=["id", "label", "label_at"]
         )
@@ -432,8 +445,8 @@ def _joined_before(epoch: Epoch, state: State) -> tuple[str, ...]:
         if place is not None:
             members = codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")
             return tuple(members["joined"])
-    except IntegrityError:
-        pass  # a state that is gone is a reason to begin again, and must not prevent it
+    except (IntegrityError, *ODD):
+        pass  # a state that is gone, or of another release, is a reason to begin again, and must not prevent it
     return tuple(one.mark for one in epoch.segments.listed() if one.kind == JOINED)
 
 

@@ -6,11 +6,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from mlops_kit.errors import OtherRelease
 from mlops_kit.records import codec
 from mlops_kit.records.alert import Alert
 
 BLIND = "estimated from the model's own scores: blind to concept drift"
 """What a report says on its face about every estimate."""
+
+STATE_SCHEME = 1
+"""The form of what a check leaves for the next, beyond what the format defines; a release that changes it counts on."""
 
 OK, WARNING, ALERT, INSUFFICIENT = "ok", "warning", "alert", "insufficient data"
 
@@ -290,3 +294,39 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return codec.plain(value)
+
+
+def made_by() -> dict[str, Any]:
+    """Return the members of a state that tell which release has left it."""
+    import mlops_kit  # noqa: PLC0415 - the release is named above
+
+    return {"release": mlops_kit.__version__, **({} if STATE_SCHEME == 1 else {"scheme": STATE_SCHEME})}
+
+
+def check_state(members: dict[str, Any], *, where: str) -> None:
+    """Check that this release can go on from what a check has left.
+
+    Parameters
+    ----------
+    members : dict
+        Of a record ``monitor-state``.
+    where : str
+        Its key or name.
+
+    Raises
+    ------
+    OtherRelease
+        It was left by a release whose states have another form.
+    """
+    if members.get("scheme", 1) != STATE_SCHEME:
+        raise other_release(members, where=where)
+
+
+def other_release(members: dict[str, Any], *, where: str) -> OtherRelease:
+    """Make the error for a state that this release cannot go on from; it names both releases."""
+    theirs = str(members.get("release", "one that does not name itself"))[:80]
+    return OtherRelease(
+        f"The state {where} of a monitor was left by mlops_kit {theirs} (scheme {members.get('scheme', 1)!r:.20}), and "
+        f"mlops_kit {made_by()['release']} (scheme {STATE_SCHEME}) cannot go on from it. Use that release, or begin "
+        "again with monitor.reset(reason): the reference, the log and the history stay."
+    )

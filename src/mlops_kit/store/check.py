@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
+from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat, OtherRelease
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import FsckReport, Problem
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.garbage import Mark, Sweep
 from mlops_kit.records.metrics import read_lines
+from mlops_kit.records.monitor import check_state
 from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
@@ -144,6 +145,8 @@ class _Checker:
                 yield
         except NewerFormat as error:
             self._report("newer-format", key, str(error))
+        except OtherRelease as error:
+            self._report(error.kind, key, str(error))
         except IntegrityError as error:
             self._report("damaged", key, str(error))
 
@@ -206,6 +209,8 @@ class _Checker:
             actual = digest_of(data)
             if actual != f"sha256:{match[1] or match[2]}":
                 raise IntegrityError(f"Its name says sha256:{match[1] or match[2]}, its bytes give {actual}.")
+            if match[2]:
+                check_state(codec.unseal(data, where=key, kind="monitor-state"), where=key)
         elif match := _GARBAGE.fullmatch(key):
             (Mark if match[1] == "mark" else Sweep).decode(data, where=key)
         elif key == keys.STORE:
