@@ -56,6 +56,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mlops_kit.masking import masked_text
+from mlops_kit.safe_text import clean_lines
 
 __all__ = [
     "AlertRaised",
@@ -136,7 +137,7 @@ class MlopsKitError(Exception):
         message = masked_text(message)
         if len(message) > _LONGEST:  # an argument that is quoted may be of any length
             message = f"{message[: _LONGEST * 2 // 3]} … {message[-_LONGEST // 3 :]}"
-        super().__init__(message)
+        super().__init__(clean_lines(message))
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -395,17 +396,24 @@ class ReadOnlyStore(StoreError):
     kind = "read-only-store"
 
 
-class RecordingWarning(UserWarning):
+class _SafeWarning(UserWarning):
+    """A warning whose text a terminal only shows."""
+
+    def __str__(self) -> str:
+        return clean_lines(super().__str__())
+
+
+class RecordingWarning(_SafeWarning):
     """Something could not be recorded; the user's own code ran and returned as if it had been."""
 
 
-class CodeChangedWarning(UserWarning):
+class CodeChangedWarning(_SafeWarning):
     """A model uses functions or classes of the user's that have changed since it was saved."""
 
 
-class CodeNotComparedWarning(UserWarning):
+class CodeNotComparedWarning(_SafeWarning):
     """A model uses code of the user's whose fingerprints of then and now cannot be compared."""
 
 
-class OtherPythonWarning(UserWarning):
+class OtherPythonWarning(_SafeWarning):
     """A model was pickled by another minor version of Python than the one that loads it."""

@@ -202,11 +202,30 @@ def test_doctor_says_what_a_place_can_promise(store, tmp_path):
     assert "Do not keep a store here" in done.stdout
 
 
-def test_a_damaged_store_is_told_in_one_message(store):
+def test_a_damaged_store_is_told_in_one_message_after_all_that_cannot_be_read(store):
+    ends = sorted(Path(store.url).glob("runs/*/*.end.json"))
+    for end in ends:
+        end.write_bytes(end.read_bytes()[:-1] + b"?")
+    *problems, message = ask("gc", store=store, code=1).splitlines()
+    assert [line.split(": ")[1] for line in problems] == [end.relative_to(store.url).as_posix() for end in ends]
+    assert message.startswith("Error: IntegrityError: Nothing was collected")
+
+
+def test_a_listing_shows_what_can_be_read_and_tells_on_stderr_what_cannot(store):
+    mk.ModelStore(store).register("median", [1])
     entry = next(Path(store.url).glob("journals/models/mean/000000000001.json"))
     entry.write_bytes(entry.read_bytes().replace(b"mean", b"maen"))
-    message = ask("models", store=store, code=1)
-    assert message.startswith("Error: IntegrityError: ")
+    done = CliRunner().invoke(main, ["models", "--store", store.url])
+    assert (done.exit_code, done.stdout) == (0, "median\n")
+    assert done.stderr.startswith("1 record could not be read: journals/models/mean/000000000001.json.")
+
+
+def test_names_that_hold_what_a_terminal_obeys_are_only_shown(store):
+    odd = "\x1b]0;owned\x07\x1b[31m\u202e"
+    Path(store.url, f"odd{odd}.txt").write_text("x", encoding="utf-8")
+    done = CliRunner().invoke(main, ["fsck", "--store", store.url])
+    assert "odd\\x1b]0;owned\\x07" in done.output
+    assert not set(done.output) & set(odd) - set("]0;owned[31m")
 
 
 def test_an_empty_store_is_no_error_and_stays_empty(tmp_path):

@@ -85,12 +85,21 @@ def _told(run):
     return parts + [shown(run.load(name)) for name in (*run.outputs, *run.artifacts)]
 
 
+def whole(found):
+    """Refuse a listing that had to pass over something."""
+    if found.problems:
+        raise IntegrityError(str(found.problems[0]))
+    return found
+
+
 def reads(store):
     """Give every read that the public API offers, each for itself, so that one damage spoils few of them."""
     models = mk.ModelStore(store)
     acts = [lambda store: store.describe(), _garbage, _read_garbage]
     for name in models.names():
-        acts.append(lambda store, name=name: [mk.ModelStore(store).history(name), mk.ModelStore(store).aliases(name)])
+        acts.append(
+            lambda store, name=name: [whole(mk.ModelStore(store).history(name)), mk.ModelStore(store).aliases(name)]
+        )
         digests = _evidence(models.history(name))
         acts += [lambda store, digest=digest: mk.ModelStore(store).evidence(digest) for digest in digests]
         for version in models.versions(name):

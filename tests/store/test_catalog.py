@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import mlops_kit as mk
 from mlops_kit.errors import (
     AliasNotFound,
     IntegrityError,
@@ -276,6 +277,41 @@ def test_a_journal_whose_first_entries_were_swapped_is_told_and_not_a_crash(loca
     data = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(data)
-    for ask in (local.names, lambda: catalog(Store(local.store.url)).resolve("fraud:1")):
-        with pytest.raises(IntegrityError, match="it was moved there"):
-            ask()
+    with pytest.raises(IntegrityError, match="it was moved there"):
+        catalog(Store(local.store.url)).resolve("fraud:1")
+    names = local.names()
+    assert (names, [problem.key for problem in names.problems]) == ([], ["journals/models/fraud/000000000001.json"])
+    assert "it was moved there" in names.problems[0].message
+
+
+@pytest.mark.parametrize("hint", ["kept", "lost"])
+@pytest.mark.parametrize("place", [1, 2, 4, 5])
+def test_a_history_shows_what_stands_before_and_after_a_gap(tmp_path, place, hint):
+    models = mk.ModelStore(tmp_path)
+    for number in range(2):
+        models.promote(models.register("m", [number]).spec)
+    folder = tmp_path / "journals/models/m"
+    broken = folder / f"{place:012d}.json"
+    record = codec.unseal(broken.read_bytes(), where="")
+    broken.write_bytes(codec.seal("entry", {**record, "body": {"version": -1, "alias": 5}}))
+    if hint == "lost":
+        (folder / "head.json").unlink()
+    history = mk.ModelStore(Store.on(LocalBackend(tmp_path))).history("m")
+    assert [entry.seq for entry in history] == [1, 2, 3, 4, 5]
+    assert [entry.kind == "unreadable" for entry in history] == [seq == place for seq in range(1, 6)]
+    (problem,) = history.problems
+    assert problem.key == f"journals/models/m/{place:012d}.json"
+    assert history[place - 1].body == {"problem": problem.message}
+    assert "could not be read" in repr(history)
+
+
+def test_a_file_with_a_huge_number_makes_no_huge_history(tmp_path):
+    mk.ModelStore(tmp_path).register("m", [1])
+    folder = tmp_path / "journals/models/m"
+    (folder / "head.json").unlink()
+    for number in (2, 10**12 - 1):
+        (folder / f"{number:012d}.json").write_bytes(b"?")
+    history = mk.ModelStore(Store.on(LocalBackend(tmp_path))).history("m")
+    assert history[0].kind == "create"
+    assert len(history) < 1100
+    assert len(mk.Store(tmp_path).fsck().problems) < 1100

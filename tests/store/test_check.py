@@ -32,11 +32,18 @@ def problems(root):
 
 
 def monitors(store):
-    for name in monitor_names(store):
+    for name in whole(monitor_names(store)):
         open_monitor(name, store).check()
         open_book(store, name).entries()
         logged = Segments(store, name)
         assert all(logged.read_bytes(segment) for segment in logged.listed())
+
+
+def whole(found):
+    """Refuse a listing that had to pass over something."""
+    if found.problems:
+        raise IntegrityError(str(found.problems[0]))
+    return found
 
 
 def everything(root):
@@ -46,15 +53,15 @@ def everything(root):
     store = mk.Store(root)
     store.describe()
     models = mk.ModelStore(store)
-    for name in models.names():
-        for entry in models.history(name):
+    for name in whole(models.names()):
+        for entry in whole(models.history(name)):
             if "evidence" in entry.body:
                 models.evidence(entry.body["evidence"])
-        for version in models.versions(name):
+        for version in whole(models.versions(name)):
             models.load(version.spec)
             models.lineage(version.spec)
-    for name in Dataset.names(store=store):
-        for dataset in Dataset.versions(name, store=store):
+    for name in whole(Dataset.names(store=store)):
+        for dataset in whole(Dataset.versions(name, store=store)):
             dataset.to_pandas()
             assert dataset.profile
     monitors(store)

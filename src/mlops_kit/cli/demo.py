@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from mlops_kit.cli.options import say
+
 SCRIPT = "train.py"
 _SETTINGS = '[tool.mlops_kit]\nstore = ".mlops"\n'
 
@@ -48,6 +50,6 @@ def _place(home: Path) -> None:
     elif not script.read_bytes().startswith(text.partition(b"\n")[0]):
         raise click.ClickException(f"{script} is a file of your own. Choose another folder: mlops-kit demo FOLDER")
     elif script.read_bytes() != text:
-        click.echo(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
+        say(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
     if not settings.exists():
         settings.write_text(_SETTINGS, encoding="utf-8")  # so that the command line finds the same store in there

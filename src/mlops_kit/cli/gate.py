@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import Judging, of_store
+from mlops_kit.cli.options import Judging, of_store, say
 from mlops_kit.errors import GateFailed
 from mlops_kit.records.measurement import TASKS
 from mlops_kit.registry.condition import Condition
@@ -89,9 +89,9 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
     about = {name: options[name] for name in ("target", "task", "groups")}
     asked = mk.Gate(*conditions, on=on, positive=_plain(options["positive"]), **about)
     report, promoted = _judge(asked, spec, against, store, options)
-    click.echo(repr(report), err=options["markdown"] == "-")
+    say(repr(report), err=options["markdown"] == "-")
     if promoted is not None:
-        click.echo(str(promoted), err=options["markdown"] == "-")
+        say(str(promoted), err=options["markdown"] == "-")
     for path, written in ((options["markdown"], report.to_markdown), (options["junit"], report.to_junit)):
         if path is not None:
             with click.open_file(path, "w", encoding="utf-8") as file:

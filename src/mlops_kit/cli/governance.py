@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines
+from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines, say, say_unread
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
 from mlops_kit.views.versions import models_text
@@ -54,11 +54,11 @@ def models(
         needs_spec(**dict.fromkeys((*acts, *questions), True))
         print_lines(known.names(), nothing_yet("models", store))
     elif acts:
-        click.echo(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
+        say(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
     elif timeline is not None:
         print_lines([str(one) for one in known.timeline(spec, timeline)], f"{spec}@{timeline} never pointed anywhere.")
     elif asked["lineage"] or as_of is not None or is_version(spec):
-        click.echo(repr((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of)))
+        say(repr((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of)))
     else:
         _list_versions(known, spec)
 
@@ -82,7 +82,7 @@ def _decide(known: mk.ModelStore, spec: str, act: str, value: Any, reason: str |
 @of_store
 def approve(spec: str, reason: str | None, store: str | None) -> None:
     """Approve of a version, in your name: SPEC is NAME:3 or NAME@alias."""
-    click.echo(repr(mk.ModelStore(store).approve(spec, reason=reason)))
+    say(repr(mk.ModelStore(store).approve(spec, reason=reason)))
 
 
 @click.command()
@@ -91,7 +91,7 @@ def approve(spec: str, reason: str | None, store: str | None) -> None:
 @of_store
 def reject(spec: str, reason: str | None, store: str | None) -> None:
     """Reject a version, in your name; it withdraws your approval."""
-    click.echo(repr(mk.ModelStore(store).reject(spec, reason=reason)))
+    say(repr(mk.ModelStore(store).reject(spec, reason=reason)))
 
 
 @click.command()
@@ -101,7 +101,7 @@ def reject(spec: str, reason: str | None, store: str | None) -> None:
 @of_store
 def retire(name: str, alias: str, reason: str | None, store: str | None) -> None:
     """Take an alias of the model NAME out of service: it points nowhere until it is promoted or rolled back."""
-    click.echo(repr(mk.ModelStore(store).retire(name, alias, reason=reason)))
+    say(repr(mk.ModelStore(store).retire(name, alias, reason=reason)))
 
 
 @click.command()
@@ -110,7 +110,7 @@ def retire(name: str, alias: str, reason: str | None, store: str | None) -> None
 @of_store
 def copy(spec: str, to: str, store: str | None) -> None:
     """Register the version SPEC as the next version of the model TO too."""
-    click.echo(repr(mk.ModelStore(store).copy(spec, to)))
+    say(repr(mk.ModelStore(store).copy(spec, to)))
 
 
 @click.command()
@@ -136,19 +136,20 @@ def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | 
         Path(out).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.FileError(out, str(error)) from error
-    click.echo(f"The card of {spec} is in {out}.")
+    say(f"The card of {spec} is in {out}.")
 
 
 def _list_versions(known: mk.ModelStore, name: str) -> None:
     versions = known.versions(name)
     gone = f"All versions of {name} are archived or deleted."
-    click.echo(models_text(versions, known.aliases(name)) if versions else gone)
+    say(models_text(versions, known.aliases(name)) if versions else gone)
+    say_unread(versions)
     for alias, retired in known.retired(name).items():
         why = f": {retired['reason']}" if retired["reason"] else ""
-        click.echo(f"{alias} was retired by {retired['actor']} at {retired['at']}, from {retired['version']}{why}")
+        say(f"{alias} was retired by {retired['actor']} at {retired['at']}, from {retired['version']}{why}")
     frozen = known.frozen(name)
     if frozen is not None:
-        click.echo(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")
+        say(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")
 
 
 def _pair(text: str) -> tuple[str, str]:

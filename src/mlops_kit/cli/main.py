@@ -13,9 +13,9 @@ from mlops_kit.cli.demo import run_demo
 from mlops_kit.cli.gate import gate
 from mlops_kit.cli.governance import approve, card, copy, models, reject, retire
 from mlops_kit.cli.monitor import alerts, check, monitor
-from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines
+from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines, say, say_unread
 from mlops_kit.cli.trust import audit, trust
-from mlops_kit.errors import InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
+from mlops_kit.errors import IntegrityError, InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
 from mlops_kit.views.versions import datasets_text, history_text
 
 
@@ -54,7 +54,7 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
     """List the runs, newest first."""
     found = mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)
     asked = " like that" if experiment is not None or status is not None else ""
-    click.echo(repr(found) if found else nothing_yet(f"runs{asked}", store))
+    say(repr(found) if found or found.problems else nothing_yet(f"runs{asked}", store))
 
 
 @main.command()
@@ -63,13 +63,14 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
 def show(subject: str, store: str | None) -> None:
     """Show one run, by its id or a part of it; or the history of a model, by its name."""
     try:
-        click.echo(repr(mk.get_run(subject, store=store)))
+        say(repr(mk.get_run(subject, store=store)))
     except (RunNotFound, InvalidInput) as error:
         try:
             entries = mk.ModelStore(store).history(subject)
         except (ModelNotFound, InvalidInput):
             raise error from None
-        click.echo(history_text(entries))
+        say(history_text(entries))
+        say_unread(entries)
 
 
 @main.command()
@@ -78,7 +79,7 @@ def show(subject: str, store: str | None) -> None:
 @of_store
 def diff(left: str, right: str, store: str | None) -> None:
     """Show in what two runs differ."""
-    click.echo(repr(mk.get_run(left, store=store).diff(mk.get_run(right, store=store))))
+    say(repr(mk.get_run(left, store=store).diff(mk.get_run(right, store=store))))
 
 
 @main.command()
@@ -91,9 +92,11 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
         needs_spec(as_of=as_of)
         print_lines(mk.Dataset.names(store=store), nothing_yet("datasets", store))
     elif as_of is not None or is_version(spec):
-        click.echo(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
+        say(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
     else:
-        click.echo(datasets_text(mk.Dataset.versions(spec, store=store)))
+        versions = mk.Dataset.versions(spec, store=store)
+        say(datasets_text(versions))
+        say_unread(versions)
 
 
 @main.command()
@@ -105,7 +108,7 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
 def promote(spec: str, alias: str, reason: str | None, expect: int | None, store: str | None) -> None:
     """Point an alias at a version: SPEC is NAME:3 or NAME@alias."""
     believed: int | Literal["any"] = "any" if expect is None else expect
-    click.echo(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=believed)))
+    say(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=believed)))
 
 
 @main.command()
@@ -115,7 +118,7 @@ def promote(spec: str, alias: str, reason: str | None, expect: int | None, store
 @of_store
 def rollback(name: str, alias: str, reason: str | None, store: str | None) -> None:
     """Point an alias of the model NAME back at the version that was live before."""
-    click.echo(str(mk.ModelStore(store).rollback(name, alias, reason=reason)))
+    say(str(mk.ModelStore(store).rollback(name, alias, reason=reason)))
 
 
 @main.command()
@@ -126,7 +129,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     report = mk.Store(store).fsck(repair=repair)
     if not report.files:
         raise click.ClickException(f"There is no store at {report.url}.")
-    click.echo(repr(report))
+    say(repr(report))
     sys.exit(0 if report.ok else 1)
 
 
@@ -135,7 +138,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
 def sync(store: str | None) -> None:
     """Deliver what runs left in the spool while the store could not be written; exit 1 if something stays there."""
     report = mk.Store(store).sync()
-    click.echo(repr(report))
+    say(repr(report))
     sys.exit(0 if report.ok else 1)
 
 
@@ -146,7 +149,12 @@ def sync(store: str | None) -> None:
 @of_store
 def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
     """Find objects that nothing names, and delete them when their grace is over."""
-    click.echo(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
+    try:
+        say(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
+    except IntegrityError as error:
+        for problem in error.problems:
+            say(str(problem), err=True)
+        raise
 
 
 @main.command()
@@ -157,7 +165,7 @@ def doctor(url: str | None, store: str | None) -> None:
     if url is not None and store is not None:
         raise click.UsageError("Give the place once: as URL or with --store.")
     report = mk.Store(store if url is None else url).doctor()
-    click.echo(repr(report))
+    say(repr(report))
     sys.exit(0 if report.ok else 1)
 
 

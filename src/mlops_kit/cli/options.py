@@ -12,6 +12,8 @@ import click
 
 import mlops_kit as mk
 from mlops_kit.errors import MlopsKitError
+from mlops_kit.records.check import unread
+from mlops_kit.safe_text import clean_lines
 
 WRONG = 2
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,9 +55,22 @@ def nothing_yet(what: str, store: str | None) -> str:
     return f"There are no {what} in {mk.Store(store).url} yet."
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print text for a person: names and messages in it may hold what a terminal obeys, and it only shows them."""
+    click.echo(clean_lines(text), err=err)
+
+
 def print_lines(lines: list[str], otherwise: str) -> None:
-    """Print lines, or something else if there are none."""
-    click.echo("\n".join(lines) if lines else otherwise)
+    """Print lines, or something else if there are none; and on stderr what could not be read among them."""
+    say("\n".join(lines) if lines else otherwise)
+    say_unread(lines)
+
+
+def say_unread(found: object) -> None:
+    """Print on stderr which records could not be read, if any could not."""
+    problems = getattr(found, "problems", ())
+    if problems:
+        say(unread(problems), err=True)
 
 
 class Judging(click.Command):
@@ -81,7 +96,7 @@ def _wrong() -> Iterator[None]:
         error.show()
         sys.exit(WRONG)
     except MlopsKitError as error:
-        click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+        say(f"Error: {type(error).__name__}: {error}", err=True)
         sys.exit(WRONG)
     except (click.exceptions.Exit, click.Abort):
         raise

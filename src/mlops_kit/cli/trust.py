@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import mlops_kit as mk
+from mlops_kit.cli.options import say
 
 
 @click.command()
@@ -34,7 +35,7 @@ def trust(url: str | None, **wished: Any) -> None:
     if since is not None and "revoke" not in chosen:
         raise click.UsageError("--since belongs to --revoke.")
     if url is None:
-        click.echo(_told(alone.pop()))
+        say(_told(alone.pop()))
         return
     of_store = mk.Trust(url)
     if not chosen:
@@ -50,7 +51,7 @@ def trust(url: str | None, **wished: Any) -> None:
         of_store.revoke_signer(chosen["revoke"], since=since)
     if "required" in chosen:
         of_store.require_signatures(chosen["required"])
-    click.echo(repr(of_store))
+    say(repr(of_store))
 
 
 def _told(question: str) -> str:
@@ -73,7 +74,7 @@ def audit(name: str | None, anchors: tuple[str, ...], store: str | None) -> None
     if mk.Store(store).describe() is None:
         raise click.BadParameter(f"there is no store at {mk.Store(store).url}.", param_hint="'--store'")
     report = mk.ModelStore(store).audit(name, anchor=kept or None)
-    click.echo(repr(report))
+    say(repr(report))
     sys.exit(0 if report.ok else 1)
 
 

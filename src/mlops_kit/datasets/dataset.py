@@ -14,13 +14,15 @@ from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_mani
 from mlops_kit.errors import DatasetNotFound, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.measures.expectations import check
+from mlops_kit.records.check import Listing, Problem, passing_over
 from mlops_kit.records.dataset import DatasetRecord, Manifest
 from mlops_kit.records.entry import Entry
-from mlops_kit.records.moments import AsOf, as_of_moment
-from mlops_kit.records.names import check_name
+from mlops_kit.records.moments import AsOf
+from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation, QualityReport
 from mlops_kit.records.shape import reading
+from mlops_kit.store import keys
 from mlops_kit.store.active import active_run
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -131,11 +133,11 @@ class Dataset:
         opened = open_store(store)
         catalog = _catalog(opened)
         if str(spec).startswith("fp1:"):
-            return _by_fingerprint(opened, spec, as_of)
+            return _opened(opened, *catalog.search(spec, as_of=as_of))
         return _opened(opened, catalog.parse(spec).name, catalog.resolve(spec, as_of=as_of))
 
     @classmethod
-    def versions(cls, name: str, *, store: StoreLike = None) -> list[Dataset]:
+    def versions(cls, name: str, *, store: StoreLike = None) -> Listing[Dataset]:
         """List the versions of a dataset, oldest first.
 
         Parameters
@@ -147,17 +149,21 @@ class Dataset:
 
         Returns
         -------
-        list of Dataset
-            Without reading any rows.
+        Listing of Dataset
+            Without reading any rows; in ``problems`` the records that could not be read.
         """
         opened = open_store(store)
         name = check_name(name, what="dataset")
         journal = _catalog(opened).journal(name)
         seqs = journal.read(lambda state: list(state["versions"]))
-        return [_opened(opened, name, journal.entry(seq)) for seq in seqs]
+        found, problems = list[Dataset](), list[Problem]()
+        for seq in seqs:
+            with passing_over(problems, keys.entry_key("datasets", folder(name), seq)):
+                found.append(_opened(opened, name, journal.entry(seq)))
+        return Listing(found, problems)
 
     @classmethod
-    def names(cls, *, store: StoreLike = None) -> list[str]:
+    def names(cls, *, store: StoreLike = None) -> Listing[str]:
         """Name all datasets of a store, sorted.
 
         Parameters
@@ -167,8 +173,8 @@ class Dataset:
 
         Returns
         -------
-        list of str
-            As first spelled.
+        Listing of str
+            As first spelled; in ``problems`` the records that could not be read.
         """
         return _catalog(open_store(store)).names()
 
@@ -434,17 +440,3 @@ def _opened(store: Store, name: str, entry: Entry) -> Dataset:
         digest = entry.body["manifest"]
     manifest = Manifest.decode(store.objects.get(digest, what=what), where=what)
     return Dataset(store, DatasetRecord.of(name, entry, manifest))
-
-
-def _by_fingerprint(store: Store, wanted: str, as_of: AsOf | None) -> Dataset:
-    catalog = _catalog(store)
-    for name in catalog.names():
-        journal = catalog.journal(name)
-        last = journal.last if as_of is None else journal.last_at(as_of_moment(as_of))
-        for entry in journal.backwards(last):
-            if entry.body.get("fingerprint") == wanted:
-                return _opened(store, name, entry)
-    has = "has" if as_of is None else f"had, as of {as_of},"
-    raise DatasetNotFound(
-        f"No dataset in {store.url} {has} the fingerprint {wanted}. `Dataset.names()` lists the datasets."
-    )

@@ -6,6 +6,7 @@ from mlops_kit.errors import MonitorNotFound
 from mlops_kit.monitoring.book import KIND, open_book
 from mlops_kit.monitoring.monitor import Monitor
 from mlops_kit.monitoring.opening import AS_BEGUN
+from mlops_kit.records.check import Listing
 from mlops_kit.records.names import check_name
 from mlops_kit.store.store import StoreLike, open_store
 
@@ -39,6 +40,6 @@ def open_monitor(name: str, store: StoreLike = None) -> Monitor:
     return Monitor(spec or AS_BEGUN, name=name, store=opened)
 
 
-def monitor_names(store: StoreLike = None) -> list[str]:
+def monitor_names(store: StoreLike = None) -> Listing[str]:
     """Name the monitors of a store, sorted."""
     return open_store(store).journal_names(KIND)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from mlops_kit.errors import AlertRaised
 from mlops_kit.records.monitor import ALERT, MonitorRecord
+from mlops_kit.safe_text import clean
 from mlops_kit.views.monitor import monitor_html, monitor_text
-from mlops_kit.views.values import clean
 
 if TYPE_CHECKING:
     import pandas as pd

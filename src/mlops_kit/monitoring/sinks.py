@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.alert import Alert
-from mlops_kit.views.values import clean
+from mlops_kit.safe_text import clean
 
 Deliver: TypeAlias = Callable[[Sequence[Alert]], object]
 SinkLike: TypeAlias = "str | logging.Logger | Deliver"

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
+
+from mlops_kit.errors import IntegrityError, NewerFormat, NotFound, StoreError
+from mlops_kit.safe_text import clean, clean_lines
+
+Item = TypeVar("Item")
 
 _SHOWN = 50
+_NAMED = 3
+_OF_ONE_FILE = frozenset({errno.EACCES, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EPERM})
+"""Errors that are those of one file: it may not be read, or is a link or a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,57 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.key}: {self.message}"
+        return clean_lines(f"{self.kind}: {self.key}: {self.message}")
+
+
+class Listing(list[Item]):
+    """What was found, and what could not be read among it.
+
+    Parameters
+    ----------
+    items : iterable
+        What was found.
+    problems : iterable of Problem
+        The records that could not be read: they hide nothing but themselves.
+
+    Examples
+    --------
+    >>> Listing(["fraud"], [Problem("integrity", "journals/models/churn/000000000001.json", "It is damaged.")])
+    ['fraud']
+    1 record could not be read: journals/models/churn/000000000001.json. See `.problems`, or `mlops-kit fsck`.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, items: Iterable[Item] = (), problems: Iterable[Problem] = ()) -> None:
+        super().__init__(items)
+        self.problems = tuple(problems)
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, [super().__repr__(), unread(self.problems)]))
+
+
+def unread(problems: Sequence[Problem]) -> str:
+    """Write a line that tells which records could not be read; nothing if all could."""
+    if not problems:
+        return ""
+    more = f" and {len(problems) - _NAMED:,} more" if len(problems) > _NAMED else ""
+    named = ", ".join(problem.key for problem in problems[:_NAMED]) + more
+    named = clean(named)
+    return f"{_counted(len(problems), 'record')} could not be read: {named}. See `.problems`, or `mlops-kit fsck`."
+
+
+@contextmanager
+def passing_over(problems: list[Problem], key: str) -> Iterator[None]:
+    """Add what cannot be read inside to a list of problems, and go on behind."""
+    try:
+        yield
+    except (IntegrityError, NewerFormat, NotFound) as error:
+        problems.append(Problem(error.kind, key, str(error)))
+    except StoreError as error:
+        if getattr(error.__cause__, "errno", None) not in _OF_ONE_FILE:
+            raise  # the store cannot be reached, and so it would be with every record
+        problems.append(Problem(error.kind, key, str(error)))
 
 
 @dataclass(frozen=True, repr=False, slots=True)

@@ -11,8 +11,11 @@ from typing import Any
 from mlops_kit.records import codec
 from mlops_kit.records.bounds import parse
 from mlops_kit.records.shape import Count, Members, Number, check_members, checked, reading
+from mlops_kit.safe_text import clean
 
 FIRST_PREV = "0" * 64
+UNREADABLE = "unreadable"
+"""The kind of what stands in a history for an entry that cannot be read; no entry that is written has it."""
 _BODIES = {
     "create": Members({"name": str}, {}),
     "register": Members(
@@ -49,7 +52,7 @@ _BODIES = {
     "freeze": Members({"frozen": bool}, {"reason": str}),
 }
 """What the entries that this release understands must say; of other kinds nothing is asked."""
-_TOLD = ("name", "version", "alias", "previous", "reason", "tags", "description", "frozen", "rows", "run")
+_TOLD = ("problem", "name", "version", "alias", "previous", "reason", "tags", "description", "frozen", "rows", "run")
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -94,7 +97,9 @@ class Entry:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value!r}" for name, value in self.body.items() if name in _TOLD)
-        return f"Entry({self.seq}: {self.kind} {told} by {self.by.get('actor')} at {self.at:%Y-%m-%d %H:%M:%S} UTC)"
+        return clean(
+            f"Entry({self.seq}: {self.kind} {told} by {self.by.get('actor')} at {self.at:%Y-%m-%d %H:%M:%S} UTC)"
+        )
 
     def encode(self) -> bytes:
         """Write the entry as a record.

@@ -8,6 +8,7 @@ from typing import Any, Self
 from mlops_kit.errors import IntegrityError
 from mlops_kit.records import codec
 from mlops_kit.records.shape import Count, checked, reading
+from mlops_kit.safe_text import clean_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class ConditionResult:
     evidence: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.passed else 'FAIL'} {self.name}: {self.message}"
+        return clean_lines(f"{'ok  ' if self.passed else 'FAIL'} {self.name}: {self.message}")
 
     def members(self) -> dict[str, Any]:
         """Write it as a member of a record."""

@@ -11,6 +11,7 @@ from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
 from mlops_kit.records.shape import reading
 from mlops_kit.records.signature import SignatureRecord
+from mlops_kit.safe_text import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Vote:
     reason: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.actor} on {self.at:%Y-%m-%d}" + (f": {self.reason}" if self.reason else "")
+        return clean(f"{self.actor} on {self.at:%Y-%m-%d}" + (f": {self.reason}" if self.reason else ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from mlops_kit.errors import NothingToRollBack
 from mlops_kit.records import codec
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import LATEST, folder
+from mlops_kit.safe_text import clean
 
 Step: TypeAlias = list[Any]
 
@@ -305,7 +306,9 @@ class Period:
     def __str__(self) -> str:
         end = "now" if self.until is None else f"{self.until:%Y-%m-%d %H:%M:%S}"
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.version}  {self.since:%Y-%m-%d %H:%M:%S} – {end}  {self.kind} by {self.by.get('actor')}{why}"
+        return clean(
+            f"{self.version}  {self.since:%Y-%m-%d %H:%M:%S} – {end}  {self.kind} by {self.by.get('actor')}{why}"
+        )
 
 
 def periods(entries: Iterable[Entry], alias: str) -> list[Period]:

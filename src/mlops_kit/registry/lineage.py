@@ -108,7 +108,7 @@ def _run_records(store: Store, model: ModelRecord, unknown: list[str]) -> tuple[
         unknown.append("The model was registered outside of a run: its data and code were not recorded.")
         return None, None
     try:
-        return store.runs.start(model.run_id), store.runs.end(model.run_id)
+        return store.runs.records(model.run_id)
     except RunNotFound:
         unknown.append(f"The run {model.run_id} is not in this store: its data and code are not known here.")
         return None, None

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from mlops_kit.errors import ModelNotFound
 from mlops_kit.records import versions
 from mlops_kit.records.audit import Anchor, AuditReport
+from mlops_kit.records.check import Listing, Problem, passing_over
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
-from mlops_kit.records.names import LATEST, check_name
+from mlops_kit.records.names import LATEST, check_name, folder
 from mlops_kit.records.versions import Period, fold, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.card import ModelCard, card_of
@@ -18,6 +19,7 @@ from mlops_kit.registry.lineage import Lineage, lineage_of
 from mlops_kit.registry.saving import Saved
 from mlops_kit.registry.unpickling import python_of, unpickled
 from mlops_kit.registry.version import ModelVersion
+from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.journal import State
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -108,13 +110,13 @@ class RecordedModels:
         entry, said = self._catalog.find(spec, as_of=as_of)
         return self._version(entry, self._catalog.parse(spec).name, said)
 
-    def names(self) -> list[str]:
+    def names(self) -> Listing[str]:
         """Name all models, sorted.
 
         Returns
         -------
-        list of str
-            As first spelled.
+        Listing of str
+            As first spelled; in ``problems`` the records that could not be read.
 
         Examples
         --------
@@ -124,7 +126,7 @@ class RecordedModels:
         """
         return self._catalog.names()
 
-    def versions(self, name: str, *, as_of: AsOf | None = None) -> list[ModelVersion]:
+    def versions(self, name: str, *, as_of: AsOf | None = None) -> Listing[ModelVersion]:
         """List the versions of a model, oldest first.
 
         Parameters
@@ -136,8 +138,8 @@ class RecordedModels:
 
         Returns
         -------
-        list of ModelVersion
-            Those neither archived nor deleted.
+        Listing of ModelVersion
+            Those neither archived nor deleted; in ``problems`` the records that could not be read.
 
         Raises
         ------
@@ -147,11 +149,12 @@ class RecordedModels:
         name = check_name(name, what="model")
         seqs, removed, notes = self._ask(name, _listing, as_of)
         journal = self._catalog.open(name)
-        return [
-            self._version(journal.entry(seq), name, notes.get(str(version), ()))
-            for version, seq in enumerate(seqs, 1)
-            if version not in removed
-        ]
+        found, problems = list[ModelVersion](), list[Problem]()
+        for version, seq in enumerate(seqs, 1):
+            if version not in removed:
+                with passing_over(problems, keys.entry_key("models", folder(name), seq)):
+                    found.append(self._version(journal.entry(seq), name, notes.get(str(version), ())))
+        return Listing(found, problems)
 
     def aliases(self, name: str, *, as_of: AsOf | None = None) -> dict[str, int]:
         """Tell where each alias of a model points.
@@ -253,7 +256,7 @@ class RecordedModels:
             and (first is None or period.until is None or period.until > first)
         ]
 
-    def history(self, name: str, *, as_of: AsOf | None = None) -> list[Entry]:
+    def history(self, name: str, *, as_of: AsOf | None = None) -> Listing[Entry]:
         """Read the journal of a model: who did what to it, when and why.
 
         Parameters
@@ -265,11 +268,11 @@ class RecordedModels:
 
         Returns
         -------
-        list of Entry
-            Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``.
+        Listing of Entry
+            Oldest first, each with ``seq``, ``at``, ``by``, ``kind`` and ``body``. What cannot be read leaves a gap:
+            an entry of the kind ``"unreadable"``, with the ``problem`` in its body; ``problems`` has them all.
         """
-        journal = self._catalog.journal(name)
-        return journal.entries(None if as_of is None else journal.last_at(as_of_moment(as_of)))
+        return self._catalog.history(name, as_of=as_of)
 
     def lineage(self, spec: str, *, as_of: AsOf | None = None) -> Lineage:
         """Tell exactly which data, code and environment made a version.
@@ -354,7 +357,8 @@ class RecordedModels:
         if as_of is None:
             return self._catalog.ask(name, question)
         state: State = {}
-        for entry in self.history(name, as_of=as_of):
+        journal = self._catalog.journal(name)
+        for entry in journal.entries(journal.last_at(as_of_moment(as_of))):
             fold(state, entry)
         return question(state)
 

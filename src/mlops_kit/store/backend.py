@@ -93,6 +93,18 @@ class Backend(Protocol):
         ...
 
 
+def names_in(backend: Backend, folder: str) -> list[str]:
+    """Return the names of the values directly in a folder, without looking at each where the backend can do that.
+
+    A backend may have a method ``names(folder)`` for it, which gives them in any order; else they are listed.
+    """
+    names: Callable[[str], list[str]] | None = getattr(backend, "names", None)
+    if names is not None:
+        return names(folder)
+    below = (found.key.removeprefix(folder) for found in backend.walk(folder))
+    return [name for name in below if "/" not in name]
+
+
 def make_durable(backend: Backend, key: str) -> bool:
     """Make durable what another writer may have left unsynced, before it is built upon; False if it is not there."""
     sync = getattr(backend, "sync", None)

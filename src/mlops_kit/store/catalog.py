@@ -19,12 +19,14 @@ from mlops_kit.errors import (
     VersionNotFound,
 )
 from mlops_kit.records import versions
+from mlops_kit.records.check import Listing, Problem, passing_over, unread
 from mlops_kit.records.codec import timestamp
-from mlops_kit.records.entry import Entry
+from mlops_kit.records.entry import UNREADABLE, Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
-from mlops_kit.records.names import LATEST, Spec, check_name, parse_spec
+from mlops_kit.records.names import LATEST, Spec, check_name, folder, parse_spec
 from mlops_kit.records.pending import Pending
-from mlops_kit.store import identity
+from mlops_kit.store import identity, keys
+from mlops_kit.store.backend import names_in
 from mlops_kit.store.journal import Journal, State
 from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.store import Store
@@ -34,6 +36,7 @@ Place: TypeAlias = tuple[int, int, list[int] | None]
 """A version, the number of the entry that made it, and those of the entries that say something of it."""
 
 _SHOWN = 12
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Catalog:
     missing: type[NotFound]
     listing: str
 
-    def names(self) -> list[str]:
+    def names(self) -> Listing[str]:
         """Name all there are, sorted, as first spelled."""
         return self.store.journal_names(self.kind)
 
@@ -148,6 +151,51 @@ class Catalog:
         names = self.names()
         exist = f"There are: {_listed(names)}." if names else f"It holds no {self.what} yet."
         raise self.missing(f"There is no {self.what} {name!r} in {self.store.url}. {exist}")
+
+    def history(self, name: str, *, as_of: AsOf | None = None) -> Listing[Entry]:
+        """Read the journal of a name; what cannot be read is an entry of the kind ``unreadable`` in its place.
+
+        Raises
+        ------
+        NotFound
+            There is no such name.
+        """
+        until = None if as_of is None else as_of_moment(as_of)
+        journal, entries, problems = self.open(check_name(name, what=self.what)), list[Entry](), list[Problem]()
+        try:
+            numbers: Iterable[int] = range(1, self.journal(name).last + 1)
+        except IntegrityError:  # the names of the files tell how far it goes
+            prefix = f"journals/{journal.place}/"
+            files = names_in(self.store.backend, prefix)
+            numbers = keys.counted({keys.number_in(f"{prefix}{file}") for file in files} - {0})
+        for seq in numbers:
+            before = len(problems)
+            with passing_over(problems, f"journals/{journal.place}/{seq:012d}.json"):
+                entries.append(journal.entry(seq))
+            if len(problems) > before:
+                at = entries[-1].at if entries else _BEFORE_ALL
+                entries.append(Entry(seq, "", at, {}, "", UNREADABLE, {"problem": problems[-1].message}))
+        return Listing([entry for entry in entries if until is None or entry.at <= until], problems)
+
+    def search(self, fingerprint: str, *, as_of: AsOf | None = None) -> tuple[str, Entry]:
+        """Find the newest version of any name whose entry has a fingerprint, passing over names that cannot be read.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        problems: list[Problem] = []
+        for name in self.names():
+            with passing_over(problems, keys.journal_prefix(self.kind, folder(name))):
+                journal = self.journal(name)
+                last = journal.last if as_of is None else journal.last_at(as_of_moment(as_of))
+                for entry in journal.backwards(last):
+                    if entry.body.get("fingerprint") == fingerprint:
+                        return name, entry
+        has = "has" if as_of is None else f"had, as of {as_of},"
+        told = f"No {self.what} in {self.store.url} {has} the fingerprint {fingerprint}."
+        raise self.missing(" ".join(filter(None, [told, unread(problems)])))
 
     def open(self, name: str) -> Journal:
         """Open the journal of a checked name without looking whether it exists; this reads nothing of it."""

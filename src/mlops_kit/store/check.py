@@ -252,7 +252,7 @@ class _Checker:
 
     def _check_chain(self, prefix: str, chain: dict[int, tuple[Entry, str]]) -> None:
         previous = FIRST_PREV
-        for seq in range(1, max(chain) + 1):
+        for seq in keys.counted(chain):
             key = f"{prefix}{seq:012d}.json"
             if seq not in chain:
                 if not any(problem.key == key for problem in self.problems):
@@ -300,7 +300,7 @@ class _Checker:
         found = self._points.get(run_id, {})
         promised = self._promised.get(run_id, {})
         known = {problem.key for problem in self.problems}
-        for number in range(1, max([*found, *promised], default=0) + 1):
+        for number in keys.counted({*found, *promised}):
             key, lines = keys.metrics_key(run_id, number), promised.get(number, 0)
             if number not in found and key not in known:
                 why = f"the end of the run counts {lines} points in it" if lines else "later segments of the run exist"

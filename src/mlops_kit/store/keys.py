@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import time
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 STORE = "store.json"
@@ -21,6 +22,7 @@ _TEMPORARY = re.compile(
     r"|torn-\d+)"  # of `FaultyBackend`
 )
 _NUMBERED = re.compile(r"(?:gc/(?:marks|sweeps)|journals/[^/]+/[^/]+)/(\d{12,})\.json")
+_LONGEST_GAP = 1000
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -159,3 +161,18 @@ def number_in(key: str) -> int:
     """
     match = _NUMBERED.fullmatch(key)
     return int(match[1]) if match else 0
+
+
+def counted(numbers: Iterable[int]) -> Iterator[int]:
+    """Yield the numbers from 1 to the highest of some, those that are missing too, but a thousand of each gap at most.
+
+    Examples
+    --------
+    >>> list(counted([2, 4])), len(list(counted([1, 10**12])))
+    ([1, 2, 3, 4], 1002)
+    """
+    last = 0
+    for number in sorted(numbers):
+        yield from range(last + 1, min(number, last + 1 + _LONGEST_GAP))
+        yield number
+        last = number

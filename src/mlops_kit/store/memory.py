@@ -70,9 +70,9 @@ class MemoryBackend:
 
     def walk(self, prefix: str) -> Iterator[Found]:
         """List the values below a folder, sorted by key."""
-        for key, (data, modified) in sorted(self._values.copy().items()):
-            if key.startswith(prefix):
-                yield Found(key, len(data), modified)
+        below = [(key, value) for key, value in self._values.copy().items() if key.startswith(prefix)]
+        for key, (data, modified) in sorted(below):
+            yield Found(key, len(data), modified)
 
     def folders(self, prefix: str) -> list[str]:
         """Name the folders directly below a folder, sorted."""

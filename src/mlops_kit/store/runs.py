@@ -5,22 +5,43 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from mlops_kit.errors import IntegrityError, InvalidInput, RunNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import identity, keys
-from mlops_kit.store.backend import Backend, read_verified
+from mlops_kit.store.backend import Backend, names_in, read_verified
 
 LEASE_SECONDS = 60.0
 """How often a running run renews its lease."""
 EXPIRY_SECONDS = 180.0
 """How old the last lease of a run may be before the run counts as interrupted."""
 
-_PART = re.compile(r"([0-9a-f]{8}-[0-9a-f]{12})\.(start|end)\.json")
+_PART = re.compile(r"\.(start|end|resume-\d{6})\.json")
+_SECOND = 8
+_ID_LENGTH = 21
 _SHORTEST = 4
+_TELLING = 8
+"""So many of the last characters of an id, which are random, are taken to tell a run from all others."""
 _SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """What the names of its files tell of a run.
+
+    Parameters
+    ----------
+    id : str
+        The run.
+    resumed : int
+        How often it was resumed.
+    """
+
+    id: str
+    resumed: int
 
 
 class Runs:
@@ -134,11 +155,44 @@ class Runs:
         signs = [sign.modified for sign in (begun, self._backend.stat(keys.run_key(start.id, "lease"))) if sign]
         return bool(signs) and self._backend.now() - max(signs) <= EXPIRY_SECONDS
 
-    def ids(self) -> Iterator[str]:
-        """Yield the ids of all runs, newest first, reading a day's folder only when it is reached."""
+    def records(self, run_id: str, resumed: int | None = None) -> tuple[RunStart, RunEnd | None]:
+        """Read the records of a run: one that has ended, from its end alone.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        resumed : int, optional
+            How often it was resumed, if that is known from a list of its files.
+
+        Raises
+        ------
+        RunNotFound
+            There is no such run.
+        """
+        end = self.end(run_id)
+        if end is not None and end.start is not None:
+            told = end.start.resumed or 0
+            if not self.is_taken_over(end.start) if resumed is None else resumed <= told:
+                return end.start, end
+        return self.start(run_id), end
+
+    def found(self) -> Iterator[RunFiles]:
+        """Yield the files of all runs, newest first, listing a day's folder only when it is reached."""
         for day in reversed(self._backend.folders("runs/")):
-            found = (_PART.fullmatch(item.key.rpartition("/")[2]) for item in self._backend.walk(f"runs/{day}/"))
-            yield from sorted({match[1] for match in found if match}, reverse=True)
+            yield from self._found_on(day)
+
+    def _found_on(self, day: str) -> Iterator[RunFiles]:
+        names = sorted(names_in(self._backend, f"runs/{day}/"), reverse=True)
+        for run_id, group in groupby(names, key=lambda name: name[:_ID_LENGTH]):
+            parts = [match[1] for name in group if (match := _PART.fullmatch(name, _ID_LENGTH))]
+            if keys.RUN_ID.fullmatch(run_id) and parts:
+                resumed = max((int(part[len("resume-") :]) for part in parts if part.startswith("resume-")), default=0)
+                yield RunFiles(run_id, resumed)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all runs, newest first."""
+        return (files.id for files in self.found())
 
     def find(self, part: str) -> str:
         """Complete a run id.
@@ -146,7 +200,9 @@ class Runs:
         Parameters
         ----------
         part : str
-            An id, or its first or last characters, at least 4.
+            An id, or its first or last characters, at least 4. What begins the id of a run is taken as that; the
+            days it can be of are searched. What ends one is searched from the newest day back: of 8 characters or
+            more up to the day where it is found, of fewer through all days.
 
         Returns
         -------
@@ -163,7 +219,7 @@ class Runs:
         given: object = part
         if not isinstance(given, str) or not re.fullmatch(r"[0-9a-f-]{4,21}", given):
             raise InvalidInput(
-                f"{part!r} is not a run id: give the id, or at least {_SHORTEST} of its first or last characters "
+                f"{part!r:.200} is not a run id: give the id, or at least {_SHORTEST} of its first or last characters "
                 "(digits, a-f and '-')."
             )
         if keys.RUN_ID.fullmatch(part):
@@ -171,7 +227,7 @@ class Runs:
                 return part
             matches = []
         else:
-            matches = [run_id for run_id in self.ids() if run_id.startswith(part) or run_id.endswith(part)]
+            matches = self._beginning(part) or self._ending(part)
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -182,6 +238,25 @@ class Runs:
         newest = [run_id for run_id, _ in zip(self.ids(), range(_SHOWN), strict=False)]
         exist = f"The newest are {', '.join(newest)}" if newest else "It holds no runs"
         raise RunNotFound(f"No run in {self._backend.url} matches {part!r}. {exist}; `list_runs()` shows all.")
+
+    def _beginning(self, part: str) -> list[str]:
+        """List the runs whose ids begin so, newest first; they are all of one day or two."""
+        second = part.partition("-")[0]
+        if len(second) > _SECOND or ("-" in part and len(second) < _SECOND):
+            return []
+        days = {keys.run_day(f"{second:{digit}<{_SECOND}}-") for digit in "f0"}
+        return [
+            files.id for day in sorted(days, reverse=True) for files in self._found_on(day) if files.id.startswith(part)
+        ]
+
+    def _ending(self, part: str) -> list[str]:
+        """List the runs whose ids end so, newest first."""
+        matches: list[str] = []
+        for day in reversed(self._backend.folders("runs/")):
+            matches += [files.id for files in self._found_on(day) if files.id.endswith(part)]
+            if matches and len(part) >= _TELLING:
+                break
+        return matches
 
     def write_metrics(self, run_id: str, segment: int, data: bytes) -> bool:
         """Write a segment of metric points unless another writer took its number."""

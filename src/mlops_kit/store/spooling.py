@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_kit.errors import Postponed, StoreError
-from mlops_kit.records.check import FsckReport, SyncReport
+from mlops_kit.records.check import FsckReport, Listing, SyncReport
 from mlops_kit.records.pending import Pending
 from mlops_kit.store import keys
 from mlops_kit.store.journal import Fold, Journal
@@ -83,7 +83,7 @@ class SpoolingStore(Store):
         """Say how far other journals of the store itself have come."""
         return self.primary.anchors(besides)
 
-    def journal_names(self, kind: str) -> list[str]:
+    def journal_names(self, kind: str) -> Listing[str]:
         """Name all that has a journal in the store itself."""
         return self.primary.journal_names(kind)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from mlops_kit.errors import IntegrityError, InvalidInput, StoreError
 from mlops_kit.records import codec
-from mlops_kit.records.check import DoctorReport, FsckReport, GcReport, SyncReport
+from mlops_kit.records.check import DoctorReport, FsckReport, GcReport, Listing, Problem, SyncReport, passing_over
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import folder
@@ -208,7 +208,7 @@ class Store:
         known = [(standing, journal.place) for journal in others if (standing := journal.standing) is not None]
         return {place: [seq, tip] for (_, seq, tip), place in sorted(known)[-_MAX_ANCHORS:]}
 
-    def journal_names(self, kind: str) -> list[str]:
+    def journal_names(self, kind: str) -> Listing[str]:
         """Name all that has a journal, sorted.
 
         Parameters
@@ -218,22 +218,25 @@ class Store:
 
         Returns
         -------
-        list of str
-            As spelled when each was created.
+        Listing of str
+            As spelled when each was created; in ``problems`` the journals that cannot be read.
         """
-        names = []
+        names: list[str] = []
+        problems: list[Problem] = []
         for where in self.backend.folders(f"journals/{kind}/"):
             key = keys.entry_key(kind, where, 1)
-            data = self.backend.get(key)
-            if data is not None:
+            with passing_over(problems, key):
+                data = self.backend.get(key)
+                if data is None:
+                    continue
                 first = Entry.decode(data, where=key)
                 if first.kind != "create" or first.seq != 1:
                     raise IntegrityError(
                         f"The entry at {key} in {self.url} does not begin a journal: it was moved there. "
                         "Compare with a copy of the store."
                     )
-                names.append(str(first.body["name"]))
-        return sorted(names)
+                names.append(first.body["name"])
+        return Listing(sorted(names), problems)
 
     def fsck(self, repair: bool = False) -> FsckReport:  # noqa: FBT001, FBT002 - the name that it is called by
         """Check everything in the store: digests, checksums, chains, references.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from contextlib import suppress
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
-from mlops_kit.records.paths import flat
-from mlops_kit.store.runs import status_of
+from mlops_kit.records.check import Problem, passing_over
+from mlops_kit.store import keys
+from mlops_kit.store.runs import RunFiles, status_of
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking.begin import newest_run
 from mlops_kit.tracking.run import Run
@@ -23,6 +25,11 @@ STATUSES = ("running", "finished", "failed", "interrupted")
 class RunTable(Sequence[Run]):
     """Runs, newest first: a sequence of `Run`, shown as a table, convertible to pandas.
 
+    Attributes
+    ----------
+    problems : tuple of Problem
+        The records that could not be read: the runs they are of are left out.
+
     Examples
     --------
     >>> import mlops_kit as mk
@@ -33,10 +40,13 @@ class RunTable(Sequence[Run]):
     (1, 'one', [0.9])
     """
 
-    def __init__(self, runs: Sequence[Run], rows: Sequence[RunRow], total: int | None = None) -> None:
+    def __init__(
+        self, runs: Sequence[Run], rows: Sequence[RunRow], problems: Sequence[Problem] = (), *, more: bool = False
+    ) -> None:
         self._runs = list(runs)
         self._rows = list(rows)
-        self._total = total
+        self._more = more
+        self.problems = tuple(problems)
 
     @overload
     def __getitem__(self, index: int) -> Run: ...
@@ -46,7 +56,7 @@ class RunTable(Sequence[Run]):
 
     def __getitem__(self, index: int | slice) -> Run | RunTable:
         if isinstance(index, slice):
-            return RunTable(self._runs[index], self._rows[index])
+            return RunTable(self._runs[index], self._rows[index], self.problems)
         return self._runs[index]
 
     def __len__(self) -> int:
@@ -67,10 +77,10 @@ class RunTable(Sequence[Run]):
         return pd.DataFrame([_flat(row) for row in self._rows], columns=_columns(self._rows))
 
     def __repr__(self) -> str:
-        return runs_text(self._rows, total=self._total)
+        return runs_text(self._rows, more=self._more, problems=self.problems)
 
     def _repr_html_(self) -> str:
-        return runs_html(self._rows, total=self._total)
+        return runs_html(self._rows, more=self._more, problems=self.problems)
 
 
 def list_runs(
@@ -109,17 +119,12 @@ def list_runs(
         raise InvalidInput(f"limit={limit!r} is not a number of runs.")
     opened = open_store(store)
     opened.describe()  # a store of a newer format says so, instead of seeming empty
-    runs: list[Run] = []
-    rows: list[RunRow] = []
-    for row in _newest_first(opened):
-        if limit is not None and len(runs) >= limit:
-            break
-        if experiment not in {None, row.experiment} or status not in {None, row.status}:
-            continue
-        runs.append(Run(opened, row.id))
-        rows.append(row)
-    total = sum(1 for _ in opened.runs.ids()) if len(runs) == limit and experiment is None and status is None else None
-    return RunTable(runs, rows, total)
+    problems: list[Problem] = []
+    found = _newest_first(opened, problems)
+    wanted = (row for row in found if experiment in {None, row.experiment} and status in {None, row.status})
+    rows = list(islice(wanted, limit))
+    more = limit is not None and len(rows) == limit and next(found, None) is not None
+    return RunTable([Run(opened, row.id) for row in rows], rows, problems, more=more)
 
 
 def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:
@@ -174,32 +179,30 @@ def last_run() -> Run | None:
     return newest_run()
 
 
-def _newest_first(store: Store) -> Iterator[RunRow]:
+def _newest_first(store: Store, problems: list[Problem]) -> Iterator[RunRow]:
     """Order runs by their records where their ids, which begin with the second, do not."""
-    for _second, ids in groupby(store.runs.ids(), key=lambda run_id: run_id[:8]):
-        rows = [row for row in (_row(store, run_id) for run_id in ids) if row is not None]
+    for _second, found in groupby(store.runs.found(), key=lambda files: files.id[:8]):
+        rows = [row for files in found if (row := _row(store, files, problems)) is not None]
         yield from sorted(rows, key=lambda row: row.started, reverse=True)
 
 
-def _row(store: Store, run_id: str) -> RunRow | None:
-    """Read what a table shows of a run; None for one whose start was never written."""
-    try:
-        start = store.runs.start(run_id)
-    except RunNotFound:
-        return None
-    end = store.runs.end(run_id)
-    return RunRow(
-        id=run_id,
-        name=start.name,
-        experiment=start.experiment,
-        status=status_of(store.runs, start, end),
-        started=start.at,
-        seconds=None if end is None else end.resources.get("seconds"),
-        params=flat({**start.params, **(end.params if end else {})}),
-        metrics=end.metrics if end else Run(store, run_id).metrics,
-        models=tuple(f"{model['name']}:{model['version']}" for model in (end.models if end else ())),
-        by=start.user.get("actor", ""),
-    )
+def _row(store: Store, files: RunFiles, problems: list[Problem]) -> RunRow | None:
+    """Read what a table shows of a run; None for one whose records cannot be read, or whose start was never written."""
+    with passing_over(problems, keys.run_key(files.id, "end")), suppress(RunNotFound):
+        start, end = store.runs.records(files.id, files.resumed)
+        return RunRow(
+            id=files.id,
+            name=start.name,
+            experiment=start.experiment,
+            status=status_of(store.runs, start, end),
+            started=start.at,
+            seconds=None if end is None else end.resources.get("seconds"),
+            params={**start.params, **(end.params if end else {})},
+            metrics=end.metrics if end else Run(store, files.id).metrics,
+            models=tuple(f"{model['name']}:{model['version']}" for model in (end.models if end else ())),
+            by=start.user.get("actor", ""),
+        )
+    return None
 
 
 _FIXED = ("id", "name", "experiment", "status", "started", "seconds", "by", "models")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
 from mlops_kit.datasets.dataset import Dataset
-from mlops_kit.errors import InvalidInput, MlopsKitError, OutputNotFound
+from mlops_kit.errors import InvalidInput, MlopsKitError, OutputNotFound, RunNotFound
 from mlops_kit.records import codec
+from mlops_kit.records.check import Listing, Problem, passing_over
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.registry.unpickling import python_of
@@ -209,16 +211,18 @@ class RecordedRun:
         return None if parent is None else type(self)(self._store, parent)
 
     @property
-    def children(self) -> list[Self]:
-        """The runs that began inside this one, oldest first."""
-        found = []
+    def children(self) -> Listing[Self]:
+        """The runs that began inside this one, oldest first, and in ``problems`` what could not be read."""
+        found: list[Self] = []
+        problems: list[Problem] = []
         earliest = int(self._id[:8], 16) - _CLOCKS_DIFFER
         for run_id in self._store.runs.ids():
             if int(run_id[:8], 16) < earliest:
                 break
-            if self._store.runs.start(run_id).parent == self._id:
-                found.append(type(self)(self._store, run_id))
-        return sorted(found, key=lambda run: run.started)
+            with passing_over(problems, keys.run_key(run_id, "start")), suppress(RunNotFound):
+                if self._store.runs.start(run_id).parent == self._id:
+                    found.append(type(self)(self._store, run_id))
+        return Listing(sorted(found, key=lambda run: run.started), problems)
 
     def load(self, output: str = "return", *, allow_code: str | None = None) -> Any:
         """Give back what the run made.
@@ -345,7 +349,7 @@ class RecordedRun:
         if self._recorder is not None and self._recorder.final is not None:
             return self._recorder.start, self._recorder.final
         if self._records is None or self._records[1] is None:
-            self._records = self._store.runs.start(self._id), self._store.runs.end(self._id)
+            self._records = self._store.runs.records(self._id)
         return self._records
 
     def _git(self, start: RunStart) -> dict[str, Any] | None:

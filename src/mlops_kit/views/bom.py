@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlops_kit.records.card import CardRecord
-from mlops_kit.views.values import clean
+from mlops_kit.safe_text import clean
 
 _SPACE = uuid.UUID("6f0b7a5e-2f0c-5b0a-9a55-7b3f1a2c4d5e")
 _SUPERVISED = frozenset({"binary", "multiclass", "regression"})

@@ -11,13 +11,14 @@ from mlops_kit.records import codec
 from mlops_kit.records.card import CardRecord
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
+from mlops_kit.safe_text import clean
 from mlops_kit.views import html
 from mlops_kit.views.lineage_svg import lineage_svg
 from mlops_kit.views.model import packages_text
 from mlops_kit.views.run import commit_text, input_text, numbers, values
 from mlops_kit.views.sheet import Item, Row, Sheet
 from mlops_kit.views.signature import column_text, signature_line
-from mlops_kit.views.values import clean, clip, number, plural, size, when
+from mlops_kit.views.values import clip, number, plural, size, when
 
 _ROOM = html.Room(500, 4000)
 _NOT_SAID = "Not said. Say it with models.describe(spec, card={…})."

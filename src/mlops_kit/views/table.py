@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
+from mlops_kit.records.check import Problem, unread
+from mlops_kit.safe_text import clean
 from mlops_kit.views import html
 from mlops_kit.views.text import aligned, width
 from mlops_kit.views.values import clip, duration, number, plural, shown, when
@@ -57,15 +59,19 @@ class RunRow:
     by: str
 
 
-def runs_text(rows: Sequence[RunRow], *, total: int | None = None, terminal: int | None = None) -> str:
+def runs_text(
+    rows: Sequence[RunRow], *, more: bool = False, problems: Sequence[Problem] = (), terminal: int | None = None
+) -> str:
     """Show runs as a table for a terminal.
 
     Parameters
     ----------
     rows : sequence of RunRow
         In the order to be shown.
-    total : int, optional
-        How many there are, if not all are given.
+    more : bool
+        Whether there are others, which are older.
+    problems : sequence of Problem
+        The records that could not be read.
     terminal : int, optional
         The width to fit in; by default that of the terminal. Columns that do not fit are left out, those that
         tell the least first, and a last line says how many.
@@ -82,30 +88,32 @@ def runs_text(rows: Sequence[RunRow], *, total: int | None = None, terminal: int
     >>> start = datetime(2026, 11, 22, 10, tzinfo=UTC)
     >>> row = RunRow("6921b1aa-0123456789ab", "train", "default", "finished", start, 1.24, {"depth": 3}, {"auc": 0.9},
     ...              ("fraud:3",), "ann")
-    >>> print(runs_text([row], total=7, terminal=80))
-    1 of 7 runs
+    >>> print(runs_text([row], more=True, terminal=80))
+    The newest run; there are more
       id        name   status    started             time  models   auc  depth
       456789ab  train  finished  2026-11-22 10:00  1.24 s  fraud:3  0.9      3
     """
     if not rows:
-        return _title(0, total)
+        return "\n  ".join(filter(None, ["No runs", clean(unread(problems))]))
     identifying, telling = _identifying(rows), _telling(rows)
     kept = _fitting(identifying, telling[:_VALUES], (_terminal() if terminal is None else terminal) - _INDENT)
     cells = zip(*((column.head, *column.cells) for column in kept), strict=True)
     hidden = _hidden(_count(rows) + len(identifying) - len(kept))
-    lines = [_title(len(rows), total), *aligned([*cells], right=_right(kept)), hidden]
+    lines = [_title(len(rows), more=more), *aligned([*cells], right=_right(kept)), hidden, clean(unread(problems))]
     return "\n  ".join(line for line in lines if line)
 
 
-def runs_html(rows: Sequence[RunRow], *, total: int | None = None) -> str:
+def runs_html(rows: Sequence[RunRow], *, more: bool = False, problems: Sequence[Problem] = ()) -> str:
     """Show runs as a table in a notebook.
 
     Parameters
     ----------
     rows : sequence of RunRow
         In the order to be shown.
-    total : int, optional
-        How many there are, if not all are given.
+    more : bool
+        Whether there are others, which are older.
+    problems : sequence of Problem
+        The records that could not be read.
 
     Returns
     -------
@@ -125,7 +133,8 @@ def runs_html(rows: Sequence[RunRow], *, total: int | None = None) -> str:
         cells = [*zip(*(column.cells for column in kept), strict=True)]
         table = html.table([column.head for column in kept], cells, room, right=_right(kept)) if rows else ""
         hidden = _hidden(count - len(kept))
-        return f'<div class="t">{_title(len(rows), total)}</div>{table}{html.note(hidden)}'
+        title = _title(len(rows), more=more)
+        return f'<div class="t">{title}</div>{table}{html.note(hidden)}{html.note(unread(problems))}'
 
     return html.fragment(body)
 
@@ -186,10 +195,11 @@ def _fitting(identifying: Sequence[_Column], telling: Sequence[_Column], room: i
     return [column for column in (*identifying, *telling) if column in kept]
 
 
-def _title(count: int, total: int | None) -> str:
+def _title(count: int, *, more: bool) -> str:
     if not count:
         return "No runs"
-    return plural(count, "run") if total in {None, count} else f"{count:,} of {plural(total or 0, 'run')}"
+    newest = "The newest run" if count == 1 else f"The newest {plural(count, 'run')}"
+    return f"{newest}; there are more" if more else plural(count, "run")
 
 
 def _count(rows: Sequence[RunRow]) -> int:

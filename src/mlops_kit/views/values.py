@@ -10,8 +10,8 @@ from typing import Any
 
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.paths import is_described
+from mlops_kit.safe_text import clean
 
-_JOINERS = "\u200c\u200d"
 _LONGEST = 1000
 _ITEMS = 10
 _DEPTH = 4
@@ -23,33 +23,6 @@ _MINUTE = 60
 _KILO = 1000
 _TENTHS = 9.95
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def clean(text: object) -> str:
-    r"""Replace what could move a cursor, break an encoding or reverse a line by its escape.
-
-    Parameters
-    ----------
-    text : object
-        Any text.
-
-    Returns
-    -------
-    str
-        One line of printable characters.
-
-    Examples
-    --------
-    >>> clean("red\x1b[31m\nline")
-    'red\\x1b[31m\\nline'
-    """
-    raw = str(text)
-    if raw.isprintable():
-        return raw
-    return "".join(
-        char if char.isprintable() or char in _JOINERS else char.encode("unicode_escape").decode("ascii")
-        for char in raw
-    )
 
 
 def clip(text: object, limit: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from mlops_kit.records.entry import Entry
+from mlops_kit.records.entry import UNREADABLE, Entry
 from mlops_kit.records.model import ModelRecord
 from mlops_kit.views.text import aligned
 from mlops_kit.views.values import clip, number, plural, when
@@ -171,6 +171,8 @@ def history_text(entries: Sequence[Entry]) -> str:
 
 
 def _subject(entry: Entry) -> str:
+    if entry.kind == UNREADABLE:
+        return str(entry.body["problem"])
     alias, version = entry.body.get("alias"), entry.body.get("version")
     if alias is not None and version is not None:
         return f"{alias} → {version}"
