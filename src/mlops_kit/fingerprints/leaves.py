@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.extensions import parameters_of
 from mlops_kit.fingerprints.hashing import canonical_floats, hashed
+from mlops_kit.fingerprints.layouts import with_children
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,18 @@ def leaf_digest(*pieces: pa.Array[Any], column: str = "") -> bytes:
     >>> leaf_digest(pa.array(["a", "b"])) == leaf_digest(pa.array(["a"]), pa.array(["b"]))
     True
     """
+    plain = _without_extensions(pieces[0].type)
+    if plain != pieces[0].type:  # of extension types Arrow can neither cut nor flatten all that it can of their storage
+        pieces = tuple(piece.view(plain) for piece in pieces)
     return hashed(hashlib.sha256(), _parts(pieces, column)).digest()
+
+
+@cache
+def _without_extensions(kind: Any) -> Any:
+    """Return the type of the same buffers without extension types, at any depth."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _without_extensions(kind.storage_type)
+    return with_children(kind, lambda field, _: field.with_type(_without_extensions(field.type)))
 
 
 def _type_name(kind: Any, metadata: Any, column: str) -> str:
