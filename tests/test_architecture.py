@@ -21,8 +21,10 @@ DATA_LIBRARIES = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "polars"}
 
 # Modules that are themselves imported only once data is at hand.
 MAY_IMPORT_DATA_LIBRARIES = {
+    "datasets/conversions.py",
     "datasets/dtypes.py",
     "datasets/frames.py",
+    "datasets/natives.py",
     "datasets/parquet.py",
     "fingerprints/arrays.py",
     "fingerprints/extensions.py",

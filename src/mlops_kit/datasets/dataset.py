@@ -29,10 +29,13 @@ from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.views.dataset import dataset_html, dataset_text
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 _LOOKED_BACK = 1000
+_VECTORS = frozenset({"series", "array", "chunked"})
 
 
 class Dataset:
@@ -297,10 +300,13 @@ class Dataset:
         Returns
         -------
         pandas.DataFrame
-            A new frame.
+            A new frame. Of data that was not of pandas, integers and booleans with missing values have pandas' nullable
+            dtypes, and what numpy cannot hold exactly, such as structs and decimals, an ``ArrowDtype``.
 
         Raises
         ------
+        UnsupportedData
+            A column has a type that pandas cannot hold; it is named.
         IntegrityError
             The stored bytes are not those that were kept.
         """
@@ -328,7 +334,86 @@ class Dataset:
         from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
         chosen = _chosen(columns)
-        return frames.unpack_arrow(self._table(chosen), self._record.manifest.header, chosen)
+        table = frames.unpack_arrow(self._table(chosen), self._record.manifest.header, chosen)
+        if chosen is None:
+            _remember_origin(table, self)
+        return table
+
+    def to_native(self) -> Any:
+        """Return the data as the kind of object that was given.
+
+        Returns
+        -------
+        object
+            What went in: a frame or a Series of pandas or polars, an Arrow table, batch or array, an array of the same
+            dtype and shape, or a dict of arrays and lists. What came as an Arrow stream of any other library is an
+            Arrow table.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> import numpy as np
+        >>> mk.Dataset.snapshot(np.array([True, False]), name="y", store="memory://native-doc").to_native()
+        array([ True, False])
+        """
+        from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
+
+        made = frames.unpack_native(self._table(None), self._record.manifest.header)
+        _remember_origin(made, self)
+        return made
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """Return the data as an array.
+
+        Returns
+        -------
+        numpy.ndarray
+            The array that was given, of the same dtype and shape; of a single column a vector; of a table a matrix of
+            a dtype that holds every value.
+
+        Raises
+        ------
+        UnsupportedData
+            No dtype of numpy holds the values of all columns exactly; the column is named.
+        """
+        from mlops_kit.datasets import conversions  # noqa: PLC0415 - loads pyarrow
+        from mlops_kit.fingerprints.arrays import array_fingerprint  # noqa: PLC0415 - loads numpy
+
+        header = self._record.manifest.header
+        if header["container"] == "numpy":
+            array: np.ndarray[Any, Any] = self.to_native()
+            return array
+        array = conversions.to_matrix(self.to_pandas())
+        if header.get("native", {}).get("kind") in _VECTORS:
+            array = array[:, 0]
+        _remember_origin(array, self, None if array.dtype.hasobject else array_fingerprint(array))
+        return array
+
+    def to_polars(self, columns: Iterable[object] | None = None) -> pl.DataFrame:
+        """Return the table as a polars frame.
+
+        Parameters
+        ----------
+        columns : iterable of labels, optional
+            Only these columns.
+
+        Returns
+        -------
+        polars.DataFrame
+            For a polars frame the very frame; for a frame of pandas, its Arrow form with index levels as columns.
+
+        Raises
+        ------
+        UnsupportedData
+            polars is not installed, or has no type for a column, which is named.
+        """
+        from mlops_kit.datasets import conversions, frames  # noqa: PLC0415 - loads pyarrow
+
+        chosen = _chosen(columns)
+        frame = conversions.to_polars(frames.unpack_arrow(self._table(chosen), self._record.manifest.header, chosen))
+        if chosen is None:
+            _remember_origin(frame, self)
+        return frame
 
     def _table(self, columns: list[object] | None) -> pa.Table:
         return read_table(self._record.manifest, self._store, what=f"dataset {self.spec}", columns=columns)
@@ -386,14 +471,14 @@ def kept_before(prepared: Prepared, *, name: str, store: Store) -> Dataset | Non
 
 
 def origin_of(data: object) -> Dataset | None:
-    """Tell which dataset version an object was read from, or kept as, in this process.
+    """Return the dataset version that an object was read from, or kept as, in this process.
 
-    The object may have been changed since: compare its content before believing it.
+    The object may have been changed since: see `is_unchanged`.
 
     Parameters
     ----------
     data : object
-        A frame.
+        A frame, a table or an array.
 
     Returns
     -------
@@ -404,13 +489,32 @@ def origin_of(data: object) -> Dataset | None:
     return known[1] if known is not None and known[0]() is data else None
 
 
-_origins: dict[int, tuple[weakref.ref[Any], Dataset]] = {}
+def is_unchanged(data: object, *fingerprints: str | None) -> bool:
+    """Test whether an object that was read from a version has the content of that version still.
+
+    Parameters
+    ----------
+    data : object
+        An object of which `origin_of` knows the version.
+    *fingerprints : str or None
+        Its fingerprint now, as the array or as the table that it is.
+
+    Returns
+    -------
+    bool
+        True if one of them is that of the version, or that of what it was converted to when it was read.
+    """
+    _, dataset, converted = _origins[id(data)]
+    return not {dataset.fingerprint, converted}.isdisjoint(set(fingerprints) - {None})
 
 
-def _remember_origin(data: object, dataset: Dataset) -> None:
+_origins: dict[int, tuple[weakref.ref[Any], Dataset, str | None]] = {}
+
+
+def _remember_origin(data: object, dataset: Dataset, converted: str | None = None) -> None:
     key = id(data)
     try:
-        _origins[key] = (weakref.ref(data, functools.partial(_drop, _origins, key)), dataset)
+        _origins[key] = (weakref.ref(data, functools.partial(_drop, _origins, key)), dataset, converted)
     except TypeError:
         return  # not everything tabular can be referred to weakly
 

@@ -23,7 +23,14 @@ from mlops_kit.records.codec import plain, unplain
 Json: TypeAlias = Any
 Column: TypeAlias = Any
 
-_MISSING: list[Any] = [None, float("nan"), pd.NA, pd.NaT]
+_MISSING: list[Any] = [None, float("nan"), pd.NA, pd.NaT, np.float64("nan")]
+_SCALARS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        *(np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+        *(np.float64, np.bool_, np.str_, np.bytes_),
+    )
+}
 _EXACT = Context(prec=100)  # wider than the widest Arrow decimal
 
 
@@ -94,7 +101,8 @@ def detail(values: pd.Series, array: Column) -> Column | None:
     Returns
     -------
     pyarrow.Array or None
-        16-bit integers: for a missing value which one it is (0 None, 1 NaN, 2 NA, 3 NaT), for a decimal its exponent.
+        16-bit integers: for a missing value which one it is (0 None, 1 NaN, 2 NA, 3 NaT, 4 NaN of numpy), for a decimal
+        its exponent.
         None where the description of the column says it all.
     """
     if values.dtype != object:
@@ -280,7 +288,7 @@ def labels_from_json(described: dict[str, Json]) -> pd.Index:
 
 
 def attributes_to_json(attributes: dict[Any, Any]) -> Json:
-    """Write ``DataFrame.attrs`` as JSON, where all of it can be read back.
+    """Write ``DataFrame.attrs`` as JSON.
 
     Parameters
     ----------
@@ -290,10 +298,62 @@ def attributes_to_json(attributes: dict[Any, Any]) -> Json:
     Returns
     -------
     JSON value
-        Their plain form, or None if one of them is an object of no plain form; they are not kept then.
+        Their plain form; scalars of numpy are tagged with their dtype.
+
+    Raises
+    ------
+    UnsupportedData
+        One of them cannot be made again; it is named.
+
+    Examples
+    --------
+    >>> attributes_from_json(attributes_to_json({"scale": np.float32(1.5)}))
+    {'scale': np.float32(1.5)}
     """
-    written = plain(attributes)
-    return None if _holds_repr(written) else written
+    written = _attribute(attributes)
+    if _holds_repr(written):
+        key = next((key for key, value in attributes.items() if _holds_repr(_attribute(value))), "")
+        raise UnsupportedData(
+            f"The attrs of the frame hold a {type(attributes.get(key)).__name__} under {key!r:.80}, which cannot be "
+            f"kept. Keep text, numbers and lists of them there, or remove it: `frame.attrs.pop({key!r:.80})`."
+        )
+    return written
+
+
+def attributes_from_json(written: Json) -> dict[str, Any]:
+    """Read attributes written by `attributes_to_json`; older releases wrote None where one was not plain."""
+    return cast("dict[str, Any]", _attribute_from_json(written or {}))
+
+
+def _attribute(value: object) -> Json:
+    if isinstance(value, np.generic) and value.dtype.char not in "gGFDV":
+        array = np.array([value])
+        item = array.view("i8")[0].item() if value.dtype.kind in "mM" else value.item()
+        return {"$": "numpy", "v": [value.dtype.str, plain(item)]}
+    if type(value) is dict and all(type(key) is str for key in value) and "$" not in value:
+        return {key: _attribute(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_attribute(item) for item in value]
+    if type(value) is tuple:
+        return {"$": "tuple", "v": [_attribute(item) for item in value]}
+    return plain(value)
+
+
+def _attribute_from_json(written: Json) -> Any:
+    if isinstance(written, list):
+        return [_attribute_from_json(item) for item in written]
+    if not isinstance(written, dict):
+        return written
+    match written.get("$"):
+        case None:
+            return {key: _attribute_from_json(item) for key, item in written.items()}
+        case "tuple":
+            return tuple(_attribute_from_json(item) for item in written["v"])
+        case "numpy":
+            dtype = np.dtype(written["v"][0])
+            item = unplain(written["v"][1])
+            return np.array([item], "i8").view(dtype)[0] if dtype.kind in "mM" else np.array([item], dtype)[0]
+    return unplain(written)
 
 
 def _level_to_json(level: pd.Index) -> dict[str, Json]:
@@ -356,11 +416,29 @@ def _describe_objects(values: pd.Series, name: str) -> dict[str, Json]:
         "of": kind,
         "missing": min((_missing_code(value) for value in objects[missing]), default=0),
     }
+    scalar = _scalar(objects[~missing], name)
+    if scalar is not None:
+        described["scalar"] = scalar
     if kind == "array":
         described["dtype"] = objects[np.argmin(missing)].dtype.str
     if kind == "datetime" and (zone := objects[np.argmin(missing)].tzinfo) is not None:
         described["zone"] = _zone(zone)
     return described
+
+
+def _scalar(values: np.ndarray, name: str) -> str | None:
+    """Name the type of numpy that all values of a column of objects have; None if none has one."""
+    kinds = set(map(type, values))
+    if not any(issubclass(kind, np.generic) for kind in kinds):
+        return None
+    if len(kinds) > 1:
+        row = next(i for i, value in enumerate(values) if type(value) is not type(values[0]))
+        raise UnsupportedData(
+            f"Column {name!r} cannot be kept exactly: among its values are a {type(values[0]).__name__} and a "
+            f"{type(values[row]).__name__}, of which numpy and Arrow make one. Use one type, such as .astype(str) or "
+            "pandas.to_numeric."
+        )
+    return kinds.pop().__name__
 
 
 def _contiguous(array: Column) -> Column:
@@ -387,6 +465,9 @@ def _restore_objects(array: Column, described: dict[str, Json], codes: Column | 
     elif "zone" in described:
         zone = _restore_zone(described["zone"])
         items = [None if item is None else item.astimezone(zone) for item in items]
+    elif "scalar" in described:
+        scalar = _SCALARS[described["scalar"]]
+        items = [None if item is None else scalar(item) for item in items]
     for row, item in enumerate(items):
         objects[row] = item
     missing = array.is_null().to_numpy(zero_copy_only=False)
@@ -403,6 +484,10 @@ def _restore_objects(array: Column, described: dict[str, Json], codes: Column | 
 
 
 def _missing_code(value: object) -> int:
+    if isinstance(value, np.floating):
+        if type(value) is not np.float64:
+            raise UnsupportedData(f"A {type(value).__name__} that is NaN among objects cannot be kept. Use None.")
+        return 4
     return 0 if value is None else 2 if value is pd.NA else 3 if value is pd.NaT else 1
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlops_kit.datasets.conversions import to_frame
+from mlops_kit.datasets.natives import native, noted
 from mlops_kit.datasets.parquet import (
     Promise,
     dictionary_types,
@@ -48,6 +50,7 @@ __all__ = [
     "read_parquet",
     "stored_columns",
     "unpack_arrow",
+    "unpack_native",
     "unpack_pandas",
     "write_parquet",
 ]
@@ -104,10 +107,11 @@ def pack(data: object) -> Packed:
     'L'
     """
     container = _container(data)
-    table = to_arrow(data, index="all")
-    header: Header = {"container": container, "rows": table.num_rows}
-    if container == "pandas":
-        table, header["pandas"], names = _note(data, table)
+    tabular, note = noted(data)
+    table = to_arrow(tabular, index="all")
+    header: Header = {"container": container, "rows": table.num_rows} | ({} if note is None else {"native": note})
+    if _container(tabular) == "pandas":
+        table, header["pandas"], names = _note(tabular, table)
         table = _unified(table)
         plain = viewless(table)
         content = plain.select(names)
@@ -138,39 +142,64 @@ def unpack_pandas(table: pa.Table, header: Header, columns: Iterable[object] | N
     Returns
     -------
     pandas.DataFrame
-        The frame as it was packed: dtypes, categories, index, labels, and ``attrs`` if they are plain. Of
-        something that was not pandas: what Arrow makes of it.
+        The frame as it was packed: dtypes, categories, index, labels, ``attrs`` and flags. Of something that was not
+        pandas: a frame of the same values; see `mlops_kit.datasets.conversions.to_frame`.
 
     Raises
     ------
     InvalidInput
         There is no such column.
     """
-    if header["container"] != "pandas":
-        return unpack_arrow(table, header, columns).to_pandas()
+    if "pandas" not in header:
+        return to_frame(unpack_arrow(table, header, columns))
     import pandas as pd  # noqa: PLC0415 - not needed for data that never was pandas
 
     from mlops_kit.datasets import dtypes  # noqa: PLC0415 - likewise
-    from mlops_kit.records.codec import unplain  # noqa: PLC0415 - likewise
 
-    noted = header["pandas"]
+    said = header["pandas"]
     schema = _schema(header)
     chosen = _chosen(header, columns)
 
     def restored(name: str, described: dict[str, Any]) -> Column:
-        codes = noted["details"].get(name)
+        codes = said["details"].get(name)
         column = from_storable(table[name], schema.field(name).type, header["categories"].get(name))
         return dtypes.restore(column, described, None if codes is None else table[codes])
 
-    index = noted["index"]
+    index = said["index"]
     levels = [restored(*level) for level in zip(index["columns"], index.get("levels", ()), strict=False)]
-    values = [restored(*noted["columns"][position]) for position in chosen]
+    values = [restored(*said["columns"][position]) for position in chosen]
     rows = dtypes.restore_index(index, levels)
     frame = pd.DataFrame({i: column.set_axis(rows) for i, column in enumerate(values)}, index=rows, copy=False)
-    labels = dtypes.labels_from_json(noted["labels"])
+    labels = dtypes.labels_from_json(said["labels"])
     frame.columns = labels if columns is None else labels.take(chosen)
-    frame.attrs.update(unplain(noted["attrs"] or {}))
-    return frame
+    frame.attrs.update(dtypes.attributes_from_json(said["attrs"]))
+    return frame if said.get("duplicate_labels", True) else frame.set_flags(allows_duplicate_labels=False)
+
+
+def unpack_native(table: pa.Table, header: Header) -> Any:
+    """Make the kind of object again that was packed.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The stored table.
+    header : dict
+        Its header.
+
+    Returns
+    -------
+    object
+        A frame, Series or array of the library that the data was of; what came by an Arrow stream is an Arrow table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> packed = pack(np.array([1, 0], dtype="int8"))
+    >>> unpack_native(packed.table, packed.header)
+    array([1, 0], dtype=int8)
+    """
+    frame = unpack_pandas(table, header) if "pandas" in header else None
+    return native(header.get("native"), header["container"], frame, unpack_arrow(table, header))
 
 
 def unpack_arrow(table: pa.Table, header: Header, columns: Iterable[object] | None = None) -> pa.Table:
@@ -226,7 +255,7 @@ def arrow_schema(header: Header) -> pa.Schema:
     ['x']
     """
     schema = _schema(header)
-    if header["container"] != "pandas":
+    if "pandas" not in header:
         return schema
     content: list[Any] = [field for field in schema if field.name not in header["extra"]]
     return pa.schema(content, cast("Any", schema.metadata))
@@ -254,7 +283,7 @@ def stored_columns(header: Header, columns: Iterable[object] | None = None) -> l
     """
     if columns is None:
         return None
-    if header["container"] != "pandas":
+    if "pandas" not in header:
         names = _schema(header).names
         return [names[position] for position in _positions(names, columns)]
     noted = header["pandas"]
@@ -332,8 +361,8 @@ def _note(data: Any, table: pa.Table) -> tuple[pa.Table, Header, list[str]]:
         "labels": dtypes.labels_to_json(frame.columns),
         "index": dtypes.describe_index(frame.index, list(levels)),
         "details": details,
-        "attrs": dtypes.attributes_to_json(frame.attrs),
-    }
+        "attrs": dtypes.attributes_to_json(data.attrs),
+    } | ({} if data.flags.allows_duplicate_labels else {"duplicate_labels": False})
     return table, noted, labels + list(index_levels(frame, keep_integers=False))
 
 
@@ -407,7 +436,7 @@ def _assembled(arrays: list[Column], table: pa.Table) -> pa.Table:
 
 
 def _schema(header: Header) -> pa.Schema:
-    if header["container"] == "pandas":
+    if "pandas" in header:
         import pandas as pd  # noqa: PLC0415 - not needed for data that never was pandas
 
         pa.array(pd.Series([], dtype="period[D]"))  # the first conversion makes pandas register its types with Arrow

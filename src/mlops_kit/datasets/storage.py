@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import IntegrityError, InvalidInput, UnsupportedData
+from mlops_kit.errors import IntegrityError, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.records.dataset import ColumnRecord, Manifest, Part
 from mlops_kit.records.profile import TableProfile
@@ -14,8 +14,6 @@ from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_MATRIX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def prepare(data: Any) -> Prepared:
     from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
     from mlops_kit.fingerprints.tables import table_fingerprint  # noqa: PLC0415 - likewise
 
-    packed = frames.pack(_tabular(data))
+    packed = frames.pack(data)
     printed = table_fingerprint(packed.content)
     rest = frames.identity(packed.header, packed.table)
     identity = hashlib.sha256(f"{printed.value}\n{rest}".encode()).hexdigest()
@@ -80,10 +78,11 @@ def write_manifest(prepared: Prepared, store: Store, *, profiled: bool = False) 
 
 def describe(data: Any) -> TableProfile | None:
     """Profile a table, or give None where that fails: nothing that can be kept is lost for want of a profile."""
-    from mlops_kit.measures.profile import profile_table  # noqa: PLC0415 - loads pyarrow
+    from mlops_kit.datasets.natives import noted  # noqa: PLC0415 - loads pyarrow
+    from mlops_kit.measures.profile import profile_table  # noqa: PLC0415 - likewise
 
     try:
-        return profile_table(to_arrow(_tabular(data)))
+        return profile_table(to_arrow(noted(data)[0]))
     except Exception:  # noqa: BLE001 - data of any type may fail in any way here, and is to be kept all the same
         return None
 
@@ -111,17 +110,3 @@ def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[obj
         return frames.read_parquet(data, wanted, frames.promise(manifest.header, part.rows, content))
     except IntegrityError as error:
         raise IntegrityError(f"The {what} cannot be read. {error}") from error
-
-
-def _tabular(data: Any) -> Any:
-    """Let a single array stand as a table of one column."""
-    dimensions = getattr(data, "ndim", None)
-    if type(data).__module__ == "numpy" and isinstance(dimensions, int):
-        if dimensions == 1:
-            return {"0": data}
-        if dimensions != _MATRIX:
-            raise UnsupportedData(
-                f"An array of {dimensions} dimensions is not a table. Keep `array.reshape(len(array), -1)`, or log "
-                "it as an artifact."
-            )
-    return data

@@ -126,15 +126,7 @@ def load_output(
 def _frame(store: Store, manifest: Manifest, what: str) -> Any:
     from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
-    table = storage.read_table(manifest, store, what=what)
-    if manifest.header["container"] == "pandas":
-        return frames.unpack_pandas(table, manifest.header)
-    arrow = frames.unpack_arrow(table, manifest.header)
-    if manifest.header["container"] == "polars":
-        import polars as pl  # noqa: PLC0415 - the user's own library, in use when this was kept
-
-        return pl.from_arrow(arrow)
-    return arrow
+    return frames.unpack_native(storage.read_table(manifest, store, what=what), manifest.header)
 
 
 def _is_plain(value: Any, depth: int) -> bool:
