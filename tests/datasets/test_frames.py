@@ -559,12 +559,6 @@ def test_what_cannot_be_kept_is_refused_by_name(data, said):
         pack(data)
 
 
-def test_attributes_that_are_no_plain_values_are_left_out():
-    frame = pd.DataFrame({"a": [1]})
-    frame.attrs["model"] = object()
-    assert through(frame).attrs == {}
-
-
 KEPT = pa.table({"a": ["x", "y"], "n": pa.array([[1], [2]])})
 
 

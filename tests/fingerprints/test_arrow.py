@@ -302,3 +302,8 @@ def test_a_column_of_objects_keeps_every_value_or_is_refused(values):
             None if gone else value for gone, value in zip(missing, kept, strict=True)
         ]
         assert len({type(value) for value, gone in zip(values, missing, strict=True) if not gone}) <= 1
+
+
+def test_bytes_of_an_array_are_read_beyond_a_zero():
+    array = np.array([[b"\x00\x01"], [b"a\x00b"]])
+    assert to_arrow(array).column("0").to_pylist() == [b"\x00\x01", b"a\x00b"]

@@ -90,6 +90,7 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
     except Exception as error:
         raise UnsupportedData(_without_polars(pl, table) or f"polars cannot hold the table: {error}.") from error
     assert isinstance(made, pl.DataFrame)  # noqa: S101 - for the type checker: a table gives a frame
+    made.columns = table.column_names  # an empty name would be replaced
     return made
 
 

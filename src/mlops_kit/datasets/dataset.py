@@ -359,7 +359,10 @@ class Dataset:
         from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
         made = frames.unpack_native(self._table(None), self._record.manifest.header)
-        _remember_origin(made, self)
+        if self._record.manifest.header["container"] == "numpy":
+            _remember_array(made, self)
+        else:
+            _remember_origin(made, self)
         return made
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
@@ -377,7 +380,6 @@ class Dataset:
             No dtype of numpy holds the values of all columns exactly; the column is named.
         """
         from mlops_kit.datasets import conversions  # noqa: PLC0415 - loads pyarrow
-        from mlops_kit.fingerprints.arrays import array_fingerprint  # noqa: PLC0415 - loads numpy
 
         header = self._record.manifest.header
         if header["container"] == "numpy":
@@ -386,7 +388,7 @@ class Dataset:
         array = conversions.to_matrix(self.to_pandas())
         if header.get("native", {}).get("kind") in _VECTORS:
             array = array[:, 0]
-        _remember_origin(array, self, None if array.dtype.hasobject else array_fingerprint(array))
+        _remember_array(array, self)
         return array
 
     def to_polars(self, columns: Iterable[object] | None = None) -> pl.DataFrame:
@@ -473,7 +475,7 @@ def kept_before(prepared: Prepared, *, name: str, store: Store) -> Dataset | Non
 def origin_of(data: object) -> Dataset | None:
     """Return the dataset version that an object was read from, or kept as, in this process.
 
-    The object may have been changed since: see `is_unchanged`.
+    The object may have been changed since: see `unchanged_origin`.
 
     Parameters
     ----------
@@ -489,23 +491,49 @@ def origin_of(data: object) -> Dataset | None:
     return known[1] if known is not None and known[0]() is data else None
 
 
-def is_unchanged(data: object, *fingerprints: str | None) -> bool:
-    """Test whether an object that was read from a version has the content of that version still.
+def unchanged_origin(
+    data: object, store: Store, *, prepared: Prepared | None = None, printed: str | None = None
+) -> Dataset | None:
+    """Return the version of a store that an object was read from, if it is still what it was then.
 
     Parameters
     ----------
     data : object
-        An object of which `origin_of` knows the version.
-    *fingerprints : str or None
-        Its fingerprint now, as the array or as the table that it is.
+        A frame, a table or an array.
+    store : Store
+        Only a version of this store counts.
+    prepared : Prepared, optional
+        The object, taken apart. If it is of the kind that the version keeps, all that a version keeps must be the same;
+        of what it was converted to when it was read, the content.
+    printed : str, optional
+        The fingerprint of the object.
 
     Returns
     -------
-    bool
-        True if one of them is that of the version, or that of what it was converted to when it was read.
+    Dataset or None
+        The version.
     """
-    _, dataset, converted = _origins[id(data)]
-    return not {dataset.fingerprint, converted}.isdisjoint(set(fingerprints) - {None})
+    origin = origin_of(data)
+    if origin is None or origin.store != store:
+        return None
+    header = origin._record.manifest.header  # noqa: SLF001 - a function of this module
+    if prepared is not None and _kind_of(prepared.header) == _kind_of(header):
+        return origin if prepared.identity == origin.identity else None
+    seen = {printed, None if prepared is None else prepared.fingerprint} - {None, ""}
+    if seen & {origin.fingerprint, _origins[id(data)][2]}:
+        return origin
+    return origin if prepared is not None and _has_columns_of(prepared, origin) else None
+
+
+def _has_columns_of(prepared: Prepared, origin: Dataset) -> bool:
+    """Test whether an array has the content of the columns of a version, whose names it cannot have."""
+    own = [(column.type, column.root) for column in prepared.columns]
+    kept = [(column.type, column.root) for column in origin._record.manifest.columns]  # noqa: SLF001 - as above
+    return prepared.header["container"] == "numpy" and bool(own) and own == kept[: len(own)]
+
+
+def _kind_of(header: dict[str, Any]) -> tuple[Any, ...]:
+    return header["container"], header.get("native", {}).get("kind")
 
 
 _origins: dict[int, tuple[weakref.ref[Any], Dataset, str | None]] = {}
@@ -517,6 +545,12 @@ def _remember_origin(data: object, dataset: Dataset, converted: str | None = Non
         _origins[key] = (weakref.ref(data, functools.partial(_drop, _origins, key)), dataset, converted)
     except TypeError:
         return  # not everything tabular can be referred to weakly
+
+
+def _remember_array(array: np.ndarray[Any, Any], dataset: Dataset) -> None:
+    from mlops_kit.fingerprints.arrays import array_fingerprint  # noqa: PLC0415 - loads numpy
+
+    _remember_origin(array, dataset, None if array.dtype.hasobject else array_fingerprint(array))
 
 
 def _drop(origins: dict[int, Any], key: int, _gone: object) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mlops_kit.datasets.conversions import to_array, to_polars
 from mlops_kit.errors import UnsupportedData
-from mlops_kit.records.codec import plain, unplain
+from mlops_kit.records.codec import Repr, plain, unplain
 
 Note: TypeAlias = dict[str, Any]
 
@@ -170,8 +170,9 @@ def _dict(note: Note, table: pa.Table) -> dict[Any, Any]:
 
 def _series(frame: Any, note: Note) -> Any:
     series = frame.iloc[:, 0]
-    if not note["named"]:
-        series.name = None
+    name = unplain(note["name"])
+    if not isinstance(name, Repr):  # a name of another type is the label that the frame keeps
+        series.name = name
     series.attrs.update(frame.attrs)
     return series.set_flags(allows_duplicate_labels=frame.flags.allows_duplicate_labels)
 
@@ -185,7 +186,7 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _noted_series(data: Any) -> tuple[Any, Note]:
-    return data, {"kind": "series", "named": data.name is not None}
+    return data, {"kind": "series", "name": plain(data.name)}
 
 
 _OTHERS: tuple[tuple[str, str, Any], ...] = (

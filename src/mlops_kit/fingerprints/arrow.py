@@ -134,9 +134,21 @@ def _stream(data: Any) -> pa.Table:
     try:
         return pa.RecordBatchReader.from_stream(data).read_all()
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise UnsupportedData(
-            f"The Arrow stream of a {_type_name(data)} cannot be read as a table: {error}."
-        ) from error
+        odd = _odd_column(data) if _belongs(data, {"polars": ("DataFrame",)}) else None
+        what = f"of a {_type_name(data)}" if odd is None else f"of column {odd!r}"
+        raise UnsupportedData(f"The Arrow stream {what} cannot be read as a table: {error}.") from error
+
+
+def _odd_column(frame: Any) -> str | None:
+    """Name the first column of a polars frame that Arrow cannot read."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded once data is at hand
+
+    for name in frame.columns:
+        try:
+            pa.RecordBatchReader.from_stream(frame.select(name)).read_all()
+        except (pa.ArrowException, TypeError, ValueError):
+            return str(name)
+    return None
 
 
 def _matrix(data: Any) -> pa.Table:

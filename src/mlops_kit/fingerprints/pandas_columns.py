@@ -198,8 +198,8 @@ def _numpy(values: np.ndarray, name: str) -> Column:
         return object_array(values.astype(object), name)
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    if values.dtype.kind == "U":
-        return pa.array(values.tolist(), pa.string())
+    if values.dtype.kind in "US":  # of bytes, Arrow would read no further than the first zero
+        return pa.array(values.tolist(), pa.string() if values.dtype.kind == "U" else pa.binary())
     return pa.array(values)
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from mlops_kit.datasets.dataset import Dataset, keep, kept_before, origin_of
+from mlops_kit.datasets.dataset import Dataset, keep, kept_before, unchanged_origin
 from mlops_kit.datasets.storage import Prepared, describe, prepare
 from mlops_kit.errors import InvalidInput, InvalidName, Postponed, StoreError, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular
@@ -92,8 +92,11 @@ def record_input(
     of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
     printed = _fingerprint(name, value, note) if of_its_own else None
     if not _is_kept(value, kind, limit):
-        profile = _profiled(store, value, kind)
-        return InputRef(name, kind, printed or _fingerprint(name, value, note), _rows(value), profile=profile)
+        printed = printed or _fingerprint(name, value, note)
+        origin = unchanged_origin(value, store, printed=printed)
+        if origin is not None:
+            return _linked(name, kind, origin, printed)
+        return InputRef(name, kind, printed, _rows(value), profile=_profiled(store, value, kind))
     try:
         return _kept_whole(store, name, kind, value, dataset, printed)
     except (UnsupportedData, InvalidName) as error:
@@ -104,7 +107,7 @@ def record_input(
 def _kept_whole(store: Store, name: str, kind: str, value: Any, dataset: str, printed: str | None) -> InputRef:
     """Refer to the version that data came from, or keep it as one."""
     prepared = prepare(as_array(value) if is_tensor(value) else value)
-    origin = _origin(store, value, prepared)
+    origin = unchanged_origin(value, store, prepared=prepared, printed=printed)
     if origin is not None:
         return _linked(name, kind, origin, printed)
     try:
@@ -203,13 +206,6 @@ def _rows(value: Any) -> int | None:
         return int(shape[0])
     rows = getattr(value, "num_rows", None)
     return None if rows is None else int(rows)
-
-
-def _origin(store: Store, value: Any, prepared: Prepared) -> Dataset | None:
-    """Find the version in the same store that a frame was read from, if it has not been changed since."""
-    origin = origin_of(value)
-    known = origin is not None and origin.store == store and origin.identity == prepared.identity
-    return origin if known else None
 
 
 def _kept(store: Store, prepared: Prepared, dataset: str) -> Dataset | None:
