@@ -23,7 +23,10 @@ from mlops_kit.fingerprints.dispatch import fingerprint
 D = decimal.Decimal
 BIG = [2**60 + 1, None, 2**53 + 1]
 MANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 COLUMNS = {
@@ -62,6 +65,7 @@ COLUMNS = {
     "list of text of views": pa.array([["a", None], None], pa.list_(pa.string_view())),
     "category": pa.array(["a", None]).dictionary_encode(),
     "category of decimals": pa.array([D("1.50"), None], pa.decimal128(10, 2)).dictionary_encode(),
+    "category of nothing": pa.array([None, None], pa.string()).dictionary_encode(),
     "bytes": pa.array([b"a", None]),
     "fixed bytes": pa.array([b"ab", None], pa.binary(2)),
     "uuid": pa.array([b"0123456789abcdef", None], pa.uuid()),
@@ -97,13 +101,15 @@ def test_the_values_of_a_column_in_pandas_are_those_of_arrow(name):
 
 
 @MANY
-@given(dataframes(max_cols=3, max_size=5, excluded_dtypes=[pl.Float16]))
+@given(dataframes(max_cols=3, max_size=5))
 def test_any_frame_of_polars_has_the_same_content_in_pandas_and_in_arrow(frame):
     try:
         printed = fingerprint(frame)
     except UnsupportedData:
         return
     table = frame.to_arrow()
+    if any(b"ARROW:extension:name" in (field.metadata or {}) for field in table.schema):
+        return  # pandas has the values, and not this type
     assert fingerprint(to_polars(table)) == printed
     try:
         assert fingerprint(to_frame(table)) == printed

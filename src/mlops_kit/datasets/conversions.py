@@ -217,12 +217,12 @@ def _series(column: Any, name: str) -> Any:
 def _is_exact(column: Any) -> bool:
     """Test whether numpy or Python objects hold the values of a column, and tell its type."""
     kind, types = column.type, pa.types
-    if types.is_dictionary(kind):
-        return _has_dtype(kind.value_type) or bool(types.is_boolean(kind.value_type))
     if _has_dtype(kind) or types.is_null(kind) or types.is_timestamp(kind) or types.is_duration(kind):
         return True
     if column.null_count == len(column):
-        return False  # objects that are all missing have no type
+        return False  # objects and categories that are all missing have no type
+    if types.is_dictionary(kind):
+        return _has_dtype(kind.value_type) or bool(types.is_boolean(kind.value_type))
     for test, holds in _OBJECTS:
         if test(kind):
             return holds(column)

@@ -14,6 +14,7 @@ from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.labels import refuse_duplicates, refuse_taken
 from mlops_kit.fingerprints.object_columns import Column, object_array
 
+_DAYS = np.dtype("M8[D]")
 _FAILURES = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 
@@ -198,6 +199,13 @@ def _numpy(values: np.ndarray, name: str) -> Column:
         return object_array(values.astype(object), name)
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype == _DAYS and len(values):
+        days = values.view(np.int64)[~np.isnat(values)]
+        if np.any(days != days.astype(np.int32)):
+            raise UnsupportedData(
+                f"Column {name!r} holds a day more than 2**31 days from 1970, which no date of Arrow can hold. "
+                "Correct or drop it; it is often a sentinel for a missing date."
+            )
     if values.dtype.kind in "US":  # of bytes, Arrow would read no further than the first zero
         return pa.array(values.tolist(), pa.string() if values.dtype.kind == "U" else pa.binary())
     return pa.array(values)
