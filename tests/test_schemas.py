@@ -94,7 +94,7 @@ def test_a_member_that_the_format_requires_may_not_be_missing(rich_store, kind):
     "kind",
     [
         *("create", "register", "promote", "rollback", "snapshot", "approve", "reject", "tag", "describe", "archive"),
-        *("delete", "freeze", "retire"),
+        *("delete", "freeze", "retire", "require"),
     ],
 )
 def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
@@ -116,6 +116,8 @@ def test_the_body_of_an_entry_is_held_to_its_kind(rich_store, kind):
             "python",
             "anchors",
             "card",
+            "gate",
+            "owners",
         } - ({"previous"} if kind == "retire" else {"fingerprint"} if kind == "snapshot" else set())
         assert VALIDATORS["entry"].is_valid({**record, "body": body}) is (name in optional), name
 

@@ -21,6 +21,7 @@
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
     ├── GateFailed                         "gate-failed"
+    ├── GateRequired                       "gate-required"
     ├── NothingToRollBack                  "nothing-to-roll-back"
     ├── Frozen                             "frozen"
     ├── StillLive                          "still-live"
@@ -69,6 +70,7 @@ __all__ = [
     "ExposedFile",
     "Frozen",
     "GateFailed",
+    "GateRequired",
     "IntegrityError",
     "InvalidInput",
     "InvalidName",
@@ -267,6 +269,12 @@ class GateFailed(MlopsKitError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.report, self.evidence)
+
+
+class GateRequired(MlopsKitError):
+    """The alias needs a gate, and another or none was given; or the requirement is not this user's to change."""
+
+    kind = "gate-required"
 
 
 class NothingToRollBack(MlopsKitError):

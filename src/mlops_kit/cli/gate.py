@@ -43,28 +43,49 @@ def _limit(_ctx: click.Context, option: click.Parameter, given: tuple[str, ...])
     return made
 
 
+_ASKED = (
+    click.option("--against", default="champion", show_default=True, metavar="ALIAS", help="What to compare with."),
+    click.option("--data", multiple=True, metavar="[NAME=]SPEC", help="A dataset, such as holdout@latest. Repeatable."),
+    click.option("--target", default=None, help="The column of the truth; by default that of the model's signature."),
+    click.option("--positive", default=None, help="The class that is looked for; by default the last of two."),
+    click.option(
+        "--task", type=click.Choice(TASKS), default=None, help="What is judged; by default as the model says."
+    ),
+    click.option("--groups", default=None, metavar="COLUMN", help="Whose each row is: tests count these, not rows."),
+    click.option("--metric", multiple=True, help="Must be better than that of --against. Repeatable."),
+    click.option(
+        "--not-worse", multiple=True, metavar="METRIC=MARGIN", callback=_limit, help="Not worse by the margin."
+    ),
+    click.option(
+        "--at-least", multiple=True, metavar="METRIC=VALUE", callback=_limit, help="Must be reached. Repeatable."
+    ),
+    click.option(
+        "--at-most", multiple=True, metavar="METRIC=VALUE", callback=_limit, help="May be reached. Repeatable."
+    ),
+    click.option("--margin", type=float, default=0.0, help="By how much --metric must be better."),
+    click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the comparisons."),
+    click.option("--slices", multiple=True, metavar="COLUMN", help="Ask all metrics of each part by this column too."),
+    click.option("--calibration", type=float, default=None, metavar="ERROR", help="The calibration error allowed."),
+    click.option("--p99-ms", type=float, default=None, help="Milliseconds that predicting a row may take."),
+    click.option("--max-mb", type=float, default=None, help="Megabytes that the stored model may have."),
+    click.option("--signature", is_flag=True, help="It must take and give what --against does, and suit the data."),
+    click.option("--no-leak", is_flag=True, help="No row of the data may be in the training data."),
+    click.option("--same-environment", is_flag=True, help="It must be made with the packages that are here."),
+    click.option("--approvals", type=int, default=None, metavar="N", help="So many others must have approved."),
+)
+"""What makes a gate: the same for judging by it and for requiring it."""
+
+
+def _asking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that takes all options that make a gate."""
+    for option in reversed(_ASKED):
+        command = option(command)
+    return command
+
+
 @click.command(cls=Judging)
 @click.argument("spec")
-@click.option("--against", default="champion", show_default=True, metavar="ALIAS", help="What to compare with.")
-@click.option("--data", multiple=True, metavar="[NAME=]SPEC", help="A dataset, such as holdout@latest. Repeatable.")
-@click.option("--target", default=None, help="The column of the truth; by default that of the model's signature.")
-@click.option("--positive", default=None, help="The class that is looked for; by default the last of two.")
-@click.option("--task", type=click.Choice(TASKS), default=None, help="What is judged; by default as the model says.")
-@click.option("--groups", default=None, metavar="COLUMN", help="Whose each row is: tests count these, not rows.")
-@click.option("--metric", multiple=True, help="Must be better than that of --against. Repeatable.")
-@click.option("--not-worse", multiple=True, metavar="METRIC=MARGIN", callback=_limit, help="Not worse by the margin.")
-@click.option("--at-least", multiple=True, metavar="METRIC=VALUE", callback=_limit, help="Must be reached. Repeatable.")
-@click.option("--at-most", multiple=True, metavar="METRIC=VALUE", callback=_limit, help="May be reached. Repeatable.")
-@click.option("--margin", type=float, default=0.0, help="By how much --metric must be better.")
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the comparisons.")
-@click.option("--slices", multiple=True, metavar="COLUMN", help="Ask all metrics of each part by this column too.")
-@click.option("--calibration", type=float, default=None, metavar="ERROR", help="The calibration error allowed.")
-@click.option("--p99-ms", type=float, default=None, help="Milliseconds that predicting a row may take.")
-@click.option("--max-mb", type=float, default=None, help="Megabytes that the stored model may have.")
-@click.option("--signature", is_flag=True, help="It must take and give what --against does, and suit the data.")
-@click.option("--no-leak", is_flag=True, help="No row of the data may be in the training data.")
-@click.option("--same-environment", is_flag=True, help="It must be made with the packages that are here.")
-@click.option("--approvals", type=int, default=None, metavar="N", help="So many others must have approved.")
+@_asking
 @click.option("--promote", is_flag=True, help="Point --against at the version if it passes, with the evidence.")
 @click.option("--reason", default=None, help="Why; kept in the journal with --promote.")
 @click.option("--markdown", type=_FILE, default=None, callback=_placed, help="Write the report there, or to - .")
@@ -75,19 +96,9 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
 
     Such as: mlops-kit gate fraud@latest --against champion --data holdout@latest --metric auc --at-least recall=0.8
     """
-    conditions = _conditions(against, options)
-    if not conditions:
-        raise click.UsageError("There is nothing to ask: give --metric, --at-least or another condition.")
     if options["reason"] is not None and not options["promote"]:
         raise click.UsageError("--reason is for --promote.")
-    named = list(map(_named, options["data"]))
-    on = dict(named) or None
-    if on is not None and len(on) < len(named):
-        raise click.UsageError("Two of --data have the same name: give each its own, as in --data spring=sales:1.")
-    if on is None and (asking := next((condition for condition in conditions if condition.needs_data), None)):
-        raise click.UsageError(f"'{asking.name}' needs data: give --data, such as --data holdout@latest.")
-    about = {name: options[name] for name in ("target", "task", "groups")}
-    asked = mk.Gate(*conditions, on=on, positive=_plain(options["positive"]), **about)
+    asked = _gate(against, options)
     report, promoted = _judge(asked, spec, against, store, options)
     say(repr(report), err=options["markdown"] == "-")
     if promoted is not None:
@@ -97,6 +108,37 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
             with click.open_file(path, "w", encoding="utf-8") as file:
                 file.write(written())
     sys.exit(0 if report.passed else REFUSED)
+
+
+@click.command()
+@click.argument("name")
+@_asking
+@click.option("--owner", multiple=True, metavar="NAME", help="Who may change it; by default anybody. Repeatable.")
+@click.option("--lift", is_flag=True, help="Require no gate any more; needs --reason.")
+@click.option("--reason", default=None, help="Why; kept in the journal.")
+@of_store
+def require(name: str, against: str, store: str | None, **options: Any) -> None:
+    """Require a gate of all promotions of the model NAME to the alias --against.
+
+    Such as: mlops-kit require fraud --against champion --data holdout@latest --metric auc --at-least recall=0.8
+    """
+    asked = None if options["lift"] else _gate(against, options)
+    owners = list(options["owner"]) or None
+    say(repr(mk.ModelStore(store).require(name, against, asked, reason=options["reason"], owners=owners)))
+
+
+def _gate(against: str, options: dict[str, Any]) -> mk.Gate:
+    conditions = _conditions(against, options)
+    if not conditions:
+        raise click.UsageError("There is nothing to ask: give --metric, --at-least or another condition.")
+    named = list(map(_named, options["data"]))
+    on = dict(named) or None
+    if on is not None and len(on) < len(named):
+        raise click.UsageError("Two of --data have the same name: give each its own, as in --data spring=sales:1.")
+    if on is None and (asking := next((condition for condition in conditions if condition.needs_data), None)):
+        raise click.UsageError(f"'{asking.name}' needs data: give --data, such as --data holdout@latest.")
+    about = {name: options[name] for name in ("target", "task", "groups")}
+    return mk.Gate(*conditions, on=on, positive=_plain(options["positive"]), **about)
 
 
 def _conditions(against: str, options: dict[str, Any]) -> list[Condition]:

@@ -13,6 +13,7 @@ import mlops_kit as mk
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines, say, say_unread
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
+from mlops_kit.registry.policy import gate_text
 from mlops_kit.views.versions import models_text
 
 _FORMS: dict[str, Callable[[ModelCard], str]] = {
@@ -147,6 +148,10 @@ def _list_versions(known: mk.ModelStore, name: str) -> None:
     for alias, retired in known.retired(name).items():
         why = f": {retired['reason']}" if retired["reason"] else ""
         say(f"{alias} was retired by {retired['actor']} at {retired['at']}, from {retired['version']}{why}")
+    for alias, required in known.required(name).items():
+        why = f": {required['reason']}" if required.get("reason") else ""
+        say(f"{alias} needs a gate, by {required['actor']} since {required['at']}{why}")
+        say(f"  {gate_text(required['gate'])}")
     frozen = known.frozen(name)
     if frozen is not None:
         say(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")

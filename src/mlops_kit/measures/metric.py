@@ -61,6 +61,8 @@ class Metric:
         Takes predictions and returns why there is no value on these rows, beyond what the other members say.
     own : callable, optional
         The user's function or scorer that the metric was made of.
+    stated : object
+        What else it was made of, as plain values, such as the matrix of a business value.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class Metric:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     check: Callable[[Predicted], str | None] | None = None
     own: Callable[..., Any] | None = None
+    stated: Any = None
 
     def undefined(self, given: Predicted) -> str | None:
         """Tell in words why there is no value on these rows; None if there is one."""

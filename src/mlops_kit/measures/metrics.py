@@ -469,4 +469,4 @@ def business_value(values: Mapping[tuple[Any, Any], float], *, name: str = "busi
 
     named = tuple(dict.fromkeys(label for pair in values for label in pair))
     ends = min(0.0, *map(float, values.values())), max(0.0, *map(float, values.values()))
-    return _good(name, rows=partial(_every, brings), named=named, bounds=ends)
+    return _good(name, rows=partial(_every, brings), named=named, bounds=ends, stated=list(values.items()))

@@ -40,9 +40,12 @@ _BODIES = {
     "snapshot": Members(
         {"version": Number}, {"manifest": str, "fingerprint": str, "identity": str, "source": str, "run": str}
     ),
-    "promote": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str, "evidence": str}),
+    "promote": Members(
+        {"version": Number, "alias": str}, {"previous": Number, "reason": str, "evidence": str, "gate": str}
+    ),
     "rollback": Members({"version": Number, "alias": str}, {"previous": Number, "reason": str}),
     "retire": Members({"alias": str}, {"previous": Number, "reason": str}),
+    "require": Members({"alias": str}, {"gate": dict[str, Any], "owners": list[str], "reason": str}),
     "approve": Members({"version": Number}, {"reason": str}),
     "reject": Members({"version": Number}, {"reason": str}),
     "tag": Members({"version": Number, "tags": dict[str, Any]}, {}),

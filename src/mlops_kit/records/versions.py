@@ -4,8 +4,9 @@ The state of a name holds ``name`` as first spelled, ``versions`` (the number of
 version), ``removed`` (versions archived or deleted) and ``aliases`` (for each, the versions whose promotions
 stand, oldest first; the last is the one it points to). Where there is something to say, also ``deleted`` (which of
 the removed ones), ``notes`` (for each version, the numbers of the entries that say something of it since it was
-made), ``frozen`` (who froze promotions, when and why) and ``retired`` (for each alias that was taken out of service,
-who did it, when and why, the version it pointed to, and the versions whose promotions stood then).
+made), ``frozen`` (who froze promotions, when and why), ``retired`` (for each alias that was taken out of service, who
+did it, when and why, the version it pointed to, and the versions whose promotions stood then) and ``required`` (for
+each alias that needs a gate, the number of the entry that says so).
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ def step_of(entry: Entry) -> Step | None:
             members = {"alias": body["alias"], "version": body["version"]}
         case "retire":
             members = {"alias": body["alias"], "retired": _decided(entry)}
+        case "require":
+            members = {"alias": body["alias"], "needed": "gate" in body}
         case "freeze":
             members = {"frozen": _decided(entry) if body["frozen"] else None}
         case kind if kind in _NOTES:
@@ -87,6 +90,8 @@ def take(state: dict[str, Any], step: Step) -> None:
         state.update({} if members["frozen"] is None else {"frozen": members["frozen"]})
     elif kind == "retire":
         _retire(state, **members)
+    elif kind == "require":
+        _require(state, seq, **members)
     else:
         if not 1 <= members["version"] <= len(state["versions"]):
             raise LookupError(f"there is no version {members['version']}")
@@ -119,6 +124,12 @@ def _decided(entry: Entry) -> dict[str, str]:
     """Return who decided an entry, when and why, as plain JSON."""
     reason = str(entry.body.get("reason") or "").encode("utf-8", "backslashreplace").decode()
     return {"actor": entry.by.get("actor", ""), "at": codec.timestamp(entry.at), "reason": reason}
+
+
+def _require(state: dict[str, Any], seq: int, alias: str, needed: bool) -> None:  # noqa: FBT001 - as in the step
+    required = {name: number for name, number in state.pop("required", {}).items() if name != alias}
+    required |= {alias: seq} if needed else {}
+    state.update({"required": required} if required else {})
 
 
 def _retire(state: dict[str, Any], alias: str, retired: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from mlops_kit.records.check import Problem
 from mlops_kit.records.gate import GateRecord
 from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.trust import StoreTrust
+from mlops_kit.registry.policy import digest_of as digest_of_gate
 from mlops_kit.store import keys, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.chain import Chain, walk_all
@@ -83,7 +84,7 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
     for chain in sorted(wanted, key=lambda chain: chain.name):
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
-        problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend)]
+        problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend), *_without_gate(chain)]
         journals.append(_audited(chain, seen.get(chain.journal, []), signed, problems))
     return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
 
@@ -188,6 +189,22 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
             yield Problem("false-evidence", key, f"{what} is a refusal")
         elif (told := _of_another_decision(report, chain.name, version, then)) is not None:
             yield Problem("false-evidence", key, f"{what} is of another decision: {told}")
+
+
+def _without_gate(chain: Chain) -> Iterable[Problem]:
+    """Find the promotions without the gate that their alias needed then."""
+    needed: dict[str, Any] = {}
+    for entry in chain.entries:
+        alias = str(entry.body.get("alias"))
+        if entry.kind == "require":
+            needed[alias] = entry.body.get("gate")
+        gate = needed.get(alias)
+        if entry.kind != "promote" or gate is None:
+            continue
+        if "evidence" not in entry.body or entry.body.get("gate") != digest_of_gate(gate):
+            how = "by another gate" if "evidence" in entry.body else "without evidence"
+            key = keys.entry_key(chain.kind, chain.folder, entry.seq)
+            yield Problem("without-gate", key, f"{chain.name} was promoted to {alias} {how}, which needed a gate then")
 
 
 def _of_another_decision(report: GateRecord, name: str, version: Any, live: dict[str, Any]) -> str | None:

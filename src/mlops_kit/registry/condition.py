@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from mlops_kit.records.gate import ConditionResult
 from mlops_kit.registry import judgements
@@ -12,6 +14,7 @@ from mlops_kit.registry import judgements
 if TYPE_CHECKING:
     from mlops_kit.registry.case import Case
 
+Arguments = ParamSpec("Arguments")
 Judge: TypeAlias = "Callable[[Case], Sequence[ConditionResult]]"
 
 
@@ -33,6 +36,8 @@ class Condition:
         Whether it is judged on data at all.
     rows : Rows or None
         How it is judged on some rows, if it is about a metric.
+    stated : dict or None
+        The function that made it and its arguments, by which two conditions are the same.
 
     Examples
     --------
@@ -47,6 +52,21 @@ class Condition:
     alias: str | None = None
     needs_data: bool = True
     rows: judgements.Rows | None = None
+    stated: dict[str, Any] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Condition({self.name})"
+
+
+def stated(make: Callable[Arguments, Condition]) -> Callable[Arguments, Condition]:
+    """Return a function that makes a condition and notes in it with which arguments it was made."""
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def made(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Condition:
+        condition = make(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return replace(condition, stated={"condition": make.__name__, **bound.arguments})
+
+    return made

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.registry import judgements, limits
-from mlops_kit.registry.condition import Condition
+from mlops_kit.registry.condition import Condition, stated
 
 if TYPE_CHECKING:
     from mlops_kit.measures.metric import Metric
 
 
+@stated
 def at_least(
     metric: str | Metric | Callable[..., Any], value: float, *, confidence: float | None = None, on: str | None = None
 ) -> Condition:
@@ -49,6 +50,7 @@ def at_least(
     return _of_metric(judgements.threshold(metric, value, at_least=True, confidence=confidence), on)
 
 
+@stated
 def at_most(
     metric: str | Metric | Callable[..., Any], value: float, *, confidence: float | None = None, on: str | None = None
 ) -> Condition:
@@ -78,6 +80,7 @@ def at_most(
     return _of_metric(judgements.threshold(metric, value, at_least=False, confidence=confidence), on)
 
 
+@stated
 def better_than(
     alias: str,
     metric: str | Metric | Callable[..., Any],
@@ -121,6 +124,7 @@ def better_than(
     return _against(compared, alias, absent, on)
 
 
+@stated
 def not_worse_than(
     alias: str,
     metric: str | Metric | Callable[..., Any],
@@ -163,6 +167,7 @@ def not_worse_than(
     return _against(compared, alias, absent, on)
 
 
+@stated
 def on_slices(column: str, condition: Condition, *, bins: int = 5, min_rows: int = 30) -> Condition:
     """Ask a condition of each part of the rows: by the values of a column, or ranges of its numbers.
 
@@ -201,6 +206,7 @@ def on_slices(column: str, condition: Condition, *, bins: int = 5, min_rows: int
     return replace(made, alias=condition.alias)
 
 
+@stated
 def calibration(max_error: float = 0.05, *, on: str | None = None) -> Condition:
     """Ask that probabilities mean what they say: the expected calibration error over ten bins stays below a value.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,12 +10,14 @@ from mlops_kit.errors import (
     AliasNotFound,
     AliasRetired,
     Frozen,
+    GateRequired,
     InvalidInput,
     InvalidName,
     StillLive,
     VersionNotFound,
 )
 from mlops_kit.records import versions
+from mlops_kit.records.names import LATEST, check_name, folder
 from mlops_kit.store.journal import Decision, State
 
 _SHOWN = 80
@@ -103,6 +106,49 @@ def retirement(state: State, alias: str, reason: str | None) -> Decision:
             + (f"There is {there}." if there else "It has none.")
         )
     return "retire", filled({"alias": alias, "previous": live, "reason": reason})
+
+
+def requirement(
+    state: State, alias: str, current: Mapping[str, Any] | None, changed: Mapping[str, Any], actor: str
+) -> Decision:
+    """Decide to require a gate of an alias, another one, or none any more.
+
+    Parameters
+    ----------
+    state : dict
+        What the journal says.
+    alias : str
+        The alias.
+    current : mapping or None
+        What is required now.
+    changed : mapping
+        ``gate``, ``owners`` and ``reason``; members that are None are left out.
+    actor : str
+        Who asks.
+
+    Returns
+    -------
+    Decision
+        The entry to write.
+
+    Raises
+    ------
+    GateRequired
+        It is not this actor's to change.
+    InvalidInput
+        Nothing is required, so there is nothing to lift.
+    """
+    refuse_if_twin(state, alias)
+    owners = list((current or {}).get("owners", ()))
+    if owners and actor.casefold() not in {owner.casefold() for owner in owners}:
+        raise GateRequired(
+            f"The gate that {state['name']}@{alias} needs may be changed by {', '.join(owners)}, and you are {actor}: "
+            "ask them."
+        )
+    if changed.get("gate") is None and current is None:
+        raise InvalidInput(f"{state['name']}@{alias} needs no gate: there is nothing to lift.")
+    kept = {"owners": owners or None} if changed.get("gate") is not None else {}
+    return "require", filled({"alias": alias, **kept, **filled(changed)})
 
 
 def removal(state: State, act: str, version: int, reason: str | None) -> Decision:
@@ -259,3 +305,19 @@ def _short(given: object) -> str:
 def _refuse_if_deleted(state: State, version: int) -> None:
     if version in state.get("deleted", ()):
         raise VersionNotFound(f"The version {state['name']}:{version} was deleted.")
+
+
+def name_and_alias(name: str, alias: str, act: str) -> tuple[str, str]:
+    """Accept a name and an alias, and answer a spec in the place of a name with both."""
+    if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
+        bare, given = re.split("[@:]", name, maxsplit=1)
+        raise InvalidName(f"{name!r} cannot name a model: {act} takes name and alias, as in ({bare!r}, {given!r}).")
+    return name, movable(alias)
+
+
+def movable(alias: str) -> str:
+    """Accept an alias that can be moved; raise as `check_name` does."""
+    alias = check_name(alias, what="alias")
+    if folder(alias) == LATEST:
+        raise InvalidInput(f"The alias {LATEST!r} always points to the newest version and cannot be moved.")
+    return alias

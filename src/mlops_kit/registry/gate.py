@@ -177,7 +177,8 @@ def _condition(given: Any) -> Condition:
     if not callable(given):
         raise InvalidInput(f"{given!r} is no condition: take one of mlops_kit.conditions, or a function of your own.")
     name = str(getattr(given, "__name__", type(given).__name__))
-    return Condition(name, inspections.once(inspections.own(name, given)), needs_data=False)
+    judge = inspections.once(inspections.own(name, given))
+    return Condition(name, judge, needs_data=False, stated={"condition": "function", "function": given})
 
 
 def _judged(given: Any, models: RecordedModels, make: type[Judged], *, what: str, alias: str | None = None) -> Judged:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlops_kit.errors import InvalidInput, ModelNotFound
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import check_name
-from mlops_kit.registry import decisions
+from mlops_kit.registry import decisions, policy
 from mlops_kit.registry.recorded import RecordedModels
+from mlops_kit.store.identity import author
 from mlops_kit.store.journal import Decision, State
+
+if TYPE_CHECKING:
+    from mlops_kit.registry.gate import Gate
 
 Decide: TypeAlias = Callable[[State], Decision]
 
@@ -242,6 +246,93 @@ class GovernedModels(RecordedModels):
         body = decisions.filled({"frozen": False, "reason": decisions.text_or_none(reason)})
         return self._append(name, lambda _state: ("freeze", body))
 
+    def require(
+        self,
+        name: str,
+        alias: str,
+        gate: Gate | None,
+        *,
+        reason: str | None = None,
+        owners: Sequence[str] | None = None,
+    ) -> Entry:
+        """Require a gate of all promotions to an alias: no version gets there without passing this gate.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        alias : str
+            The alias.
+        gate : Gate or None
+            The gate; None lifts the requirement, and needs a reason.
+        reason : str, optional
+            Why; kept in the journal.
+        owners : sequence of str, optional
+            Who may change or lift it, by the names that the journal has; by default anybody, and who did is in the
+            journal. A change keeps the owners there are unless it names others.
+
+        Returns
+        -------
+        Entry
+            The decision, durable. What the gate asks, and of which data, stands in it; a promotion must pass
+            a gate of the same content, made anywhere. Rolling back and retiring need none.
+
+        Raises
+        ------
+        GateRequired
+            You are none of the owners.
+        InvalidInput
+            Nothing is required that could be lifted, a reason is missing, or part of the gate has no content.
+        ModelNotFound
+            There is no such model.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> models = mk.ModelStore("memory://require-doc")
+        >>> version = models.register("rule", {"threshold": 0.5})
+        >>> required = models.require("rule", "champion", mk.Gate(mk.conditions.model_size(mb=1)))
+        >>> print(models.promote("rule:1", gate=mk.Gate(mk.conditions.model_size(mb=1))))
+        rule@champion: nothing → 1
+        """
+        name, alias = decisions.name_and_alias(name, alias, "require")
+        if gate is None and not reason:
+            raise InvalidInput("A requirement is lifted for a reason: give one, as in reason='the holdout is stale'.")
+        changed = {
+            "gate": None if gate is None else policy.content_of(gate),
+            "owners": None if owners is None else [decisions.text(one, "owners") for one in _several(owners)],
+            "reason": decisions.text_or_none(reason),
+        }
+        journal, actor = self._catalog.journal(name), author()["actor"]
+
+        def decide(state: State) -> Decision:
+            return decisions.requirement(state, alias, policy.required_in(state, alias, journal), changed, actor)
+
+        return self._append(name, decide)
+
+    def required(self, name: str) -> dict[str, dict[str, Any]]:
+        """Tell which gate the promotions to each alias of a model need.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+
+        Returns
+        -------
+        dict
+            By alias: ``gate``, what it asks as plain values, ``actor``, ``at``, and ``reason`` and ``owners`` where
+            they were given.
+        """
+        journal = self._catalog.journal(name)
+        return journal.read(
+            lambda state: {
+                alias: found
+                for alias in sorted(state.get("required", {}))
+                if (found := policy.required_in(state, alias, journal)) is not None
+            }
+        )
+
     def _say(self, spec: str, act: str, body: Mapping[str, Any]) -> Entry:
         name, version = self._numbered(spec)
         return self._append(name, lambda state: decisions.remark(state, act, version, body))
@@ -267,3 +358,7 @@ class GovernedModels(RecordedModels):
         if entry is None:
             raise AssertionError("a decision on a version always writes an entry")
         return entry
+
+
+def _several(given: Sequence[str]) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given

@@ -7,9 +7,10 @@ from mlops_kit.datasets.expected import expected
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation
 from mlops_kit.registry import inspections, limits
-from mlops_kit.registry.condition import Condition
+from mlops_kit.registry.condition import Condition, stated
 
 
+@stated
 def predict_latency(*, p99_ms: float, rows: int = 1, repeats: int = 200, on: str | None = None) -> Condition:
     """Ask that predicting is fast: 99 of 100 calls take at most so long, on the machine that judges.
 
@@ -40,6 +41,7 @@ def predict_latency(*, p99_ms: float, rows: int = 1, repeats: int = 200, on: str
     return Condition(name, inspections.on_each(limits.data(on), inspections.latency(name, p99_ms, rows, repeats)), on)
 
 
+@stated
 def model_size(*, mb: float) -> Condition:
     """Ask that the stored model is small.
 
@@ -63,6 +65,7 @@ def model_size(*, mb: float) -> Condition:
     return Condition(name, inspections.once(inspections.size(name, mb)), needs_data=False)
 
 
+@stated
 def signature_compatible(alias: str = "champion", *, absent: str | None = None) -> Condition:
     """Ask that the candidate can stand in for the model an alias points to, and takes the data it is judged on.
 
@@ -88,6 +91,7 @@ def signature_compatible(alias: str = "champion", *, absent: str | None = None) 
     return Condition(name, inspections.once(inspect), alias=alias, needs_data=False)
 
 
+@stated
 def data_quality(*expectations: Expectation | Dataset | TableProfile, on: str | None = None) -> Condition:
     """Ask that the data is as expected, so that what is judged on it can be believed.
 
@@ -118,6 +122,7 @@ def data_quality(*expectations: Expectation | Dataset | TableProfile, on: str | 
     return Condition(name, inspections.on_each(limits.data(on), inspections.quality(name, expected(*expectations))), on)
 
 
+@stated
 def no_leak(*, max_share: float = 0.0, on: str | None = None) -> Condition:
     """Ask that rows of the data were not in the training data.
 
@@ -144,6 +149,7 @@ def no_leak(*, max_share: float = 0.0, on: str | None = None) -> Condition:
     return Condition(name, inspections.on_each(limits.data(on), inspections.leak(name, max_share)), on)
 
 
+@stated
 def same_environment(*packages: str) -> Condition:
     """Ask that the model was made with the Python and the packages that are installed where the gate runs.
 
@@ -169,6 +175,7 @@ def same_environment(*packages: str) -> Condition:
     return Condition(name, inspections.once(inspections.environment(name, packages)), needs_data=False)
 
 
+@stated
 def approvals(n: int = 1) -> Condition:
     """Ask that people approved of the version, other than whoever registered it, and that nobody rejects it.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_kit.errors import (
     Conflict,
     InvalidInput,
-    InvalidName,
     ModelNotFound,
     StoreError,
     UntrustedArtifact,
@@ -18,9 +17,9 @@ from mlops_kit.errors import (
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
-from mlops_kit.records.names import LATEST, check_name, folder
+from mlops_kit.records.names import check_name
 from mlops_kit.records.signature import SignatureRecord
-from mlops_kit.registry import decisions, evidence
+from mlops_kit.registry import decisions, evidence, policy
 from mlops_kit.registry.audit import body_of_anchors
 from mlops_kit.registry.governed import GovernedModels
 from mlops_kit.registry.inference import declared, inferred
@@ -228,10 +227,12 @@ class ModelStore(GovernedModels):
             Another version than `expect` is live, or than the one that the gate compared with; the message says which.
         Frozen
             Promotions of the model are frozen; the message says by whom and why.
+        GateRequired
+            The alias needs another gate; see `require`.
         NotFound
             There is no such version, or it is archived or deleted.
         """
-        alias, reason = _movable(alias), decisions.text_or_none(reason)
+        alias, reason = decisions.movable(alias), decisions.text_or_none(reason)
         if expect not in (None, "any") and type(expect) is not int:
             raise InvalidInput(
                 f"expect={expect!r:.80} is not the number of a version; None stands for none, 'any' for no expectation."
@@ -247,7 +248,9 @@ class ModelStore(GovernedModels):
 
         journal = self._catalog.open(name)
         proof = None
+        asked = functools.cache(lambda: None if gate is None else policy.content_of(gate))
         if gate is not None:
+            journal.read(lambda state: policy.refuse_without(state, alias, journal, asked))
             proof = evidence.gathered(self.store, self.get(f"{name}:{version}"), alias, gate, self.tag)
 
         def decide(state: State) -> Decision:
@@ -263,7 +266,8 @@ class ModelStore(GovernedModels):
                 raise Conflict(self._overtaken(name, alias, believed, previous))
             decisions.refuse_if_removed(state, version)
             decisions.refuse_if_frozen(state)
-            body = {"alias": alias, "version": version, "previous": previous, "reason": reason}
+            needed = policy.refuse_without(state, alias, journal, asked)
+            body = {"alias": alias, "version": version, "previous": previous, "reason": reason, "gate": needed}
             if proof is not None:
                 proof.refuse_if_overtaken(state)
                 body["evidence"] = proof.digest
@@ -321,7 +325,7 @@ class ModelStore(GovernedModels):
             The alias never pointed elsewhere, or only to versions that are archived or deleted: these are passed
             over.
         """
-        name, alias = _pair(name, alias, "rollback")
+        name, alias = decisions.name_and_alias(name, alias, "rollback")
         reason = decisions.text_or_none(reason)
         journal = self._catalog.journal(name)
 
@@ -414,7 +418,7 @@ class ModelStore(GovernedModels):
         >>> models.aliases("rule"), models.retired("rule")["champion"]["reason"]
         ({}, 'the product ended')
         """
-        name, alias = _pair(name, alias, "retire")
+        name, alias = decisions.name_and_alias(name, alias, "retire")
         reason = decisions.text_or_none(reason)
         return self._append(name, lambda state: decisions.retirement(state, alias, reason))
 
@@ -479,21 +483,6 @@ def _promotion(name: str, entry: Entry | None) -> Promotion:
     previous, reason = body.get("previous"), body.get("reason")
     moved = name, body["alias"], body["version"], previous
     return Promotion(*moved, entry.at, entry.by, reason, entry.seq, entry.kind, body.get("evidence"))
-
-
-def _pair(name: str, alias: str, act: str) -> tuple[str, str]:
-    """Accept a name and an alias, and answer a spec in the place of a name with both."""
-    if re.fullmatch(r"[\w.-]{1,120}[@:][\w.-]{1,120}", str(name)):
-        bare, given = re.split("[@:]", name, maxsplit=1)
-        raise InvalidName(f"{name!r} cannot name a model: {act} takes name and alias, as in ({bare!r}, {given!r}).")
-    return name, _movable(alias)
-
-
-def _movable(alias: str) -> str:
-    alias = check_name(alias, what="alias")
-    if folder(alias) == LATEST:
-        raise InvalidInput(f"The alias {LATEST!r} always points to the newest version and cannot be moved.")
-    return alias
 
 
 def _run_id(run: object) -> str:

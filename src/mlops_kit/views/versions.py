@@ -176,6 +176,9 @@ def _subject(entry: Entry) -> str:
     alias, version = entry.body.get("alias"), entry.body.get("version")
     if alias is not None and version is not None:
         return f"{alias} → {version}"
+    if entry.kind == "require":
+        number = len(entry.body.get("gate", {}).get("conditions", ()))
+        return f"{alias}: {plural(number, 'condition')}" if number else f"{alias}: no gate"
     if entry.kind == "retire":
         return f"{alias} → nothing"
     return str(version if version is not None else entry.body.get("name", alias or ""))
