@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +17,7 @@ from mlops_kit.cli.main import main
 from mlops_kit.errors import InvalidInput, ModelNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.entry import FIRST_PREV, Entry, statement, tip
+from mlops_kit.store.kinds import KINDS
 from mlops_kit.store.signing import SigningKey
 
 ANN = "mlops-kit-ed25519-secret:" + "a1" * 32
@@ -452,3 +455,75 @@ def test_evidence_of_another_decision_is_named(models):
         report = audit(models, "risk")
         assert kinds(report) == {"false-evidence"}
         assert told in report.problems[0].message
+
+
+# Journals of every kind
+
+
+@pytest.fixture
+def every_kind(tmp_path):
+    """Give a store with a journal of each kind, two entries or more in each, and an anchor of all of them."""
+    store = mk.Store(tmp_path / "store")
+    frame = pd.DataFrame({"x": np.random.default_rng(5).normal(size=300)})
+    for rows in (100, 200):
+        mk.Dataset.snapshot(frame.head(rows), name="rows", store=store)
+        mk.ModelStore(store).register("fraud", [rows])
+    monitor = mk.Monitor(frame, name="watch", window=50, store=store)
+    monitor.log(frame, np.zeros(300))
+    monitor.check()
+    mk.ModelStore(store).register("nightly", 1)
+    mk.ModelStore(store).anchor("nightly")
+    return store
+
+
+def test_the_table_of_kinds_has_every_journal_that_the_library_writes(every_kind):
+    assert every_kind.backend.folders("journals/") == sorted(kind.name for kind in KINDS)
+
+
+@pytest.mark.parametrize("journal", ["models/fraud", "datasets/rows", "monitors/watch"])
+def test_the_removal_of_the_newest_entry_is_shown_by_an_anchor_whatever_the_kind(every_kind, journal):
+    models = mk.ModelStore(mk.Store(every_kind.url))
+    assert models.audit().ok
+    assert journal.removeprefix("models/") in {known.name for known in models.audit().journals}
+    backend = every_kind.backend
+    last = max(found.key for found in backend.walk(f"journals/{journal}/") if "/0" in found.key)
+    backend.delete(last)
+    for hint in ("head.json", "fold.json"):
+        backend.delete(f"journals/{journal}/{hint}")
+    report = mk.ModelStore(mk.Store(every_kind.url)).audit()
+    assert [(problem.kind, problem.key) for problem in report.problems] == [("truncated", last)]
+    assert "entry 3 of models/nightly saw entry" in report.problems[0].message
+
+
+@pytest.mark.parametrize(("named", "key"), [("datasets/rows", "manifest"), ("monitors/watch", "baseline")])
+def test_bytes_that_an_entry_of_another_kind_names_are_looked_for(every_kind, named, key):
+    journal = every_kind.journal(*named.split("/"), lambda state, entry: None)
+    digest = next(entry.body[key] for entry in journal.entries() if key in entry.body)
+    every_kind.backend.delete(f"objects/{digest[7:9]}/{digest[7:]}")
+    report = mk.ModelStore(mk.Store(every_kind.url)).audit(named)
+    assert {problem.kind for problem in report.problems} == {"missing-object"}
+    assert [journal.name for journal in report.journals] == [named]
+
+
+def test_one_journal_of_another_kind_is_audited_by_kind_and_name(every_kind):
+    models = mk.ModelStore(mk.Store(every_kind.url))
+    (known,) = models.audit("datasets/rows").journals
+    assert models.audit(anchor={"datasets/rows": known.anchor}).ok
+    assert not models.audit(anchor={"datasets/rows": f"{known.entries}:{'0' * 64}"}).ok
+    with pytest.raises(InvalidInput, match=r"names no journal: the kinds are datasets/…, models/…, monitors/…"):
+        models.audit("pipelines/rows")
+    with pytest.raises(ModelNotFound, match="There is no dataset 'datasets/none'"):
+        models.audit("datasets/none")
+
+
+def test_a_journal_of_a_kind_that_this_release_does_not_know_is_anchored_and_audited(every_kind):
+    every_kind.journal("pipelines", "daily", lambda state, entry: None).append(
+        lambda _state: ("create", {"name": "daily"})
+    )
+    models = mk.ModelStore(mk.Store(every_kind.url))
+    assert "pipelines/daily" in models.anchor("nightly").body["anchors"]
+    assert models.audit().ok
+    assert every_kind.fsck().ok
+    every_kind.backend.delete("journals/pipelines/daily/000000000001.json")
+    every_kind.backend.delete("journals/pipelines/daily/head.json")
+    assert not models.audit().ok

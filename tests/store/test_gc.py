@@ -460,3 +460,22 @@ def test_the_report_says_what_was_done_and_what_comes_next(store):
     later(store, GRACE)
     assert "1 file would go, 11 bytes" in repr(store.gc())
     assert "1 file went, 11 bytes; 0 objects are needed" in repr(act(store))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["journals/pipelines/daily/000000000001.json", "steps/2030-01-01/a.json", "runs/2030-01-01/x.plan.json"],
+)
+def test_what_a_record_of_an_unknown_kind_names_is_kept(key):
+    store = mk.Store(f"memory://gc-unknown-{key}")
+    store.ensure()
+    digest, other = store.objects.put(b"needed by a later release"), store.objects.put(b"needed by nobody")
+    if key.startswith("journals/"):
+        journal = store.journal("pipelines", "daily", lambda state, entry: None)
+        journal.append(lambda _state: ("create", {"name": "daily", "plan": digest}))
+    else:
+        store.backend.put(key, b'{"plan":"' + digest.encode() + b'"}')
+    report = store.gc(grace=0, dry_run=False, exclusive=True)
+    assert store.objects.get(digest) == b"needed by a later release"
+    assert report.deleted == (f"objects/{other[7:9]}/{other[7:]}",)
+    assert store.backend.stat(key) is not None

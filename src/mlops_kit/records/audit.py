@@ -22,7 +22,8 @@ class AuditedJournal:
     Parameters
     ----------
     name : str
-        The model, or the folder if the journal's first entry cannot be read.
+        The model, or ``datasets/name`` and the like for another kind; the folder in place of the name if the journal's
+        first entry cannot be read.
     entries : int
         How many stand in an unbroken chain from the first.
     tip : str
@@ -69,7 +70,7 @@ class AuditReport:
     url : str
         The store.
     journals : tuple of AuditedJournal
-        Those of the models that were asked for.
+        Those that were asked for, models first.
     problems : tuple of Problem
         All that is wrong; of a chain the first bad entry.
     notes : tuple of str

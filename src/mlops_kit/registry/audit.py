@@ -1,4 +1,4 @@
-"""Whether the journals of models are what was written: chains, signatures, objects, and anchors from elsewhere."""
+"""Whether the journals of a store are what was written: chains, signatures, objects, and anchors from elsewhere."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from mlops_kit.registry.policy import digest_of as digest_of_gate
 from mlops_kit.store import keys, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.chain import Chain, walk_all
+from mlops_kit.store.kinds import KINDS, kind_of, what_of
 from mlops_kit.store.objects import digest_of
 from mlops_kit.store.signers import judge
 
 _TIP = re.compile(r"[0-9a-f]{64}")
+_JOURNAL = re.compile(r"[a-z]{1,40}/[a-z0-9._%~A-F-]{1,220}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,14 @@ class Pin:
 
 
 def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anchor] | None) -> AuditReport:
-    """Read every journal of a store from its first entry, and hold models against all that is known of them.
+    """Read every journal of a store from its first entry, and hold each against all that is known of it.
 
     Parameters
     ----------
     backend : Backend
         The store.
     name : str, optional
-        One model; by default all.
+        One model, or ``"datasets/name"`` and the like for another kind; by default every journal.
     anchor : str, tuple or dict, optional
         What was kept elsewhere; see `mlops_kit.ModelStore.audit`.
 
@@ -60,28 +62,26 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
     Raises
     ------
     ModelNotFound
-        There is no model of this name, and no anchor that says there was.
+        There is no journal of this name, and no anchor that says there was.
     """
     trust = trusted.trusted_of(backend.url)
     given = _given(name, anchor)
     chains = {chain.journal: chain for chain in walk_all(backend)}
     pins = [*given, *_pinned(trust), *(pin for chain in chains.values() for pin in _carried(chain))]
-    for journal in {pin.journal for pin in pins if pin.journal.startswith("models/")} - chains.keys():
-        chains[journal] = Chain("models", journal.partition("/")[2], (), (), ())
+    for journal in {pin.journal for pin in pins if _JOURNAL.fullmatch(pin.journal)} - chains.keys():
+        kind, _, place = journal.partition("/")
+        chains[journal] = Chain(kind, place, (), (), ())
     seen: dict[str, list[Pin]] = {}
     for pin in pins:
         seen.setdefault(pin.journal, []).append(pin)
-    wanted = [
-        chain
-        for chain in chains.values()
-        if chain.kind == "models" and (chain.entries or chain.problems or chain.journal in seen)
-    ]
+    wanted = [chain for chain in chains.values() if chain.entries or chain.problems or chain.journal in seen]
     if name is not None:
-        wanted = [chain for chain in wanted if chain.folder == folder(check_name(name, what="model"))]
+        wanted = [chain for chain in wanted if chain.journal == _journal_of(name)]
         if not wanted:
-            raise ModelNotFound(f"There is no model {name!r} in {backend.url}, and no anchor says that there was.")
+            what = what_of(_journal_of(name).partition("/")[0])
+            raise ModelNotFound(f"There is no {what} {name!r} in {backend.url}, and no anchor says that there was.")
     journals, problems, notes = [], list[Problem](), list[str]()
-    for chain in sorted(wanted, key=lambda chain: chain.name):
+    for chain in sorted(wanted, key=lambda chain: (chain.kind != "models", chain.kind, chain.name)):
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
         problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend), *_without_gate(chain)]
@@ -96,10 +96,18 @@ def _given(name: str | None, anchor: Anchor | Mapping[str, Anchor] | None) -> li
         if name is None:
             raise InvalidInput("An anchor is of one model: name it, or pass anchor={'name': 'N:TIP'}.")
         anchor = {name: anchor}
-    return [
-        Pin(f"models/{folder(check_name(known, what='model'))}", *read_anchor(kept), "the anchor that you gave")
-        for known, kept in anchor.items()
-    ]
+    return [Pin(_journal_of(known), *read_anchor(kept), "the anchor that you gave") for known, kept in anchor.items()]
+
+
+def _journal_of(named: str) -> str:
+    """Find the journal of a model by its name, or that of another kind by ``kind/name``."""
+    kind, slash, name = str(named).partition("/")
+    if slash and kind_of(kind) is None:
+        known = ", ".join(f"{one.name}/…" for one in KINDS)
+        raise InvalidInput(f"{named!r:.200} names no journal: the kinds are {known}.")
+    if not slash:
+        kind, name = "models", str(named)
+    return f"{kind}/{folder(check_name(name, what=what_of(kind)))}"
 
 
 def _pinned(trust: StoreTrust) -> list[Pin]:
@@ -136,19 +144,21 @@ def _signed(chain: Chain, trust: StoreTrust, url: str, problems: list[Problem], 
         if demanded or not isinstance(error, SignatureMissing | SignerUnknown):
             problems.append(Problem(error.kind, keys.entry_key(chain.kind, chain.folder, entry.seq), str(error)))
         elif isinstance(error, SignerUnknown):
-            notes.append(f"{chain.name}: signed by {(entry.signature or {}).get('key')}, whom you do not list.")
+            notes.append(f"{chain.label}: signed by {(entry.signature or {}).get('key')}, whom you do not list.")
     return counted
 
 
 def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:
-    """Tell which models are not the bytes that were registered."""
-    for entry in chain.entries:
-        digest = entry.body.get("object") if entry.kind == "register" else None
+    """Tell which objects are not the bytes that an entry says a version, or the reference of a monitor, has."""
+    kind = kind_of(chain.kind)
+    content = () if kind is None else kind.content
+    for entry, digest in ((entry, entry.body.get(member)) for member in content for entry in chain.entries):
         if digest is None:
             continue
         sound = keys.DIGEST.fullmatch(str(digest)) is not None
         data = backend.get(keys.object_key(digest)) if sound else None
-        what = f"the model {chain.name}:{entry.body.get('version')} that entry {entry.seq} names"
+        version = "" if entry.body.get("version") is None else f":{entry.body['version']}"
+        what = f"the {what_of(chain.kind)} {chain.name}{version} that entry {entry.seq} names"
         if data is None:
             yield Problem("missing-object", keys.object_key(str(digest)), f"{what} is not there")
         elif digest_of(data) != digest:
@@ -234,7 +244,7 @@ def _audited(chain: Chain, pins: list[Pin], signed: int, problems: list[Problem]
             confirmed.append(pin)
     far = max((pin.number for pin in confirmed), default=0)
     by = tuple(dict.fromkeys(pin.by for pin in confirmed if pin.number == far))
-    return AuditedJournal(chain.name, *chain.anchor, signed, far, by)
+    return AuditedJournal(chain.label, *chain.anchor, signed, far, by)
 
 
 def body_of_anchors(chains: Iterable[Chain], besides: str) -> dict[str, Any]:

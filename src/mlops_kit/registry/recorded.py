@@ -293,20 +293,20 @@ class RecordedModels:
         return lineage_of(self.store, self.get(spec, as_of=as_of))
 
     def audit(self, name: str | None = None, *, anchor: Anchor | Mapping[str, Anchor] | None = None) -> AuditReport:
-        """Prove, as far as it can be proved, that the journals of models are what was written.
+        """Prove, as far as it can be proved, that the journals of models, datasets and monitors are what was written.
 
         Every journal is read from its first entry: that each follows the one before, that signatures are right and
-        count (see `Trust`), that models are the bytes that were registered, that ``head.json`` says what the
+        count (see `Trust`), that versions are the bytes that were recorded, that ``head.json`` says what the
         entries say, and that no entry is gone that somebody saw: an anchor in another journal, in your settings,
         or one that you kept elsewhere.
 
         Parameters
         ----------
         name : str, optional
-            One model; by default all.
+            One model, or ``"datasets/name"`` or ``"monitors/name"``; by default every journal of the store.
         anchor : str, tuple or dict, optional
             What an earlier audit printed and you kept where nobody changes it, such as a CI log or a git commit:
-            ``"12:<64 hex>"`` or ``(12, "<64 hex>")``; for several models a dict of these by name.
+            ``"12:<64 hex>"`` or ``(12, "<64 hex>")``; for several journals a dict of these by name.
 
         Returns
         -------

@@ -23,11 +23,12 @@ from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, foreign_files
 from mlops_kit.store.folders import ForeignFile, foreign_message
 from mlops_kit.store.head import is_true
+from mlops_kit.store.kinds import kind_of
 from mlops_kit.store.objects import digest_of
 
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
-_ENTRY = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
-_HEAD = re.compile(r"(journals/(?:models|datasets|monitors)/[a-z0-9._%~A-F-]+/)(?:head|fold)\.json")
+_ENTRY = re.compile(r"(journals/[a-z]{1,40}/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
+_HEAD = re.compile(r"(journals/[a-z]{1,40}/[a-z0-9._%~A-F-]+/)(?:head|fold)\.json")
 _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease|resume-\d{6})\.json")
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _SEGMENT = re.compile(
@@ -93,8 +94,8 @@ def _units(key: str) -> list[str]:
     parts = key.split("/")
     if parts[0] == "journals" and len(parts) > _JOURNAL_DEPTH:
         return [f"journals/{parts[1]}/{parts[2]}/", f"{parts[1]}/{parts[2]}/"]
-    if parts[0] == "monitors" and len(parts) > _JOURNAL_DEPTH:
-        return [f"journals/monitors/{parts[1]}/", f"monitors/{parts[1]}/"]
+    if kind_of(parts[0]) is not None and len(parts) > _JOURNAL_DEPTH:
+        return [f"journals/{parts[0]}/{parts[1]}/", f"{parts[0]}/{parts[1]}/"]
     return [f"runs/{parts[1]}/"] if parts[0] == "runs" and len(parts) > _RUN_DEPTH else [key]
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import date
 
+from mlops_kit.store.kinds import kind_of
+
 STORE = "store.json"
 SPOOL = "spool.json"
 MARKS = "gc/marks/"
@@ -39,7 +41,7 @@ def object_key(digest: str) -> str:
 
 
 def journal_prefix(kind: str, folder: str) -> str:
-    """Locate a journal; `kind` is ``"models"`` or ``"datasets"``."""
+    """Locate a journal; `kind` is one of `mlops_kit.store.kinds`."""
     return f"journals/{kind}/{folder}/"
 
 
@@ -51,7 +53,8 @@ def has_versions(prefix: str) -> bool:
     >>> has_versions("journals/models/fraud/"), has_versions("journals/monitors/fraud/")
     (True, False)
     """
-    return prefix.startswith(("journals/models/", "journals/datasets/"))
+    kind = kind_of(prefix.split("/")[1])
+    return kind is not None and kind.versions
 
 
 def entry_key(kind: str, folder: str, seq: int) -> str:

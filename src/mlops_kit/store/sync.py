@@ -15,6 +15,7 @@ from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
 from mlops_kit.store import gc, keys
 from mlops_kit.store.backend import make_durable
+from mlops_kit.store.kinds import kind_of
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.objects import digest_of
@@ -149,13 +150,18 @@ class _Delivery:
 
     def _version(self, pending: Pending) -> None:
         """Make a version, unless an earlier delivery, or the attempt that seemed to fail, has made it."""
+        kind = kind_of(pending.journal)
+        if kind is None or not kind.delivered:
+            message = f"It is one of {pending.journal!r:.80}, which this release does not deliver: use a newer one."
+            self.problems.append(Problem("refused", keys.pending_key(pending.nonce), message))
+            return
         try:
             entry = add_version(
                 self._store.journal(pending.journal, pending.name, versions.fold),
                 pending.name,
                 pending.kind,
                 lambda _number: pending.body,
-                what=f"{pending.journal.removesuffix('s')} in {self._store.url}",
+                what=f"{kind.what} in {self._store.url}",
                 attempt=Attempt(pending.nonce, pending.by, pending.at),
                 same=pending.body.get("identity"),
                 again=True,

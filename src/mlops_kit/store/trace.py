@@ -22,6 +22,12 @@ from mlops_kit.store.objects import Objects
 
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
 _ENTRY = re.compile(r"(journals/.+/)(\d{12})\.json")
+_KNOWN = re.compile(
+    r"objects/|packs/|tmp/|index/|gc/|journals/.+/(?:\d{12}|head|fold)\.json$|store\.json$|\.gitignore$"
+    r"|runs/[^/]+/[0-9a-f]{8}-[0-9a-f]{12}\.(?:start|end|lease|metrics-\d{6,})\.jsonl?$"
+    r"|monitors/[^/]+/[^/]+/[^/]+\.(?:parquet|json)$"
+)
+"""What this release writes, and what of it names objects has been read."""
 _RUN = re.compile(r"runs/[^/]+/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease)\.json")
 
 
@@ -136,6 +142,12 @@ class _Tracer:
             if not run.retold:  # else the end tells all that the start did
                 self.problems += run.damage
 
+    def others(self) -> None:
+        """Note what files of kinds name that this release does not know: a later one may need it."""
+        for found in self.backend.walk(""):
+            if not _KNOWN.match(found.key):
+                self.digests.update(match.decode() for match in _DIGEST.findall(self.backend.get(found.key) or b""))
+
     def contents(self) -> None:
         objects = Objects(self.backend, 0)
         for digest in sorted(self.manifests):
@@ -180,6 +192,7 @@ def trace(backend: Backend, grace: float) -> Live:
     tracer = _Tracer(backend)
     tracer.journals()
     tracer.of_runs()
+    tracer.others()
     tracer.contents()
     if tracer.problems:
         error = IntegrityError("; ".join(f"{problem.key} ({problem.kind})" for problem in tracer.problems))

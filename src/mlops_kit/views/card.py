@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -11,14 +10,13 @@ from mlops_kit.records import codec
 from mlops_kit.records.card import CardRecord
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.run import InputRef
-from mlops_kit.safe_text import clean
 from mlops_kit.views import html
 from mlops_kit.views.lineage_svg import lineage_svg
 from mlops_kit.views.model import packages_text
 from mlops_kit.views.run import commit_text, input_text, numbers, values
 from mlops_kit.views.sheet import Item, Row, Sheet
 from mlops_kit.views.signature import column_text, signature_line
-from mlops_kit.views.values import clip, number, plural, size, when
+from mlops_kit.views.values import clip, markdown, number, plural, size, when
 
 _ROOM = html.Room(500, 4000)
 _NOT_SAID = "Not said. Say it with models.describe(spec, card={…})."
@@ -129,18 +127,6 @@ def card_dict(record: CardRecord) -> dict[str, Any]:
         }
     )
     return made
-
-
-def markdown(text: str) -> str:
-    r"""Write a text so that nothing in it acts as Markdown or HTML.
-
-    Examples
-    --------
-    >>> markdown("**bold** <b> [x](y) | a_b")
-    '\\*\\*bold\\*\\* &lt;b&gt; \\[x\\](y) \\| a\\_b'
-    """
-    escaped = re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", clean(text).replace("\n", " "))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _title(record: CardRecord) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from mlops_kit.records.gate import ConditionResult, GateRecord
 from mlops_kit.views import html
 from mlops_kit.views.text import aligned
-from mlops_kit.views.values import clip, plural, short
+from mlops_kit.views.values import clip, markdown, plural, short
 
 _LINE = 200
 _CELL = 600
@@ -186,9 +186,7 @@ def _numbers(result: ConditionResult) -> str:
 
 
 def _cell(text: str) -> str:
-    """Write a text so that no Markdown or HTML in it is one, and no line ends."""
-    cleaned = escape(clip(text, _CELL), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~@])", r"\\\1", cleaned)
+    return markdown(clip(text, _CELL))
 
 
 def _xml(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,6 +24,23 @@ _MINUTE = 60
 _KILO = 1000
 _TENTHS = 9.95
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def markdown(text: object) -> str:
+    r"""Write a text so that nothing in it acts as Markdown or HTML, and no line ends.
+
+    Nor does it mention a person, or become a link or a formula, where Markdown has such extensions.
+
+    Examples
+    --------
+    >>> markdown("**bold** <b> [x](y) | a_b")
+    '\\*\\*bold\\*\\* &lt;b&gt; \\[x\\](y) \\| a\\_b'
+    >>> markdown("@team: $x$, https://host, www.host")
+    '\\@team: \\$x\\$, https\\://host, www\\.host'
+    """
+    line = clean(text).replace("\n", " ")
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~!@$]|:(?=//)|(?<=\bwww)\.)", r"\\\1", line)
 
 
 def clip(text: object, limit: int) -> str:
