@@ -56,6 +56,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/bets.py",
     "monitoring/blocks.py",
     "monitoring/cohorts.py",
+    "monitoring/derived.py",
     "monitoring/drift.py",
     "monitoring/effect.py",
     "monitoring/epoch.py",

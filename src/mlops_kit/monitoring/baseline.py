@@ -14,6 +14,7 @@ import pyarrow as pa
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.expectations import infer
 from mlops_kit.measures.profile import profile_table
+from mlops_kit.monitoring.derived import View, half_of, view_of
 from mlops_kit.monitoring.estimate import Estimator
 from mlops_kit.monitoring.judge import frequent
 from mlops_kit.monitoring.reference import Reference
@@ -55,6 +56,8 @@ class Baseline:
         What estimates need; None without predictions, or without the truth about them.
     segments : dict of str to tuple of str
         For each column whose values are judged apart, these values.
+    view : View
+        How the columns are looked at.
     """
 
     told: str
@@ -67,6 +70,7 @@ class Baseline:
     recorded: dict[str, float] = field(default_factory=dict)
     estimator: Estimator | None = None
     segments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    view: View = field(default_factory=View)
 
     @classmethod
     def of(cls, reference: Reference, settings: Settings) -> Baseline:
@@ -78,12 +82,21 @@ class Baseline:
             A column that was named is not among the features.
         """
         table = reference.features
-        for what, named in (("segments", settings.segments), ("matched_on", settings.matched_on)):
+        asked = {name: getattr(settings, name) or () for name in ("columns", "exclude", "moments")}
+        for what, named in (("segments", settings.segments), ("matched_on", settings.matched_on), *asked.items()):
             if unknown := [name for name in named if name not in table.column_names]:
                 raise InvalidInput(
                     f"{what}={list(named)!r}: {reference.told} has no feature {', '.join(map(repr, unknown))}, so rows "
                     f"cannot be told apart by it. Features: {', '.join(table.column_names[:_LISTED])}."
                 )
+        view = view_of(
+            table,
+            categories=reference.categories,
+            columns=settings.columns,
+            exclude=settings.exclude,
+            moments=settings.moments,
+        )
+        table = view.of(table, spent=half_of(table.num_rows))
         for name, values in ((PREDICTION, reference.prediction), (LABEL, reference.target)):
             if values is not None:
                 table = table.append_column(name, values)
@@ -101,7 +114,11 @@ class Baseline:
             profiles=profiles,
             rules=tuple(
                 rule
-                for rule in infer(profiles[""], columns=reference.features.column_names, rows=settings.window)
+                for rule in infer(
+                    profiles[""],
+                    columns=[name for name in reference.features.column_names if name not in view.left_out],
+                    rows=settings.window,
+                )
                 if rule.kind != "constant" or rule.column not in settings.matched_on
             ),
             task=settings.task or reference.task,
@@ -110,6 +127,7 @@ class Baseline:
             recorded=dict(reference.metrics),
             estimator=_estimator(reference, settings),
             segments={name: frequent(reference.features.column(name).to_pandas()) for name in settings.segments},
+            view=view,
         )
 
     def task_of(self, predictions: Iterable[Any], labels: Iterable[Any], settings: Settings) -> Task:
@@ -127,7 +145,8 @@ class Baseline:
     @property
     def features(self) -> tuple[str, ...]:
         """The columns that go into the model."""
-        return tuple(name for name in self.profile.by_name if name not in {PREDICTION, LABEL})
+        own = {PREDICTION, LABEL, *self.view.parts}
+        return tuple(name for name in self.profile.by_name if name not in own)
 
     def encode(self) -> bytes:
         """Write the record, all but the profiles, which are records of their own."""
@@ -141,6 +160,7 @@ class Baseline:
             "recorded": {name: codec.plain(value) for name, value in self.recorded.items()} or None,
             "estimator": None if self.estimator is None else self.estimator.plain(),
             "segments": {name: list(values) for name, values in self.segments.items()},
+            "view": None if self.view == View() else codec.plain(self.view.plain()),
         }
         return codec.seal("monitor-baseline", {name: value for name, value in members.items() if value is not None})
 
@@ -160,6 +180,7 @@ class Baseline:
             recorded={name: codec.unplain(value) for name, value in members.get("recorded", {}).items()},
             estimator=None if estimator is None else Estimator.of(estimator),
             segments={name: tuple(values) for name, values in members["segments"].items()},
+            view=View.read(codec.unplain(members["view"])) if "view" in members else View(),
         )
 
 
@@ -175,7 +196,11 @@ def contexts(table: pa.Table, columns: Sequence[str]) -> dict[str, npt.NDArray[n
     there = [name for name in columns if name in table.column_names]
     if not there or len(there) < len(columns):
         return {}
-    texts = [f"{name}=" + table.column(name).to_pandas().astype(str) for name in there]
+    columns_there = {name: table.column(name).to_pandas() for name in there}
+    texts = [
+        f"{name}=" + values.astype(str).astype(object).where(values.notna(), "missing")
+        for name, values in columns_there.items()
+    ]
     keys = texts[0]
     for text in texts[1:]:
         keys = keys + ", " + text

@@ -19,12 +19,13 @@ from mlops_kit.monitoring.drift import compare
 from mlops_kit.monitoring.inputs import feature_report, shape_of
 from mlops_kit.monitoring.judge import Performance
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.rows import moments_of, table_of, values_of
+from mlops_kit.monitoring.rows import escaped, moments_of, table_of, unescaped, values_of
 from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
 from mlops_kit.monitoring.watch import Context, Watch, answered, broken_columns, estimated, groups, named, see_labels
 from mlops_kit.records.monitor import FeatureReport, MonitorRecord
 from mlops_kit.records.profile import TableProfile
+from mlops_kit.records.quality import QualityResult
 
 _SEED = 20_260_501
 
@@ -50,13 +51,14 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
         window.
     """
     context = replace(context, policy=Policy(looks=(1, 1)))
-    table = table_of(data, context.baseline.features)
     settings, baseline = context.settings, context.baseline
+    table = table_of(data, [unescaped(name) for name in baseline.features])
     own = {PREDICTION: settings.prediction, LABEL: baseline.target}
     there = {kept: values_of(table.column(name)) for kept, name in own.items() if name in table.column_names}
     features = table.drop_columns(
         [name for name in own.values() if name in table.column_names and name not in baseline.features]
     )
+    features = baseline.view.of(escaped(features))
     watch = Watch(performance=performance)
     reports: list[FeatureReport] = []
     if table.num_rows:
@@ -80,11 +82,15 @@ def _seen(
     quality = check(features, context.rules, now=now, profile=current)
     if PREDICTION in there:
         quality = replace(quality, results=(*quality.results, *answered(every, baseline.profile)))
+    elif context.settings.prediction is not None:
+        told_of = f"there is no column {context.settings.prediction!r}, which prediction= names"
+        lost = QualityResult("schema", "prediction", passed=False, value=None, limit=None, message=told_of)
+        quality = replace(quality, results=(*quality.results, lost))
     reports = []
-    for name, kind, profile, columns, alpha in groups(baseline, context.settings):
+    for name, kind, profile, columns, holes, alpha in groups(baseline, context.settings):
         place = name.removeprefix(kind).strip()
         mine = _of_context(every, place, profile, context) if place else current
-        verdicts = compare(profile, mine, alpha=alpha, min_effect=least, columns=tuple(columns))
+        verdicts = compare(profile, mine, alpha=alpha, min_effect=least, columns=tuple(columns), missing=tuple(holes))
         before, after = profile.by_name, mine.by_name
         for verdict in verdicts:
             column = after.get(verdict.column)

@@ -61,6 +61,7 @@ def compare(
     alpha: float = 0.05,
     min_effect: float = MATTERS,
     columns: tuple[str, ...] | None = None,
+    missing: tuple[str, ...] | None = None,
 ) -> tuple[DriftVerdict, ...]:
     """Compare one batch with a reference, once: no state, no budget for life.
 
@@ -77,15 +78,16 @@ def compare(
         The probability with which a healthy batch may be found to have drifted, over all streams.
     min_effect : float
         The smallest effect that alerts.
-    columns : tuple of str, optional
-        Only these columns of the reference; by default all.
+    columns, missing : tuple of str, optional
+        Columns of the reference whose values are watched, and of which it is whether they are missing; by default all.
 
     Returns
     -------
     tuple of DriftVerdict
         Worst first.
     """
-    plan = Plan.of(reference, monitor="", alpha=alpha * math.pi**2 / 6, columns=columns, min_effect=min_effect)
+    spend = alpha * math.pi**2 / 6
+    plan = Plan.of(reference, monitor="", alpha=spend, columns=columns, missing=missing, min_effect=min_effect)
     before, now = reference.by_name, current.by_name
     verdicts = []
     for block in plan.blocks:

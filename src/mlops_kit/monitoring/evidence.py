@@ -139,6 +139,7 @@ class Plan:
         epoch: int = 1,
         alpha: float = 0.025,
         columns: tuple[str, ...] | None = None,
+        missing: tuple[str, ...] | None = None,
         steps_between: float | None = None,
         min_effect: float = MATTERS,
     ) -> Plan:
@@ -151,16 +152,22 @@ class Plan:
         monitor, epoch, alpha, steps_between, min_effect
             As of the class.
         columns : tuple of str, optional
-            Only these; by default all. Of moments, and what is neither number nor category, only that it is missing.
+            Whose values are watched; by default those of all. Moments, and what is neither number nor category, have
+            none that are.
+        missing : tuple of str, optional
+            Of which it is watched whether they are missing; by default of `columns`.
 
         Returns
         -------
         Plan
             The plan.
         """
-        known = profile.by_name
-        chosen = profile.columns if columns is None else [known[name] for name in columns]
-        streams = [stream for column in chosen for stream in _streams(column)]
+        values = {column.name for column in profile.columns} if columns is None else {*columns}
+        holes = values if missing is None else {*missing}
+        streams = []
+        for column in profile.columns:
+            streams += _value_streams(column) if column.name in values else []
+            streams += _missing_streams(column) if column.name in holes else []
         rows = profile.rows - len(spend(profile.rows))
         return cls(monitor, epoch, alpha, tuple(streams), rows, steps_between, min_effect)
 
@@ -451,8 +458,7 @@ def _cells(stream: Stream, codes: Mapping[str, Codes], rows: int) -> Codes:
     return stream.cells(given)
 
 
-def _streams(column: ColumnProfile) -> list[Stream]:
-    """Watch the values of a column, and whether they are missing."""
+def _value_streams(column: ColumnProfile) -> list[Stream]:
     found = []
     if column.kind == "number" and column.grid is not None and any(column.pool):
         found.append(Stream(column.name, column.name, "number", column.pool, chosen=column.spent or column.counts))
@@ -460,12 +466,15 @@ def _streams(column: ColumnProfile) -> list[Stream]:
         groups, cells = _level_groups(column)
         pool = np.bincount(groups, column.pool, cells).astype(np.int64)
         found.append(Stream(column.name, column.name, "category", tuple(pool.tolist()), groups))
-    if column.rows:
-        present = column.rows - column.nulls
-        later = not column.nulls or column.kind not in {"number", "category"}
-        name = f"{column.name} (missing)"
-        found.append(Stream(name, column.name, "missing", (column.nulls, present), later=later))
     return found
+
+
+def _missing_streams(column: ColumnProfile) -> list[Stream]:
+    if not column.rows:
+        return []
+    later = not column.nulls or column.kind not in {"number", "category"}
+    pool = (column.nulls, column.rows - column.nulls)
+    return [Stream(f"{column.name} (missing)", column.name, "missing", pool, later=later)]
 
 
 def _level_groups(column: ColumnProfile) -> tuple[tuple[int, ...], int]:

@@ -83,6 +83,7 @@ class Inputs:
         alpha: float,
         epoch: int = 1,
         columns: Sequence[str] | None = None,
+        missing: Sequence[str] | None = None,
         windows_between: int | None = None,
         window: int = 500,
         min_effect: float = MATTERS,
@@ -95,8 +96,8 @@ class Inputs:
             As of the class.
         monitor, alpha, epoch
             As of `Plan`; the seed of the draws is taken from the first and the last.
-        columns : sequence of str, optional
-            Only these.
+        columns, missing : sequence of str, optional
+            Whose values are watched, and of which it is whether they are missing; by default all.
         windows_between : int, optional
             The number of windows in which one false alarm is accepted; None for a budget for life.
         window : int
@@ -117,6 +118,7 @@ class Inputs:
             epoch=epoch,
             alpha=alpha,
             columns=chosen,
+            missing=None if missing is None else tuple(missing),
             steps_between=between,
             min_effect=min_effect,
         )

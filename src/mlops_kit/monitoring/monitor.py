@@ -56,6 +56,12 @@ class Monitor:
         ``"binary"``, ``"multiclass"`` or ``"regression"``; by default told from the model or the data.
     metrics : sequence of str or callable, optional
         What is measured in each window: names as in `mlops_kit.measures.metrics`, or functions of truth and prediction.
+    columns, exclude : str or sequence of str, optional
+        Which columns are watched, and which are not; by default all. What is not watched is named in the report, with
+        the reason: ids and columns that only grow, lists, moments. Naming a column watches it also if it looks like an
+        id.
+    moments : str or sequence of str
+        Columns of moments whose hour and weekday are compared.
     segments : str or sequence of str
         Columns whose values are judged apart.
     cost : matrix, optional
@@ -109,6 +115,9 @@ class Monitor:
         target: str | None = None,
         task: str | None = None,
         metrics: Sequence[Any] | None = None,
+        columns: Iterable[str] | str | None = None,
+        exclude: Iterable[str] | str = (),
+        moments: Iterable[str] | str = (),
         segments: Iterable[str] | str = (),
         cost: Any = None,
         matched_on: Iterable[str] | str = (),
@@ -131,6 +140,9 @@ class Monitor:
             target=target,
             task=task,
             metrics=[one for one in self._metrics if isinstance(one, str)],
+            columns=columns,
+            exclude=exclude,
+            moments=moments,
             segments=segments,
             cost=cost,
             matched_on=matched_on,
@@ -376,7 +388,10 @@ class Monitor:
     def _opened_log(self) -> PredictionLog:
         if self._log is None:
             context = self._opening().epoch().context
-            self._log = PredictionLog(Segments(self.store, self.name), names=context.baseline.features)
+            from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
+
+            names = [unescaped(name) for name in context.baseline.features]
+            self._log = PredictionLog(Segments(self.store, self.name), names=names)
         return self._log
 
     def _opening(self) -> Opening:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.monitoring.ids import PredictionIds
-from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, OWN, PREDICTION, PREDICTIONS, WEIGHT
+from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, PREDICTION, PREDICTIONS, WEIGHT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,11 +145,9 @@ def _predictions(batch: Batch, names: Sequence[str]) -> pa.Table:
     import numpy as np  # noqa: PLC0415 - heavy
     import pyarrow as pa  # noqa: PLC0415 - heavy
 
-    from mlops_kit.monitoring.rows import moments_of, table_of, texts_of, values_of  # noqa: PLC0415 - likewise
+    from mlops_kit.monitoring.rows import escaped, moments_of, table_of, texts_of, values_of  # noqa: PLC0415 - likewise
 
-    table = table_of(batch.data, names)
-    clash = {name: f"{name}'" for name in table.column_names if name in OWN}
-    table = table.rename_columns([clash.get(name, name) for name in table.column_names])
+    table = escaped(table_of(batch.data, names))
     own = {
         AT: moments_of(batch.at, batch.rows, datetime.now(UTC)),
         WEIGHT: pa.array(np.full(batch.rows, 1 / batch.share)),

@@ -355,10 +355,13 @@ def read_predictions(segments: Segments, since: datetime | None) -> pd.DataFrame
 
 def _shown(segment: Segment, table: pa.Table) -> pd.DataFrame:
     """Give rows the names that users see; a feature of such a name gets a quote behind it."""
+    from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - only those who look at rows need it
+
     frame = table.to_pandas()
     own = {"id": ID, "at": AT, "prediction": PREDICTION, "weight": WEIGHT}
     ids = f"{segment.writer}-" + frame[NUMBER].astype(str) if NUMBER in frame else frame[ID]
     first = pd.DataFrame({"id": ids, "at": frame[AT], "prediction": frame[PREDICTION], "weight": frame[WEIGHT]})
     rest = frame.drop(columns=[name for name in (*own.values(), NUMBER) if name in frame])
+    rest.columns = [unescaped(name) for name in rest.columns]
     taken = {*own, "label", "label_at"}
     return pd.concat([first, rest.rename(columns={name: f"{name}'" for name in rest if name in taken})], axis=1)

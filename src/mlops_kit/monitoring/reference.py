@@ -40,6 +40,8 @@ class Reference:
         The version of the model, where it is one.
     metrics : mapping of str to float
         What its training measured.
+    categories : tuple of str
+        The features that are declared as categories though their values are numbers.
     """
 
     told: str
@@ -51,6 +53,7 @@ class Reference:
     task: str | None = None
     spec: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
 
 
 def default_name(given: object) -> str | None:
@@ -143,9 +146,10 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
             target, task, features = target or signature.target, _task(signature.kind), signature.features
     else:
         data, told = found, f"a frame of {len(found):,} rows" if hasattr(found, "__len__") else "a frame"
-    from mlops_kit.monitoring.rows import table_of, values_of  # noqa: PLC0415 - loads pandas and pyarrow
+    from mlops_kit.monitoring.rows import coded_columns, escaped, table_of, values_of  # noqa: PLC0415 - loads pandas
 
-    table = table_of(data.to_arrow() if isinstance(data, Dataset) else data)
+    rows = data.to_arrow() if isinstance(data, Dataset) else data
+    table = table_of(rows)
     if not table.num_rows:
         raise InvalidInput(f"The reference {told} has no rows: there is nothing to compare with.")
     for what, column in (("prediction", prediction), ("target", target)):
@@ -159,13 +163,14 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
     return Reference(
         told=told,
         identity=identity,
-        features=table.select(rest),
+        features=escaped(table.select(rest)),
         prediction=None if prediction is None else values_of(table.column(prediction)),
         target=None if target is None else values_of(table.column(target)),
         target_name=target,
         task=task,
         spec=spec,
         metrics=found.metrics if isinstance(found, ModelRecord) else {},
+        categories=tuple(name for name in escaped(table.select(rest)).column_names if name in coded_columns(rows)),
     )
 
 

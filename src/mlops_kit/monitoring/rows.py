@@ -14,6 +14,7 @@ import pyarrow as pa
 from mlops_kit.datasets.parquet import to_storable
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular, to_arrow
+from mlops_kit.monitoring.segments import OWN
 
 MOMENT = pa.timestamp("us", tz="UTC")
 _LONGEST = 300
@@ -115,6 +116,36 @@ def table_of(data: Any, names: Sequence[str] = ()) -> pa.Table:
     return pa.table(columns) if columns else pa.table({}).select([])
 
 
+def coded_columns(data: Any) -> frozenset[str]:
+    """Name the columns that are declared as categories though their values are numbers."""
+    try:
+        table = to_arrow(data) if is_tabular(data) else pa.table({})
+    except (UnsupportedData, UnicodeEncodeError):
+        return frozenset()
+    coded = (field for field in table.schema if pa.types.is_dictionary(field.type))
+    numbers = (
+        one for one in coded if pa.types.is_integer(one.type.value_type) or pa.types.is_floating(one.type.value_type)
+    )
+    return frozenset(one.name for one in numbers)
+
+
+def escaped(table: pa.Table) -> pa.Table:
+    """Return a table in which no column has a name of the log's own: one that would gets a quote behind it.
+
+    Examples
+    --------
+    >>> escaped(pa.table({"#at": [1], "#at'": [2], "x": [3]})).column_names
+    ["#at'", "#at''", 'x']
+    """
+    return table.rename_columns([f"{name}'" if name.rstrip("'") in OWN else name for name in table.column_names])
+
+
+def unescaped(name: str) -> str:
+    """Return the name that a column had before `escaped`, also where it begins a longer name."""
+    own, quote, rest = name.partition("'")
+    return own + rest if quote and own in OWN else name
+
+
 def values_of(values: Any) -> Any:
     """Turn a column of predictions, labels or ids into an Arrow array; what has no one type becomes text."""
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
@@ -173,6 +204,13 @@ def _check_rows(data: Any) -> None:
         raise InvalidInput(
             f"Rows to monitor come as a data frame, an Arrow or polars table, a two-dimensional array or a dict of "
             f"columns, not as a {type(data).__name__}."
+        )
+    labels = list(data.columns if isinstance(data, pd.DataFrame) else getattr(data, "column_names", ()))
+    if len(set(labels)) < len(labels):
+        twice = sorted({str(label) for label in labels if labels.count(label) > 1})
+        raise InvalidInput(
+            f"Several columns have one name, so that they cannot be told apart: {', '.join(map(repr, twice[:20]))}. "
+            "Rename them."
         )
 
 

@@ -40,6 +40,12 @@ class Settings:
         ``cost[actual][predicted]``.
     matched_on : tuple of str
         The columns whose values must be the same for rows to be compared.
+    columns : tuple of str or None
+        The columns that are watched; None for all.
+    exclude : tuple of str
+        Those that are not.
+    moments : tuple of str
+        Columns of moments whose hour and weekday are compared.
     maturity : float or None
         Seconds after which a prediction is judged; None for when its label arrives.
     tolerance : float or None
@@ -68,6 +74,9 @@ class Settings:
     segments: tuple[str, ...] = ()
     cost: tuple[tuple[float, ...], ...] | None = None
     matched_on: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
     maturity: float | None = None
     tolerance: float | None = None
     alpha: float = 0.05
@@ -84,6 +93,9 @@ class Settings:
         segments: Iterable[str] | str = (),
         cost: Any = None,
         matched_on: Iterable[str] | str = (),
+        columns: Iterable[str] | str | None = None,
+        exclude: Iterable[str] | str = (),
+        moments: Iterable[str] | str = (),
         maturity: Duration | None = None,
         retention: Duration | None = None,
         budget: str | int = LIFETIME,
@@ -101,6 +113,9 @@ class Settings:
             metrics=_names("metrics", metrics or ()),
             segments=_names("segments", segments),
             matched_on=_names("matched_on", matched_on),
+            columns=None if columns is None else _names("columns", columns),
+            exclude=_names("exclude", exclude),
+            moments=_names("moments", moments),
             cost=None if cost is None else _matrix(cost),
             maturity=None if maturity is None else _span("maturity", maturity),
             retention=None if retention is None else _span("retention", retention),
@@ -140,8 +155,10 @@ class Settings:
     def read(cls, members: Mapping[str, Any]) -> Settings:
         """Read what `plain` gave."""
         known = dict(members)
-        for name in ("metrics", "segments", "matched_on"):
+        for name in ("metrics", "segments", "matched_on", "exclude", "moments"):
             known[name] = tuple(known.get(name, ()))
+        if known.get("columns") is not None:
+            known["columns"] = tuple(known["columns"])
         if "cost" in known:
             known["cost"] = tuple(tuple(row) for row in known["cost"])
         return cls(**known)

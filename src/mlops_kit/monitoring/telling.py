@@ -12,6 +12,7 @@ from mlops_kit.records.monitor import (
     BLIND,
     INSUFFICIENT,
     OK,
+    UNWATCHED,
     WARNING,
     Coverage,
     FeatureReport,
@@ -28,7 +29,8 @@ _DRIFT = "drift"
 
 LEAST_ROWS = 100
 """Rows of the reference below which nothing is said to be in order."""
-_NAMED = 5
+_NAMED, _LISTED = 5, 20
+_SMALL = 1000
 PICTURES = 12
 """Of how many columns the distributions are shown."""
 
@@ -75,7 +77,7 @@ def told(
         if len(performance.open):
             rest = measured(performance.task, performance.open, context.measured(performance.task))
             windows.append(window_of(rest, partial=True))
-    found = _watched(watch, context) if features is None else features
+    found = [*(_watched(watch, context) if features is None else features), *_unwatched(context)]
     shown = tuple(sorted(found, key=_worst_first))
     if context.baseline.estimator is not None:
         bands |= {name: (band.lower, band.upper) for name, band in context.baseline.estimator.bands.items()}
@@ -102,9 +104,10 @@ def told(
     )
 
 
-def _worst_first(report: FeatureReport) -> tuple[bool, bool, float, str]:
+def _worst_first(report: FeatureReport) -> tuple[bool, int, float, str]:
     healthy = report.status not in {ALERT, WARNING}
-    return not report.drifted, healthy and "(missing)" in report.name, -report.evidence, report.name
+    last = healthy and ("(missing)" in report.name) + 2 * (report.status == UNWATCHED)
+    return not report.drifted, last, -report.evidence, report.name
 
 
 def _unusual(window: Mapping[str, Any], bands: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -128,19 +131,14 @@ def _status(features: Iterable[FeatureReport], alerts: list[Held], context: Cont
         return ALERT
     if firing or alerts or any(feature.status == WARNING for feature in features):
         return WARNING
-    seen = {feature.status for feature in features if feature.kind == _DRIFT}
+    seen = {feature.status for feature in features if feature.kind == _DRIFT} - {UNWATCHED}
     enough = context.baseline.profile.rows >= LEAST_ROWS and not seen <= {INSUFFICIENT}
     return OK if enough else INSUFFICIENT
 
 
 def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, waiting: int) -> Iterable[str]:
-    settings, baseline = context.settings, context.baseline
-    unsure = [feature.name for feature in features if feature.status == INSUFFICIENT]
-    if watch.rows and unsure:
-        named = ", ".join(unsure[:_NAMED]) + _and_more(unsure)
-        yield f"Too few values to tell of {plural(len(unsure), 'column')}: {named}."
-    if baseline.profile.rows < LEAST_ROWS:
-        yield f"The reference has only {baseline.profile.rows} rows: too few to say that anything is in order."
+    yield from _notes_of_columns(watch, features, context)
+    settings = context.settings
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
     if watch.logged > watch.rows:
@@ -157,6 +155,21 @@ def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, wa
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
 
 
+def _notes_of_columns(watch: Watch, features: Iterable[FeatureReport], context: Context) -> Iterable[str]:
+    baseline = context.baseline
+    unsure = [feature.name for feature in features if feature.status == INSUFFICIENT]
+    if watch.rows and unsure:
+        named = ", ".join(unsure[:_NAMED]) + _and_more(unsure)
+        yield f"Too few values to tell of {plural(len(unsure), 'column')}: {named}."
+    if others := [f"{feature.name} ({feature.measure})" for feature in features if feature.status == UNWATCHED]:
+        yield f"Not watched: {'; '.join(others[:_LISTED])}{_and_more(others, _LISTED)}."
+    yield from baseline.view.notes
+    if LEAST_ROWS <= baseline.profile.rows < _SMALL:
+        yield f"The reference has {baseline.profile.rows:,} rows: insufficient data for small changes."
+    if baseline.profile.rows < LEAST_ROWS:
+        yield f"The reference has only {baseline.profile.rows} rows: too few to say that anything is in order."
+
+
 def _unmatched(watch: Watch) -> int:
     """Count the rows that were compared in no context."""
     mine = [one for name, one in watch.inputs.items() if one.kind == _DRIFT and name != _DRIFT]
@@ -170,8 +183,32 @@ def _joint(watch: Watch) -> float | None:
     return max((value for value in found if value is not None), default=None)
 
 
-def _and_more(names: list[str]) -> str:
-    return f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+def _unwatched(context: Context) -> list[FeatureReport]:
+    """Name the columns that are not compared, each with the reason in place of a measure."""
+    from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
+
+    view, profile = context.baseline.view, context.baseline.profile.by_name
+    old = dict.fromkeys(_unseen(context), "values of its kind are not compared")
+    reasons = old | {name: reason for name, reason in view.unwatched.items() if name in profile}
+    reasons = {name: reason for name, reason in reasons.items() if name not in context.settings.matched_on}
+    return [
+        FeatureReport(unescaped(name), _DRIFT, UNWATCHED, 0.0, None, reason, 0, column=unescaped(name))
+        for name, reason in reasons.items()
+    ]
+
+
+def _unseen(context: Context) -> list[str]:
+    """Name the columns that are neither numbers nor categories, and of which no part is compared."""
+    view, profile = context.baseline.view, context.baseline.profile.by_name
+    return [
+        name
+        for name in context.baseline.features
+        if profile[name].kind not in {"number", "category"} and name not in view.moments
+    ]
+
+
+def _and_more(names: list[str], shown: int = _NAMED) -> str:
+    return f" and {len(names) - shown:,} more" if len(names) > shown else ""
 
 
 def _urgency(held: Held) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, defaults
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reference import Reference
+from mlops_kit.monitoring.rows import unescaped
 from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings
 from mlops_kit.monitoring.task import Task
@@ -186,7 +187,7 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
         What is known then, and how alerts changed.
     """
     there = set(table.column_names)
-    features = table.drop_columns([name for name in OWN if name in there])
+    features = context.baseline.view.of(table.drop_columns([name for name in OWN if name in there]))
     report = check(features, context.rules, now=now, profile=glance(features))
     if PREDICTION in there:
         known = watch.inputs.get(PREDICTED)
@@ -218,24 +219,40 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
 def begin_inputs(context: Context) -> dict[str, Inputs]:
     """Begin to watch the columns of the reference, each group of them with its part of half of the budget."""
     begun = {}
-    for name, kind, profile, columns, share in groups(context.baseline, context.settings):
-        begun[name] = _begun(kind, profile, columns, share, context, name)
+    for name, kind, profile, columns, missing, share in groups(context.baseline, context.settings):
+        begun[name] = _begun(kind, profile, (columns, missing), share, context, name)
     return begun
 
 
-def groups(baseline: Baseline, settings: Settings) -> Iterator[tuple[str, str, TableProfile, list[str], float]]:
-    """Share half of the budget out over groups of columns: name, kind, profile, columns and part of each."""
-    columns = [name for name in baseline.features if name not in settings.matched_on]
+def groups(
+    baseline: Baseline, settings: Settings
+) -> Iterator[tuple[str, str, TableProfile, list[str], list[str], float]]:
+    """Share half of the budget out over groups of columns.
+
+    Of each the name, the kind, the profile, the columns whose values are watched, those of which it is whether they are
+    missing, and its part.
+    """
+    features = [name for name in baseline.features if name not in settings.matched_on]
+    view = baseline.view
+    columns = view.watched([*features, *view.parts])
     profiles = {name: one for name, one in baseline.profiles.items() if name or len(baseline.profiles) == 1}
-    share = settings.alpha / 2 / (len(columns) + 2)
+    share = settings.alpha / 2 / (len(features) + 2)
     for name, profile in profiles.items():
-        yield f"{DRIFT} {name}".rstrip(), DRIFT, profile, columns, share * max(1, len(columns)) / len(profiles)
+        part = share * max(1, len(features)) / len(profiles)
+        yield f"{DRIFT} {name}".rstrip(), DRIFT, profile, columns, view.missing(features), part
     for kind, column in ((PREDICTED, PREDICTION), (LABELS, LABEL)):
         if column in baseline.profile.by_name and (kind == PREDICTED or settings.maturity is not None):
-            yield kind, kind, baseline.profile, [column], share
+            yield kind, kind, baseline.profile, [column], [column], share
 
 
-def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, context: Context, key: str) -> Inputs:
+def _begun(
+    kind: str,
+    profile: TableProfile,
+    columns: tuple[list[str], list[str]],
+    alpha: float,
+    context: Context,
+    key: str,
+) -> Inputs:
     budget = context.settings.budget
     between = None if budget == LIFETIME else _GROUPS * int(budget)  # each keeps what all together promise
     return Inputs.begin(
@@ -244,7 +261,8 @@ def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, c
         monitor=f"{context.name} {key}",
         alpha=alpha,
         epoch=context.epoch,
-        columns=columns,
+        columns=columns[0],
+        missing=columns[1],
         windows_between=between,
         window=context.settings.window,
         min_effect=context.settings.min_effect,
@@ -254,7 +272,7 @@ def _begun(kind: str, profile: TableProfile, columns: list[str], alpha: float, c
 def _warmed(profile: TableProfile, context: Context) -> Inputs:
     """Begin to watch predictions from a profile of the first of them."""
     share = context.settings.alpha / 2 / (len(context.baseline.features) + 2)
-    return _begun(PREDICTED, profile, [PREDICTION], share, context, PREDICTED)
+    return _begun(PREDICTED, profile, ([PREDICTION], [PREDICTION]), share, context, PREDICTED)
 
 
 def answered(table: pa.Table, profile: TableProfile | None) -> tuple[QualityResult, ...]:
@@ -297,9 +315,9 @@ def reports(
 
 def named(report: FeatureReport, context: str) -> FeatureReport:
     """Name a column of a context by it, and what the log calls its own by what it is."""
-    own = {PREDICTION: "prediction", LABEL: "label"}.get(report.column)
-    told = report.name if own is None else report.name.replace(report.column, own, 1)
-    return replace(report, name=f"{told}, {context}" if context else told, column=own or report.column)
+    own = {PREDICTION: "prediction", LABEL: "label"}.get(report.column, unescaped(report.column))
+    told = report.name.replace(report.column, own, 1)
+    return replace(report, name=f"{told}, {context}" if context else told, column=own)
 
 
 def _last(table: pa.Table, now: datetime) -> datetime:

@@ -16,7 +16,7 @@ BLIND = "estimated from the model's own scores: blind to concept drift"
 STATE_SCHEME = 1
 """The form of what a check leaves for the next, beyond what the format defines; a release that changes it counts on."""
 
-OK, WARNING, ALERT, INSUFFICIENT = "ok", "warning", "alert", "insufficient data"
+OK, WARNING, ALERT, INSUFFICIENT, UNWATCHED = "ok", "warning", "alert", "insufficient data", "not watched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class FeatureReport:
         ``"drift"``, ``"prediction"`` or ``"labels"``: what an alert on it would be.
     status : str
         ``"alert"``: it has drifted. ``"warning"``: it has, by an effect too small to alert. ``"insufficient data"``:
-        a shift of half a standard deviation could have been missed. Else ``"ok"``.
+        a shift of half a standard deviation could have been missed. ``"not watched"``: `measure` holds the reason. Else
+        ``"ok"``.
     evidence : float
         As a share of the limit: at 1 the budget for false alarms is used up. Compared on a logarithmic scale, 0 for
         no evidence at all.
