@@ -1,13 +1,29 @@
 """Expectations: each kind passes what is right, and names column, number, limit and rows of what is not."""
 
-from datetime import UTC, datetime
+import json
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures import expectations as expect
+from mlops_kit.measures.expectations import (
+    arriving,
+    check,
+    has_columns,
+    in_range,
+    infer,
+    not_constant,
+    one_of,
+    row_count,
+    unique_rows,
+)
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.records.quality import Expectation
 
@@ -204,3 +220,100 @@ def test_of_few_rows_only_a_column_without_any_value_is_told(rows, missing, pass
     table = pa.table({"x": pa.array([None] * missing + [1.0] * (rows - missing), pa.float64())})
     (result,) = expect.check(table, [expect.max_nulls("x", 0.1, min_rows=200)]).results
     assert result.passed is passed
+
+
+# By value, in the type of the column
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed", "passed"),
+    [
+        ([1, 2], [1.0, 2.0], True),
+        ([1, 3], ["1", "2"], False),
+        ([1, 2], ["1", "2"], True),
+        (["1"], [1], False),
+        ([0.1], [0.1], True),
+        ([True], ["true"], True),
+        ([True], [False], False),
+        ([Decimal("1.50")], [Decimal("1.5")], True),
+        ([None, float("nan"), 1.0], [1], True),
+    ],
+)
+def test_listed_values_are_compared_by_value(values, allowed, passed):
+    assert check(pa.table({"x": values}), [one_of("x", allowed)]).passed is passed
+
+
+@given(value=st.integers(-(2**63), 2**63 - 1), low=st.integers(-(2**64), 2**64), high=st.integers(-(2**64), 2**64))
+def test_whole_numbers_are_compared_exactly(value, low, high):
+    low, high = sorted((low, high))
+    result = check(pa.table({"x": pa.array([value], pa.int64())}), [in_range("x", low, high)]).results[0]
+    assert result.passed is (low <= value <= high), result
+
+
+@given(value=st.floats(allow_nan=False), low=st.integers(-(2**60), 2**60))
+def test_floats_are_compared_exactly_with_whole_limits(value, low):
+    assert check(pa.table({"x": [value]}), [in_range("x", low)]).passed is (value >= low)
+    assert check(pa.table({"x": [value]}), [in_range("x", None, low)]).passed is (value <= low)
+
+
+def test_decimals_and_dates_are_compared_as_such_and_kept_in_records():
+    rules = [in_range("price", Decimal("0.10"), Decimal("9.99")), in_range("day", date(2026, 2, 1))]
+    table = pa.table({"price": [Decimal("9.99")], "day": [date(2026, 2, 1)]})
+    kept = [Expectation.from_members(json.loads(json.dumps(rule.members()))) for rule in rules]
+    assert kept == rules
+    assert check(table, kept).passed
+    over = pa.table({"price": [Decimal("10.00")], "day": [date(2026, 1, 31)]})
+    told = check(over, kept).to_dict()["results"]
+    assert [one["value"] for one in told] == ["10.00", "2026-01-31T00:00:00+00:00"]
+    assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: in_range("m", math.nan),
+        lambda: in_range("m", 0, Decimal("NaN")),
+        lambda: in_range("m", 5, 1),
+        lambda: in_range("m", 5, "x"),
+        lambda: one_of("m", "ok"),
+        lambda: one_of("m", ["ok"], max_share=math.nan),
+        lambda: has_columns("age"),
+        lambda: unique_rows(["a", "b"]),
+        row_count,
+        lambda: row_count(5, 3),
+        lambda: row_count(-1),
+        lambda: row_count(1, per=0),
+        lambda: arriving(0),
+    ],
+)
+def test_what_means_nothing_is_refused_where_it_is_made(make):
+    with pytest.raises(InvalidInput):
+        make()
+
+
+def test_nested_and_empty_columns_are_judged_in_words():
+    table = pa.table({"tags": [[1], [1]], "none": pa.nulls(2)})
+    results = check(table, [not_constant("tags"), not_constant("none"), in_range("tags", 0)]).results
+    assert [result.passed for result in results] == [False, False, False]
+    assert [result.message for result in results] == [
+        "every value is '[1]'",
+        "every value is missing",
+        "values of type list<item: int64> cannot be held against it",
+    ]
+
+
+def test_what_the_reference_leaves_in_doubt_is_not_inferred():
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "rare": [*["a"] * 996, *["b"] * 4],
+            "plain": rng.choice(["a", "b"], 1000),
+            "fee": [1.0, 2.0, *[None] * 998],
+            "ratio": [math.inf, *rng.normal(size=999)],
+        }
+    )
+    rules = {(rule.kind, rule.column): rule for rule in infer(profile_table(table))}
+    assert ("categories", "plain") in rules
+    assert not {("categories", "rare"), ("constant", "fee")} & rules.keys()
+    assert check(pa.table({"ratio": [0.0, math.inf]}), [rules["range", "ratio"]]).passed
+    assert not check(pa.table({"ratio": [1e9]}), [rules["range", "ratio"]]).passed

@@ -237,7 +237,7 @@ def test_a_column_that_is_not_there_leaves_its_evidence_as_it_is(reference, code
         plan.streams[place].name
         for block, known in zip(plan.blocks, state.blocks, strict=True)
         for place, before, now, evidence in zip(block.places, block.reference, known.pool, known.evidence, strict=True)
-        if (before != now).any() or abs(evidence) > 1e-9
+        if (before != now).any() or abs(evidence) > 0.01
     ]
     assert seen == ["x", "x (missing)"]
 
@@ -262,9 +262,7 @@ def test_a_state_of_other_bets_and_streams_goes_on(reference, codes):
     old = [bets.NUMBER_BETS.index(name) if name in bets.NUMBER_BETS else 0 for name in members["bets"]]
     for name in ("won", "climb", "start"):
         block[name] = [[row[place] for place in old] for row in block[name]]
-    for name, values in block.items():
-        block[name] = values[1:]
-    members["streams"][0] = members["streams"][0][1:]
+    members["streams"][0][0] = "unknown"
     read = State.from_members(plan, members)
     shape = bets.NUMBER_BETS.index("shape")
     assert np.array_equal(read.blocks[0].won[1:, shape], state.blocks[0].won[1:, shape])

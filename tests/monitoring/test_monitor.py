@@ -656,7 +656,7 @@ def test_names_that_differ_in_case_only_are_not_two_monitors(monitor, store):
 
 
 def test_control_characters_reach_no_terminal_by_way_of_an_alert(store, caplog):
-    odd = pd.DataFrame({"a\x1b[31m": np.arange(2000.0)})
+    odd = pd.DataFrame({"a\x1b[31m": np.random.default_rng(0).normal(size=2000)})
     monitor = mk.Monitor(odd, name="m", store=store, window=100, sinks="log")
     monitor.log(odd + 5000, np.zeros(2000))
     report = monitor.check()

@@ -7,7 +7,8 @@ reference suggests; `check` holds a table against any of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Expectation",
+    "arriving",
     "check",
     "custom",
     "fresh",
@@ -38,6 +40,7 @@ _FEW = 200
 _COMMON = 0.9
 _NULL_SLACK = 0.01
 _NULL_ROWS = 10
+_OFTEN = 5
 
 
 def has_columns(columns: Mapping[str, str] | Iterable[str], *, extra: bool = True) -> Expectation:
@@ -61,6 +64,8 @@ def has_columns(columns: Mapping[str, str] | Iterable[str], *, extra: bool = Tru
     >>> has_columns({"age": "number", "plan": "utf8"}).kind
     'schema'
     """
+    if isinstance(columns, str):
+        raise InvalidInput(f"columns={columns!r:.200} is one text: give the names as a list, such as ['age', 'plan'].")
     wanted = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "")
     return Expectation("schema", None, {"columns": wanted, "extra": extra})
 
@@ -94,8 +99,9 @@ def in_range(column: str, low: Any = None, high: Any = None) -> Expectation:
     ----------
     column : str
         A column of numbers, or of dates or times.
-    low, high : number or datetime, optional
-        None for no limit. Infinite values are outside of any finite limit; missing values are passed over.
+    low, high : number, Decimal, date or datetime, optional
+        None for no limit. They are compared in the type of the column, whole numbers exactly. Infinite values are
+        outside of any finite limit; missing values are passed over.
 
     Returns
     -------
@@ -104,6 +110,14 @@ def in_range(column: str, low: Any = None, high: Any = None) -> Expectation:
     """
     if low is None and high is None:
         raise InvalidInput(f"A range of column {column!r} needs `low` or `high`.")
+    low, high = _limit(column, low), _limit(column, high)
+    try:
+        nothing = low is not None and high is not None and bool(low > high)
+    except TypeError as error:
+        told = f"{type(low).__name__} and {type(high).__name__}"
+        raise InvalidInput(f"The limits of column {column!r} cannot be compared with each other: {told}.") from error
+    if nothing:
+        raise InvalidInput(f"No value of column {column!r} lies between {low!r:.100} and {high!r:.100}.")
     return Expectation("range", column, {"low": low, "high": high})
 
 
@@ -115,7 +129,7 @@ def one_of(column: str, values: Iterable[Any], *, max_share: float = 0.0) -> Exp
     column : str
         The column.
     values : iterable
-        The categories; they are compared as text.
+        The categories. They are compared by value in the type of the column: 1 is 1.0, and is not "1".
     max_share : float, default 0
         The share of other values that is allowed.
 
@@ -124,7 +138,12 @@ def one_of(column: str, values: Iterable[Any], *, max_share: float = 0.0) -> Exp
     Expectation
         Of kind ``"categories"``.
     """
-    known = [value if isinstance(value, str) else _text(value) for value in values]
+    if isinstance(values, str | bytes):
+        raise InvalidInput(
+            f"one_of({column!r}, {values!r:.100}): give the values as a list, such as [{values!r:.100}]."
+        )
+    _check_share("max_share", max_share)
+    known = [_plain(value) for value in values]
     return Expectation("categories", column, {"values": known, "max_share": max_share})
 
 
@@ -143,6 +162,11 @@ def unique_rows(*columns: str, max_share: float = 0.0) -> Expectation:
     Expectation
         Of kind ``"duplicates"``.
     """
+    if not all(isinstance(name, str) for name in columns):
+        raise InvalidInput(
+            f"unique_rows{columns!r:.200}: give the names of columns one by one, as unique_rows('a', 'b')."
+        )
+    _check_share("max_share", max_share)
     return Expectation("duplicates", None, {"columns": list(columns), "max_share": max_share})
 
 
@@ -182,20 +206,52 @@ def fresh(column: str, within: Duration) -> Expectation:
     return Expectation("freshness", column, {"seconds": seconds_of(within)})
 
 
-def row_count(at_least: int | None = None, at_most: int | None = None) -> Expectation:
+def row_count(at_least: int | None = None, at_most: int | None = None, *, per: Duration | None = None) -> Expectation:
     """Expect a number of rows.
 
     Parameters
     ----------
     at_least, at_most : int, optional
         None for no limit.
+    per : str, float or timedelta, optional
+        Of a live monitor, which looks at windows and not at whole tables: in each period that is over, such as
+        ``"1d"``, by the moments of the predictions. Periods are counted from 1970 in UTC; the first one is passed over.
 
     Returns
     -------
     Expectation
         Of kind ``"volume"``.
+
+    Examples
+    --------
+    >>> row_count(at_least=1000, per="1d").limits
+    {'at_least': 1000, 'at_most': None, 'seconds': 86400.0}
     """
-    return Expectation("volume", None, {"at_least": at_least, "at_most": at_most})
+    for name, value in (("at_least", at_least), ("at_most", at_most)):
+        if value is not None and (isinstance(value, bool) or not value >= 0):
+            raise InvalidInput(f"{name}={value!r:.100} is no number of rows.")
+    if at_least is None and at_most is None:
+        raise InvalidInput("A number of rows needs `at_least` or `at_most`.")
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise InvalidInput(f"No number of rows is at least {at_least} and at most {at_most}.")
+    limits: dict[str, Any] = {"at_least": at_least, "at_most": at_most}
+    return Expectation("volume", None, limits if per is None else {**limits, "seconds": _period(per)})
+
+
+def arriving(within: Duration) -> Expectation:
+    """Expect of a live monitor that the last prediction is at most this old.
+
+    Parameters
+    ----------
+    within : str, float or timedelta
+        Such as ``"6h"``.
+
+    Returns
+    -------
+    Expectation
+        Of kind ``"silence"``.
+    """
+    return Expectation("silence", None, {"seconds": _period(within)})
 
 
 def custom(function: Callable[[Any], Any], *, name: str | None = None, column: str | None = None) -> Expectation:
@@ -254,7 +310,8 @@ def infer(profile: TableProfile, *, columns: Iterable[str] | None = None, rows: 
     >>> [(rule.kind, rule.limits) for rule in infer(reference)][1:]
     [('nulls', {'share': 1.0, 'min_rows': 200}), ('range', {'low': -20.0, 'high': 100.0})]
     """
-    chosen = profile.columns if columns is None else [profile[name] for name in columns]
+    known = profile.by_name
+    chosen = profile.columns if columns is None else [known[name] for name in columns]
     rules = [has_columns({column.name: column.kind for column in chosen})]
     for column in chosen:
         rules += _inferred(column, max(1, min(rows, _FEW)))
@@ -315,13 +372,43 @@ def _inferred(column: ColumnProfile, few: int) -> list[Expectation]:
     if column.kind == "number" and column.low is not None and column.high is not None:
         span = float(column.high) - float(column.low)
         if span < float("inf"):
-            rules.append(in_range(column.name, float(column.low) - span, float(column.high) + span))
-    if column.kind == "category" and column.levels and not column.counts[-1]:
+            rule = in_range(column.name, float(column.low) - span, float(column.high) + span)
+            rules.append(replace(rule, limits={**rule.limits, "infinite": True}) if column.infinite else rule)
+    rarest = min((count for count in column.counts if count), default=0)
+    # Values that were seen once or twice say that there are others, which were not.
+    if column.kind == "category" and column.levels and not column.counts[-1] and rarest >= _OFTEN:
         rules.append(one_of(column.name, column.levels))
-    if column.rows >= _FEW and column.counts and max(column.counts) <= _COMMON ** (_FEW / few) * column.rows:
+    if (
+        column.rows >= _FEW
+        and column.counts
+        and max(*column.counts, column.nulls) <= _COMMON ** (_FEW / few) * column.rows
+    ):
         rules.append(not_constant(column.name, min_rows=few))
     return rules
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _limit(column: str, value: Any) -> Any:
+    """Return a limit in a type that a record keeps; one that is not a number is refused."""
+    value = _plain(value)
+    if value is not None and value != value:  # noqa: PLR0124 - NaN, of whatever type
+        raise InvalidInput(f"A limit of column {column!r} is NaN: no value is below or above it.")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of numpy as one of Python, and a date as its first moment."""
+    value = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    is_date = isinstance(value, date) and not isinstance(value, datetime)
+    return datetime(value.year, value.month, value.day, tzinfo=UTC) if is_date else value
+
+
+def _period(given: Duration) -> float:
+    seconds = seconds_of(given)
+    if not seconds > 0:
+        raise InvalidInput(f"{given!r:.100} is no period of time: give one such as '1d'.")
+    return seconds
+
+
+def _check_share(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidInput(f"{name}={value!r:.100} is not between 0 and 1.")

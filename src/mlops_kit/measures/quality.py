@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ _SHOWN = 10
 _SAID = 5
 _FIRST = 100
 _SURE, _HALF = 20, 0.5
+_EXACT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,6 +37,9 @@ def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityRe
         return known(table, rule, now)
     except Exception as error:  # noqa: BLE001 - data of any type, and functions of the user's, may fail in any way
         message = f"it could not be judged: {type(error).__name__}: {error}"
+        if rule.kind != "custom":
+            held = "of this table" if rule.column is None else f"of type {table[rule.column].type}"
+            message = f"values {held} cannot be held against it"
         return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
 
 
@@ -45,9 +51,11 @@ def judge_by_profile(column: ColumnProfile, rule: Expectation) -> QualityResult 
         return _result(rule, passed=True, value=share, limit=limit, message=_share_missing(share, limit))
     if rule.kind == "range" and column.kind == "number" and not column.infinite and column.low is not None:
         low, high = limits.get("low"), limits.get("high")
-        if (low is None or low <= column.low) and (high is None or column.high <= high):
+        exact = not column.type.startswith("decimal") and max(abs(column.low), abs(column.high or 0)) < _EXACT
+        if exact and (low is None or low <= column.low) and (high is None or column.high <= high):
             return _within(rule)
-    if rule.kind == "categories" and column.kind == "category" and not any(column.counts[-1:]):
+    plain = column.type in {"utf8", "bool"} and all(isinstance(one, str) for one in limits.get("values", ()))
+    if rule.kind == "categories" and plain and column.kind == "category" and not any(column.counts[-1:]):
         seen = {level for level, count in zip(column.levels, column.counts, strict=False) if count}
         if seen <= set(limits["values"]):
             return _result(rule, passed=True, value=0.0, limit=limits.get("max_share", 0.0), message="no other value")
@@ -103,29 +111,57 @@ def _share_missing(share: float, limit: float) -> str:
 
 def _range(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
     column = _named(table, rule)
-    low, high = rule.limits.get("low"), rule.limits.get("high")
-    if read.kind_of(column.type) == "moment":
-        values = pc.fill_null(read.moments(column), np.iinfo(np.int64).min).to_numpy()
-        known = ~pc.is_null(column).to_numpy()
-        low, high = (None if end is None else _microseconds(end) for end in (low, high))
-        shown: Callable[[Any], Any] = lambda value: str(_EPOCH + timedelta(microseconds=int(value)))  # noqa: E731
-    elif pa.types.is_null(column.type):
+    if column.null_count == len(column):
         return _result(rule, passed=True, value=None, limit=rule.limits, message="all values are missing")
-    else:
-        values = read.numbers(column)
-        known = ~np.isnan(values)
-        shown = lambda value: f"{value:.12g}"  # noqa: E731
-    below = known & (values < low) if low is not None else np.zeros(len(values), bool)
-    above = known & (values > high) if high is not None else np.zeros(len(values), bool)
+    values, low, high, shown = _comparable(column, rule.limits.get("low"), rule.limits.get("high"))
+    known = ~read.is_missing(column)
+    if rule.limits.get("infinite"):
+        known &= np.isfinite(values)
+    below, above = np.zeros(len(values), bool), np.zeros(len(values), bool)
+    if low is not None:
+        below[known] = values[known] < low
+    if high is not None:
+        above[known] = values[known] > high
     outside = below | above
     failing = int(outside.sum())
     if not failing:
         return _within(rule)
-    over = values[above].max() - high if above.any() else -1
-    under = low - values[below].min() if below.any() else -1
-    worst = values[above].max() if over >= under else values[below].min()
-    message = f"{failing:,} of {int(known.sum()):,} values outside of {_bounds(rule)}, the farthest {shown(worst)}"
-    return _of_rows(rule, worst.item(), rule.limits, outside, message, passed=False)
+    over = float(values[above].max() - high) if above.any() else -1.0
+    under = float(low - values[below].min()) if below.any() else -1.0
+    worst = shown(values[above].max() if over >= under else values[below].min())
+    told = f"{worst:.12g}" if isinstance(worst, float) else str(worst)
+    message = f"{failing:,} of {int(known.sum()):,} values outside of {_bounds(rule)}, the farthest {told}"
+    return _of_rows(rule, worst, rule.limits, outside, message, passed=False)
+
+
+def _comparable(column: Any, low: Any, high: Any) -> tuple[Any, Any, Any, Callable[[Any], Any]]:
+    """Return the values of a column and two limits so that they compare exactly; and how a value is shown."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    column = column.cast(kind) if pa.types.is_dictionary(column.type) else column
+    if read.kind_of(kind) == "moment":
+        values = pc.fill_null(read.moments(column), 0).to_numpy()
+        low, high = (None if end is None else _microseconds(end) for end in (low, high))
+        return values, low, high, lambda value: _EPOCH + timedelta(microseconds=int(value))
+    if pa.types.is_integer(kind):
+        values = pc.fill_null(column, 0).to_numpy()
+        edges = np.iinfo(values.dtype)
+        low = None if low is None or low == -math.inf else math.ceil(low) if low < math.inf else edges.max + 1
+        high = None if high is None or high == math.inf else math.floor(high) if high > -math.inf else edges.min - 1
+        if (low is not None and low > edges.max) or (high is not None and high < edges.min):
+            return values.astype(object), low, high, int
+        low = None if low is None or low <= edges.min else values.dtype.type(low)
+        high = None if high is None or high >= edges.max else values.dtype.type(high)
+        return values, low, high, int
+    if pa.types.is_decimal(kind):
+        values = np.array([Decimal(0) if value is None else value for value in column.to_pylist()], dtype=object)
+        low, high = (None if end is None else Decimal(str(end)) for end in (low, high))
+        return values, low, high, lambda value: value
+    # In place of a limit that no float is exactly stands the next one inside of it.
+    if low is not None:
+        low = float(low) if float(low) >= low else math.nextafter(float(low), math.inf)
+    if high is not None:
+        high = float(high) if float(high) <= high else math.nextafter(float(high), -math.inf)
+    return read.numbers(column), low, high, float
 
 
 def _bounds(rule: Expectation) -> str:
@@ -137,18 +173,37 @@ def _within(rule: Expectation) -> QualityResult:
 
 
 def _categories(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
-    column, known = _named(table, rule), tuple(rule.limits["values"])
-    if pa.types.is_null(column.type):
-        return _result(rule, passed=True, value=None, limit=rule.limits, message="all values are missing")
-    unseen = read.find_levels(column, known) == len(known)
-    failing = int(unseen.sum())
+    column = _named(table, rule)
     limit = rule.limits.get("max_share", 0.0)
+    if column.null_count == len(column):
+        return _result(rule, passed=True, value=None, limit=limit, message="all values are missing")
+    column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    column = read.texts(column) if pa.types.is_string_view(column.type) else column
+    different = pc.unique(column)
+    known = _same_values(rule.limits["values"], column.type)
+    other = [value for value in different.to_pylist() if value is not None and value == value and value not in known]  # noqa: PLR0124 - NaN
+    unseen = pc.is_in(column, value_set=pa.array(other, column.type)).to_numpy()
+    failing = int(unseen.sum())
     share = failing / len(unseen) if len(unseen) else 0.0
     if not failing:
         return _result(rule, passed=True, value=0.0, limit=limit, message="no other value")
     named = list(read.commonest(column.filter(pa.array(unseen)), failing))
     message = f"{share:.2%} of the values are none of those known: {_listed(named)}"
     return _of_rows(rule, share, limit, unseen, message, passed=share <= limit)
+
+
+def _same_values(values: list[Any], kind: Any) -> set[Any]:
+    """Return values as those of a type compare: a text stands for a number or a truth only where values are such."""
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        truth = {"true": True, "false": False} if pa.types.is_boolean(kind) else {}
+        return {truth.get(value, value) if isinstance(value, str) else value for value in values}
+    found: set[Any] = set()
+    for value in values:
+        try:  # the levels of a profile are text
+            found.add((Decimal(value) if "." in value else int(value)) if isinstance(value, str) else value)
+        except (ValueError, ArithmeticError):
+            found.add(value)
+    return found | {float(value) for value in found if isinstance(value, Decimal) and pa.types.is_floating(kind)}
 
 
 def _duplicates(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
@@ -171,12 +226,18 @@ def _duplicates(table: pa.Table, rule: Expectation, _now: object) -> QualityResu
 
 def _constant(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
     given = _named(table, rule)
+    if given.null_count == len(given) and len(given):
+        passed = None if table.num_rows < rule.limits.get("min_rows", 2) else False
+        return _result(rule, passed=passed, value=1, limit=2, message="every value is missing")
     column = _key(given.slice(0, _FIRST))
     number = pc.count_distinct(column, mode="all").as_py()
     if number == 1:  # seldom: two rows that differ are enough, and most columns have them at once
         number = pc.count_distinct(_key(given), mode="all").as_py()
     passed = None if table.num_rows < rule.limits.get("min_rows", 2) else number > 1
-    message = "more than one value" if number != 1 else f"every value is {column[0].as_py()!r}"
+    same = (
+        "missing" if number == 1 and column[0].as_py() is None else f"{column[0].as_py()!r:.100}" if number == 1 else ""
+    )
+    message = f"every value is {same}" if number == 1 else "more than one value"
     return _result(rule, passed=passed, value=number, limit=2, message=message)
 
 
@@ -191,7 +252,15 @@ def _freshness(table: pa.Table, rule: Expectation, now: datetime | None) -> Qual
     return _result(rule, passed=abs(age) <= limit, value=age, limit=limit, message=message)
 
 
+def _silence(_table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    message = "a live monitor judges how old the last prediction is; a table is not judged by it"
+    return _result(rule, passed=None, value=None, limit=rule.limits, message=message)
+
+
 def _volume(table: pa.Table, rule: Expectation, _now: object) -> QualityResult:
+    if "seconds" in rule.limits:
+        message = "a live monitor judges the rows of a period; one table is not judged by it"
+        return _result(rule, passed=None, value=None, limit=rule.limits, message=message)
     least, most = rule.limits.get("at_least"), rule.limits.get("at_most")
     passed = (least is None or table.num_rows >= least) and (most is None or table.num_rows <= most)
     bounds = f"{_bound(least)} to {_bound(most)}"
@@ -225,6 +294,7 @@ _JUDGES: dict[str, Callable[[pa.Table, Expectation, datetime | None], QualityRes
     "constant": _constant,
     "freshness": _freshness,
     "volume": _volume,
+    "silence": _silence,
     "custom": _custom,
 }
 
@@ -237,6 +307,8 @@ def _key(column: Any) -> Any:
     """Give a column in a form that Arrow can group by: NaN is one value, and dictionaries are what they stand for."""
     if pa.types.is_dictionary(column.type):
         return pc.cast(column, column.type.value_type)
+    if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
+        return pa.array([None if value is None else repr(value) for value in column.to_pylist()], pa.large_string())
     if pa.types.is_floating(column.type):
         return pc.if_else(pc.is_null(column, nan_is_null=True), pa.scalar(None, column.type), column)
     return column

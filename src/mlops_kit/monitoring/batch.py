@@ -79,7 +79,8 @@ def _seen(
     for kept, values in there.items():
         every = every.append_column(kept, values)
     current = profile_table(every, like=baseline.profile)
-    quality = check(features, context.rules, now=now, profile=current)
+    plain = features.drop_columns([name for name in baseline.view.parts if name in features.column_names])
+    quality = check(plain, context.rules, now=now, profile=current)
     if PREDICTION in there:
         quality = replace(quality, results=(*quality.results, *answered(every, baseline.profile)))
     elif context.settings.prediction is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -72,10 +72,21 @@ class Block:
 
     def binned(self, counts: Ints) -> Ints:
         """Sum counts of shape (streams, steps, cells) over the bins in which effects are measured."""
-        below = np.cumsum(counts * self.seen[:, None], axis=2)
-        until = np.take_along_axis(below, self.ends[:, None, :] - 1, axis=2)
-        never = counts.sum(axis=2) - below[:, :, -1]
-        return np.concatenate([np.diff(until, axis=2, prepend=0), never[:, :, None]], axis=2)
+        return _binned(counts, self.seen, self.ends)
+
+    def binned_row(self, row: int, counts: Ints) -> Ints:
+        """Sum counts of one stream, of shape (cells,), over its bins."""
+        wide = np.zeros((1, 1, self.reference.shape[1]), np.int64)
+        wide[0, 0, : len(counts)] = counts
+        return _binned(wide, self.seen[[row]], self.ends[[row]])[0, 0]
+
+
+def _binned(counts: Ints, seen: NDArray[np.bool_], ends: Ints) -> Ints:
+    below = np.cumsum(counts * seen[:, None], axis=2)
+    until = np.take_along_axis(below, ends[:, None, :] - 1, axis=2)
+    never = counts.sum(axis=2) - below[:, :, -1]
+    found: Ints = np.concatenate([np.diff(until, axis=2, prepend=0), never[:, :, None]], axis=2)
+    return found
 
 
 def number_block(
@@ -135,8 +146,14 @@ class BlockState:
         Each bet from its best start on, and the number of rows before that start.
     shape : array of shape (streams, 16)
         The fading histogram of ranks; of levels, empty.
-    spikes, spike_climb, spike_start : array of shape (streams, 2, 256)
-        The same three of the bets on spikes, but the first is A itself, not its logarithm; of levels, empty.
+    spikes : array of shape (streams, 2, 256)
+        What each bet on a spike has won: A itself, not its logarithm; of levels, empty.
+    spike_climb, spike_start : array of shape (streams, 256)
+        For each cell the bet with the lower ratio from its best start on, and the number of rows before that.
+    spike_counts : array of shape (streams, 256)
+        Ranks that wait to be bet on: small steps are bet on together, which takes as long as one of them.
+    spike_from : array of shape (2,)
+        How many steps and rows came before these.
     evidence, peak : array of shape (streams,)
         log M, now and at its highest.
     crossed, alerted : array of shape (streams,)
@@ -154,9 +171,11 @@ class BlockState:
     climb: Floats
     start: Ints
     shape: Floats
-    spikes: Floats
+    spikes: NDArray[np.float32]
     spike_climb: NDArray[np.float32]
     spike_start: Ints
+    spike_counts: Ints
+    spike_from: Ints
     evidence: Floats
     peak: Floats
     crossed: Ints
@@ -170,16 +189,18 @@ class BlockState:
         """Give the state before the first row."""
         streams = len(block.places)
         numbers = block.kind == "number"
-        spikes = (streams if numbers else 0, len(SPIKE_RATIOS), SPIKE_CELLS)
+        cells = (streams if numbers else 0, SPIKE_CELLS)
         return cls(
             pool=block.reference.copy(),
             won=np.full(block.weights.shape, -np.inf),
             climb=np.zeros(block.weights.shape),
             start=np.zeros(block.weights.shape, np.int64),
             shape=np.zeros((streams, SHAPE_CELLS if numbers else 0)),
-            spikes=np.zeros(spikes),
-            spike_climb=np.zeros(spikes, np.float32),
-            spike_start=np.zeros(spikes, np.int64),
+            spikes=np.zeros((cells[0], len(SPIKE_RATIOS), SPIKE_CELLS), np.float32),
+            spike_climb=np.zeros(cells, np.float32),
+            spike_start=np.zeros(cells, np.int64),
+            spike_counts=np.zeros(cells, np.int64),
+            spike_from=np.zeros(2, np.int64),
             evidence=np.zeros(streams),
             peak=np.zeros(streams),
             crossed=np.full(streams, -1, np.int64),
@@ -202,9 +223,9 @@ class BlockState:
             for name in ("won", "climb", "start")
         }
         rest = {name: getattr(self, name).tolist() for name in ("shape", "evidence", "peak", "crossed", *_MARKS)}
-        large = {name: [_packed(row, kind) for row in getattr(self, name)] for name, kind in _LARGE.items()}
-        totals = [_packed(self.totals[:, row], "<i8") for row in range(len(block.places))]
-        return {"pool": [row[:size].tolist() for row, size in pairs], **bets, **rest, **large, "totals": totals}
+        large = {name: _packed(getattr(self, name), kind) for name, kind in _LARGE.items()}
+        plain = {"spike_from": self.spike_from.tolist(), "totals": _packed(self.totals, "<i8")}
+        return {"pool": [row[:size].tolist() for row, size in pairs], **bets, **rest, **large, **plain}
 
     @classmethod
     def from_members(
@@ -213,7 +234,7 @@ class BlockState:
         rows: Sequence[tuple[dict[str, Any], int] | None],
         names: Sequence[str] | None,
         *,
-        points: int,
+        trail: Sequence[tuple[int, int]],
     ) -> BlockState:
         """Read members written by `members`.
 
@@ -225,10 +246,13 @@ class BlockState:
             For each stream the members and the place in them; None for a stream that begins now.
         names : sequence of str or None
             The bets on numbers that they were written with; None for a state from before effects were kept.
-        points : int
-            How many totals are remembered.
+        trail : sequence of pairs of int
+            After how many steps and rows totals are remembered.
         """
         state = cls.begin(block)
+        state.spike_from[:] = trail[-1]
+        points = len(trail)
+        unpacked: dict[int, dict[str, NDArray[Any]]] = {}
         own = np.isfinite(block.weights)
         totals = np.repeat(state.totals, points if names is not None else 1, axis=0)
         for row, known in enumerate(rows):
@@ -242,17 +266,18 @@ class BlockState:
                 values = np.array(getattr(state, name)[row, own[row]])
                 values[kept[0]] = np.asarray(members[name][place])[kept[1]]
                 getattr(state, name)[row, own[row]] = values
-            for name in ("evidence", "peak", "crossed", *(_MARKS if names is not None else ())):
+            for name in ("evidence", "peak", "crossed", "shape", *(_MARKS if names is not None else ())):
                 getattr(state, name)[row] = members[name][place]
-            if block.kind == "number":
-                state.shape[row] = members["shape"][place]
             if names is not None:
-                totals[:, row] = _unpacked(members["totals"][place], "<i8").reshape(points, -1)
-                for name, kind in _LARGE.items():
-                    if len(getattr(state, name)):
-                        getattr(state, name)[row].flat = _unpacked(members[name][place], kind)
+                large = unpacked.setdefault(id(members), {}) or _large_of(members, unpacked[id(members)], points)
+                state.spike_from[:] = members["spike_from"]
+                totals[:, row] = large["totals"][:, place]
+                for name in _LARGE:
+                    mine = getattr(state, name)
+                    if len(mine):
+                        mine[row] = large[name].reshape(-1, *mine.shape[1:])[place]
             else:  # that of all its rows stands for the effect
-                totals[0, row] = block.binned(state.pool[:, None])[row, 0]
+                totals[0, row] = block.binned_row(row, state.pool[row])
                 if state.crossed[row] >= 0:
                     state.frozen[row] = block.totals[row], totals[0, row] - block.totals[row]
                     state.onset[row] = 0
@@ -297,18 +322,16 @@ class BlockState:
     def totals_at(self, block: Block, pooled: Ints, place: int, row: int) -> Ints:
         """Return the totals of a stream after a step, which is one of those remembered or of those after them."""
         old = len(self.totals)
-        found: Ints = self.totals[place, row] if place < old else block.binned(pooled[:, [place - old]])[row, 0]
+        found: Ints = self.totals[place, row] if place < old else block.binned_row(row, pooled[row, place - old])
         return found
 
-    def multiply(self, bets: Floats, spikes: Ints, weight: float, before: int) -> None:
+    def multiply(self, bets: Floats, weight: float, before: int) -> None:
         """Multiply what was won by what one step won, a change having perhaps begun right before it.
 
         Parameters
         ----------
         bets : array of shape (streams, bets)
             Logarithms of the e-values of the step.
-        spikes : array of shape (streams, 256)
-            How many ranks are in each cell that is bet on as a spike.
         weight : float
             The logarithm of the weight of a change that begins with this step.
         before : int
@@ -317,17 +340,40 @@ class BlockState:
         np.logaddexp(self.won, weight, out=self.won)
         np.add(self.won, bets, out=self.won)
         _climb(self.climb, self.start, bets, before)
+
+    def bet_on_spikes(self, spikes: Ints, point: tuple[int, int], weigh: Callable[[int, int], float]) -> None:
+        """Bet on cells of ranks as spikes.
+
+        Parameters
+        ----------
+        spikes : array of shape (streams, 256)
+            How many ranks of a step are in each cell.
+        point : pair of int
+            How many steps and rows there were up to and with it.
+        weigh : callable
+            Gives the weight of the starts of a change after one number of steps and up to another.
+        """
         if not len(spikes):
             return
-        lost = spikes.sum(axis=1)[:, None] * np.log1p((SPIKE_RATIOS - 1) / SPIKE_CELLS)
-        held = self.spikes
-        held += np.exp(weight)
+        np.add(self.spike_counts, spikes, out=self.spike_counts)
+        steps, rows = self.spike_from.tolist()
+        if point[1] - rows < SPIKE_ROWS:
+            return
+        counts = self.spike_counts
+        lost = counts.sum(axis=1)[:, None] * np.log1p((SPIKE_RATIOS - 1) / SPIKE_CELLS)
+        start = weigh(steps, point[0])
         for place, powers in enumerate(_POWERS):
-            held[:, place] *= powers.take(spikes) * np.exp(-lost[:, place, None])
-        np.minimum(held, _MOST, out=held)
-        won = spikes[:, None, :].astype(np.float32) * np.log(SPIKE_RATIOS)[:, None].astype(np.float32)
-        won -= lost[:, :, None].astype(np.float32)
-        _climb(self.spike_climb, self.spike_start, won, before)
+            held = self.spikes[:, place].astype(np.float64)
+            held += start
+            held *= powers.take(np.minimum(counts, len(powers) - 1))
+            held *= np.exp(-lost[:, place, None])
+            self.spikes[:, place] = np.minimum(held, _MOST)
+        won = counts.astype(np.float32)
+        won *= np.float32(np.log(SPIKE_RATIOS[0]))
+        won -= lost[:, :1].astype(np.float32)
+        _climb(self.spike_climb, self.spike_start, won, rows)
+        counts[:] = 0
+        self.spike_from[:] = point
 
     def weigh(self, block: Block) -> Floats:
         """Average over the bets of each stream: give log Σ π A."""
@@ -337,24 +383,27 @@ class BlockState:
         with np.errstate(divide="ignore"):
             found: Floats = np.log(np.exp(weighted - safe[:, None]).sum(axis=1)) + safe
             if len(self.spikes):
-                found = np.logaddexp(found, np.log(self.spikes.mean(axis=(1, 2)) * SPIKE_WEIGHT))
+                found = np.logaddexp(found, np.log(self.spikes.mean(axis=(1, 2), dtype=np.float64) * SPIKE_WEIGHT))
         return found
 
     def leading(self, block: Block, row: int) -> int:
         """Give the number of rows before the onset that the bet tells which has won most."""
         best = int(np.argmax(self.won[row] + block.weights[row]))
         if len(self.spikes):
-            place = np.unravel_index(np.argmax(self.spikes[row]), self.spikes[row].shape)
-            each = SPIKE_WEIGHT / self.spikes[row].size
-            if np.log(max(self.spikes[row][place] * each, 1e-300)) > self.won[row, best] + block.weights[row, best]:
-                return int(self.spike_start[row][place])
+            most = self.spikes[row].max(axis=0)
+            cell = int(most.argmax())
+            won = float(most[cell]) * SPIKE_WEIGHT / self.spikes[row].size
+            if won > 0 and np.log(won) > self.won[row, best] + block.weights[row, best]:
+                return int(self.spike_start[row, cell])
         return int(self.start[row, best])
 
 
-_MOST = 1e150
-_POWERS = SPIKE_RATIOS[:, None] ** np.arange(101)
+SPIKE_ROWS = 100
+"""So many rows at least are bet on together as spikes."""
+_MOST = 1e30
+_POWERS = SPIKE_RATIOS[:, None] ** np.arange(2 * SPIKE_ROWS)
 _MARKS = ("alerted", "onset")
-_LARGE = {"spikes": "<f8", "spike_climb": "<f4", "spike_start": "<i8", "frozen": "<i8"}
+_LARGE = {"spikes": "<f4", "spike_climb": "<f4", "spike_start": "<i8", "spike_counts": "<i8", "frozen": "<i8"}
 
 
 def _packed(values: NDArray[Any], kind: str) -> str:
@@ -363,6 +412,13 @@ def _packed(values: NDArray[Any], kind: str) -> str:
 
 def _unpacked(text: str, kind: str) -> NDArray[Any]:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind).astype(kind[1:])
+
+
+def _large_of(members: Mapping[str, Any], into: dict[str, NDArray[Any]], points: int) -> dict[str, NDArray[Any]]:
+    """Unpack what `members` packed, once for all streams."""
+    into |= {name: _unpacked(members[name], kind) for name, kind in _LARGE.items()}
+    into["totals"] = _unpacked(members["totals"], "<i8").reshape(points, len(members["pool"]), -1)
+    return into
 
 
 def _climb(climb: NDArray[Any], start: Ints, won: NDArray[Any], before: int) -> None:

@@ -126,9 +126,7 @@ def _compared(plan: Plan, block: Block, row: int, stream: Stream, counts: Ints, 
         bets = np.append(bets[: len(weights) - 3], bets[-3:])
     evidence = float(np.logaddexp.reduce(bets + np.log(weights)))
     number = int(counts.sum())
-    wide = np.zeros((len(block.places), 1, block.reference.shape[1]), np.int64)
-    wide[row, 0, : len(counts)] = counts
-    effect = effect_of(block.totals[row], block.binned(wide)[row, 0])
+    effect = effect_of(block.totals[row], block.binned_row(row, counts))
     drifted = evidence >= plan.limit
     alerted = drifted and effect is not None and effect >= plan.min_effect
     few = _too_few(len(plan.streams), alpha, number, int(pool.sum()))

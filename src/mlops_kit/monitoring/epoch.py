@@ -18,9 +18,29 @@ from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reading import SEGMENT, Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
 from mlops_kit.monitoring.reference import Reference
-from mlops_kit.monitoring.segments import JOINED, LABELS, LOGGED, PREDICTIONS, Segment, Segments, fresh, has_gap, marked
+from mlops_kit.monitoring.segments import (
+    AT,
+    JOINED,
+    LABELS,
+    LOGGED,
+    PREDICTIONS,
+    Segment,
+    Segments,
+    fresh,
+    has_gap,
+    marked,
+)
 from mlops_kit.monitoring.settings import Settings
-from mlops_kit.monitoring.watch import Context, Watch, begin_inputs, first_performance, see_labels, see_time, see_window
+from mlops_kit.monitoring.watch import (
+    Context,
+    Watch,
+    begin_inputs,
+    first_performance,
+    see_labels,
+    see_moments,
+    see_time,
+    see_window,
+)
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import check_state, made_by, other_release
 from mlops_kit.records.quality import Expectation
@@ -195,6 +215,7 @@ class Epoch:
         if has_gap(listed, known.marks or {}):
             listed = list(self.segments.listed(_day_before(known.day)))
         new = fresh(listed, known.marks or {})
+        known = replace(known, watch=self._moments(known.watch, new))
         watch, changes, rest = self._windows(known, [one for one in new if one.kind == PREDICTIONS], now)
         watch, more, known, written = self._truth(replace(known, watch=watch, rest=rest), new, now)
         changes += more
@@ -207,7 +228,15 @@ class Epoch:
     @staticmethod
     def moved(before: Known, after: Known, changes: list[Change]) -> bool:
         """Tell whether there is anything to commit: the same data, seen again, changes nothing."""
-        return bool(changes) or before.marks != after.marks or before.judged != after.judged
+        judged = before.judged != after.judged or before.watch.periods != after.watch.periods
+        return bool(changes) or judged or before.marks != after.marks
+
+    def _moments(self, watch: Watch, new: list[Segment]) -> Watch:
+        """Take note of when predictions were made, those too that wait for their window."""
+        for segment in new:
+            if segment.kind == PREDICTIONS:
+                watch = see_moments(watch, self.segments.read(segment, [AT]).column(AT).to_pandas(), self.context)
+        return watch
 
     def _windows(self, known: Known, new: list[Segment], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:
         watch, changes = known.watch, []

@@ -246,14 +246,13 @@ class State:
             for entry, streams in zip(given["blocks"], names, strict=True)
             for row, name in enumerate(streams)
         }
-        points = len(given["trail"])
+        trail = tuple((step, rows) for step, rows in given["trail"])
         blocks = tuple(
             BlockState.from_members(
-                block, [where.get(plan.streams[place].name) for place in block.places], bets, points=points
+                block, [where.get(plan.streams[place].name) for place in block.places], bets, trail=trail
             )
             for block in plan.blocks
         )
-        trail = tuple((step, rows) for step, rows in given["trail"])
         if bets is None:
             trail = trail[-1:]
             for state in blocks:
@@ -353,11 +352,13 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
     states = [known for known, *_ in made]
     trail = (*state.trail, *((state.steps + step + 1, after) for step, after in enumerate(rows)))
     alarms = list(state.alarms)
+    weigh = (lambda _first, _last: 1.0) if plan.steps_between else (lambda first, last: prior(first) - prior(last))
     for step, (count, size) in enumerate(zip(rows, sizes, strict=True)):
         number = state.steps + step + 1
         weight = 0.0 if plan.steps_between else math.log(prior(number - 1) - prior(number))
         for known, bets, spikes, _ in made:
-            known.multiply(bets[:, step], spikes[:, step], weight, count - size)
+            known.multiply(bets[:, step], weight, count - size)
+            known.bet_on_spikes(spikes[:, step], (number, count), weigh)
         found = [known.weigh(block) for known, block in zip(states, blocks, strict=True)]
         if plan.steps_between is None:
             found = [np.logaddexp(evidence, math.log(prior(number))) for evidence in found]

@@ -123,7 +123,8 @@ class Inputs:
             min_effect=min_effect,
         )
         watched = {stream.column for stream in plan.streams}
-        return cls(kind, profile, plan, begin(plan), pictures={name: _places(profile[name]) for name in watched})
+        known = profile.by_name
+        return cls(kind, profile, plan, begin(plan), pictures={name: _places(known[name]) for name in watched})
 
     def after(self, table: pa.Table, at: datetime) -> Inputs:
         """Go on with rows.

@@ -59,6 +59,9 @@ class Performance:
         For each stream that became worse its evidence, the moment since which and the mean loss since then, as they
         were when the evidence was strongest: a rise that ended long ago keeps its date.
 
+    failures : dict of str to str
+        For each metric of the user's that failed in the last window, how.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -83,6 +86,7 @@ class Performance:
     usual: dict[str, list[float | None]] = field(default_factory=dict)
     parts: tuple[tuple[str, str], ...] = ()
     found: dict[str, list[Any]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -174,8 +178,9 @@ class Performance:
             part = waiting.iloc[number * window : (number + 1) * window]
             windows.append(measured(self.task, part, metrics, self.parts))
         kept = waiting.iloc[full * window :].reset_index(drop=True)
+        failures = failures_of(waiting.iloc[max(0, full - 1) * window :], metrics)
         last = tuple(windows[-KEPT_WINDOWS:])
-        return replace(self, harms=harms, windows=last, open=kept, moments=moments, found=found)
+        return replace(self, harms=harms, windows=last, open=kept, moments=moments, found=found, failures=failures)
 
     def reports(self) -> tuple[LossReport, ...]:
         """Tell how each stream stands, worst first; streams of segments without a row are left out."""
@@ -213,6 +218,7 @@ class Performance:
             "usual": self.usual,
             "parts": [list(part) for part in self.parts],
             "found": self.found,
+            "failures": self.failures,
         }
 
     @classmethod
@@ -225,7 +231,7 @@ class Performance:
         task, windows = Task.of(state["task"]), tuple(state["windows"])
         known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
         parts = tuple((column, value) for column, value in state["parts"])
-        return cls(task, harms, *known, parts, dict(state["found"]))
+        return cls(task, harms, *known, parts, dict(state["found"]), dict(state.get("failures", {})))
 
 
 def measured(
@@ -329,6 +335,18 @@ def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
         raise
     except Exception:  # noqa: BLE001 - a user's metric may fail on a window that its author did not foresee
         return None
+
+
+def failures_of(rows: Judged, metrics: Sequence[Any]) -> dict[str, str]:
+    """Return how the functions among the metrics fail on rows."""
+    found = {}
+    for metric in metrics:
+        if _is_own(metric):
+            try:
+                metric(rows["label"].to_numpy(), rows["prediction"].to_numpy())
+            except Exception as error:  # noqa: BLE001 - a user's function may fail in any way
+                found[_own_name(metric)] = f"{type(error).__name__}: {error!s:.200}"
+    return found
 
 
 def _since(harm: Harm, moments: list[list[Any]]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import Conflict, InvalidName
+from mlops_kit.errors import Conflict, InvalidInput, InvalidName
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.reference import follows_alias, identity_of, read_reference
 from mlops_kit.monitoring.settings import Settings
@@ -111,6 +111,11 @@ class Opening:
         from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
         stated = self._stated
+        if any(rule.kind == "volume" and "seconds" not in rule.limits for rule in self._expectations):
+            raise InvalidInput(
+                "row_count() is about a whole table, and a live monitor looks at windows of rows: say over which "
+                "period, as row_count(at_least=1000, per='1d')."
+            )
         reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
         begin(
             self._store,

@@ -158,6 +158,7 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
                 target = None  # the labels were another input of the run
                 continue
             raise InvalidInput(f"The reference has no column {column!r} for {what}=. Columns: {table.column_names}.")
+    coded = coded_columns(rows)
     known = [name for name in features if name in table.column_names]
     rest = known or [name for name in table.column_names if name not in {prediction, target}]
     return Reference(
@@ -170,7 +171,7 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
         task=task,
         spec=spec,
         metrics=found.metrics if isinstance(found, ModelRecord) else {},
-        categories=tuple(name for name in escaped(table.select(rest)).column_names if name in coded_columns(rows)),
+        categories=tuple(escaped(table.select([name for name in rest if name in coded])).column_names),
     )
 
 

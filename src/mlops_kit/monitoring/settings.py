@@ -123,6 +123,8 @@ class Settings:
             min_effect=MATTERS if min_effect is None else min_effect,
             **others,
         )
+        if made.columns is not None and (both := {*made.columns} & {*made.exclude}):
+            raise InvalidInput(f"columns= and exclude= both name {sorted(both)!r:.200}.")
         if made.task is not None and made.task not in TASKS:
             raise InvalidInput(f"task={made.task!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
         if taken := _TAKEN & {*made.segments}:
@@ -195,6 +197,12 @@ def metrics_of(given: Any) -> tuple[Any, ...]:
             metric(one)
         elif not callable(one) and not hasattr(one, "tasks"):
             raise InvalidInput(f"metrics={given!r:.200}: {one!r:.100} is neither the name of a metric nor a function.")
+    names = [one if isinstance(one, str) else getattr(one, "name", getattr(one, "__name__", "custom")) for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InvalidInput(
+            f"Several metrics have one name, so that one would take the place of the other: "
+            f"{', '.join(map(repr, twice[:20]))}. Give each function a name of its own."
+        )
     return found
 
 

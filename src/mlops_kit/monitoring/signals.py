@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlops_kit.monitoring.alerts import Signal
 from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
-from mlops_kit.records.quality import QualityReport
+from mlops_kit.records.quality import Expectation, QualityReport
 
+_PERIODS = 1000
 _MOST = 1e6  # evidence is told up to a million times its limit
 
 
@@ -46,6 +49,55 @@ def of_quality(report: QualityReport, broken: Iterable[str], looks: tuple[int, i
             columns=() if result.column is None or schema else (result.column,),
             mutes=columns if schema else (),
         )
+
+
+def of_period(rule: Expectation, counts: Mapping[str, int], now: datetime) -> Signal | None:
+    """Return a signal for the periods that are over, the first of all passed over; None if there are none."""
+    seconds = rule.limits["seconds"]
+    last = math.floor(now.timestamp() / seconds) - 1
+    known = sorted(map(int, counts))
+    if not known or last <= known[0]:
+        return None
+    least, most = rule.limits.get("at_least") or 0, rule.limits.get("at_most")
+    rows = {period: counts.get(str(period), 0) for period in range(max(known[0] + 1, last - _PERIODS), last + 1)}
+    wrong = [period for period, number in rows.items() if number < least or (most is not None and number > most)]
+    shown = wrong[-1] if wrong else last
+    start = datetime.fromtimestamp(shown * seconds, UTC)
+    bounds = f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
+    return Signal(
+        kind="quality",
+        subject=f"volume per {_span(seconds)}",
+        active=bool(wrong),
+        message=f"{rows[shown]:,} rows in {_span(seconds)} from {start:%Y-%m-%d %H:%M}, expected {bounds}",
+    )
+
+
+def unjudged(counts: Mapping[str, int], seconds: float, now: datetime) -> dict[str, int]:
+    """Return the counts of the periods that are not over, and of the last that is: from it on all are known."""
+    last = math.floor(now.timestamp() / seconds) - 1
+    if not counts or last <= min(map(int, counts)):
+        return dict(counts)
+    kept = {period: rows for period, rows in counts.items() if int(period) > last}
+    return {str(last): counts.get(str(last), 0), **kept}
+
+
+def of_silence(rule: Expectation, latest: datetime, now: datetime) -> Signal:
+    """Return a signal about how old the last prediction is."""
+    seconds = rule.limits["seconds"]
+    return Signal(
+        kind="quality",
+        subject="silence",
+        active=now - latest > timedelta(seconds=seconds),
+        message=f"the last prediction is of {latest:%Y-%m-%d %H:%M}, older than {_span(seconds)}",
+    )
+
+
+def _span(seconds: float) -> str:
+    """Return a length of time in the largest unit that it is a multiple of."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:g} {unit}{'' if seconds == size else 's'}"
+    return f"{seconds:g} seconds"
 
 
 def failed(report: QualityReport) -> Iterator[dict[str, Any]]:

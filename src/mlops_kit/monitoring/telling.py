@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.monitoring.alerts import FIRING, PENDING, Held
@@ -100,7 +100,7 @@ def told(
         levels=levels,
         joint=_joint(watch),
         coverage=Coverage(round(watch.logged) + waiting, **watch.labels.plain()),
-        notes=tuple(_notes(watch, shown, context, waiting)),
+        notes=tuple(_notes(watch, shown, context, waiting, now)),
     )
 
 
@@ -129,16 +129,20 @@ def _status(features: Iterable[FeatureReport], alerts: list[Held], context: Cont
     firing = [held for held in alerts if held.state == FIRING]
     if any(held.severity == "alert" for held in firing):
         return ALERT
-    if firing or alerts or any(feature.status == WARNING for feature in features):
+    if firing or any(feature.status == WARNING for feature in features):
         return WARNING
     seen = {feature.status for feature in features if feature.kind == _DRIFT} - {UNWATCHED}
     enough = context.baseline.profile.rows >= LEAST_ROWS and not seen <= {INSUFFICIENT}
     return OK if enough else INSUFFICIENT
 
 
-def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, waiting: int) -> Iterable[str]:
+def _notes(
+    watch: Watch, features: Iterable[FeatureReport], context: Context, waiting: int, now: datetime
+) -> Iterable[str]:
     yield from _notes_of_columns(watch, features, context)
     settings = context.settings
+    if watch.latest is not None and now - watch.latest > timedelta(days=1):
+        yield f"The last prediction was made on {watch.latest:%Y-%m-%d %H:%M}, {(now - watch.latest).days} days ago."
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
     if watch.logged > watch.rows:
@@ -149,6 +153,8 @@ def _notes(watch: Watch, features: Iterable[FeatureReport], context: Context, wa
     if watch.estimates:
         yield f"Estimated metrics are {BLIND}."
     performance = watch.performance
+    if performance is not None:
+        yield from (f"The metric {name} failed: {told}" for name, told in performance.failures.items())
     if performance is not None and not performance.references:
         yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
     if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:

@@ -109,6 +109,10 @@ class Watch:
         Every alert there ever was.
     last : datetime or None
         When it last went on.
+    latest : datetime or None
+        The moment of the latest prediction.
+    periods : mapping of str to dict
+        For each length of a period, in seconds, how many predictions each period has that is not judged yet.
 
     Notes
     -----
@@ -125,6 +129,8 @@ class Watch:
     labels: LabelCounts = field(default_factory=LabelCounts)
     alerts: Alerts = field(default_factory=dict)
     last: datetime | None = None
+    latest: datetime | None = None
+    periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
 
     def plain(self, *, with_predictions: bool) -> dict[str, Any]:
         """Give it as plain values, all but the alerts; say whether the reference holds predictions."""
@@ -141,6 +147,8 @@ class Watch:
             "quality": list(self.quality),
             "labels": self.labels.plain(),
             "last": None if self.last is None else codec.timestamp(self.last),
+            **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
+            **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
 
     @classmethod
@@ -164,6 +172,8 @@ class Watch:
             labels=LabelCounts(**state["labels"]),
             alerts={(one.kind, one.subject): one for one in held},
             last=None if last is None else codec.moment(last),
+            latest=codec.moment(state["latest"]) if "latest" in state else None,
+            periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
         )
 
 
@@ -188,7 +198,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     """
     there = set(table.column_names)
     features = context.baseline.view.of(table.drop_columns([name for name in OWN if name in there]))
-    report = check(features, context.rules, now=now, profile=glance(features))
+    plain = features.drop_columns([name for name in context.baseline.view.parts if name in features.column_names])
+    report = check(plain, context.rules, now=now, profile=glance(plain))
     if PREDICTION in there:
         known = watch.inputs.get(PREDICTED)
         report = replace(report, results=(*report.results, *answered(table, None if known is None else known.profile)))
@@ -370,9 +381,39 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
 
 
 def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
-    """Go on with nothing but time: what fires for long is told again."""
-    alerts, changes = remind(watch.alerts, now, context.policy)
-    return replace(watch, alerts=alerts), changes
+    """Go on with nothing but time: periods that are over are judged, and what fires for long is told again."""
+    found: list[Signal] = []
+    periods = dict(watch.periods)
+    for rule in context.rules:
+        if rule.kind == "silence" and watch.latest is not None:
+            found.append(signals.of_silence(rule, watch.latest, now))
+        if rule.kind == "volume" and "seconds" in rule.limits:
+            name = _period(rule)
+            signal = signals.of_period(rule, watch.periods.get(name, {}), now)
+            found += [] if signal is None else [signal]
+            periods[name] = signals.unjudged(periods.get(name, {}), rule.limits["seconds"], now)
+    alerts, changes = advance(watch.alerts, found, now, context.policy) if found else (dict(watch.alerts), [])
+    alerts, more = remind(alerts, now, context.policy)
+    return replace(watch, alerts=alerts, periods=periods), [*changes, *more]
+
+
+def see_moments(watch: Watch, moments: pd.Series[Any], context: Context) -> Watch:
+    """Count predictions in their periods, as soon as they are logged."""
+    if moments.empty:
+        return watch
+    latest = moments.max().to_pydatetime()
+    periods = {name: dict(counts) for name, counts in watch.periods.items()}
+    for rule in context.rules:
+        if rule.kind == "volume" and "seconds" in rule.limits:
+            counts = periods.setdefault(_period(rule), {})
+            number = (moments.dt.tz_localize(None) - pd.Timestamp(0)) // pd.Timedelta(seconds=rule.limits["seconds"])
+            for period, rows in number.value_counts().items():
+                counts[str(period)] = counts.get(str(period), 0) + int(rows)
+    return replace(watch, latest=latest if watch.latest is None else max(latest, watch.latest), periods=periods)
+
+
+def _period(rule: Expectation) -> str:
+    return f"{rule.limits['seconds']:.17g}"
 
 
 def first_performance(reference: Reference, context: Context) -> Performance | None:

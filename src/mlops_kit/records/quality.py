@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from mlops_kit.errors import InvalidInput
@@ -21,7 +24,7 @@ class Expectation:
     ----------
     kind : str
         ``"schema"``, ``"nulls"``, ``"range"``, ``"categories"``, ``"duplicates"``, ``"constant"``, ``"freshness"``,
-        ``"volume"`` or ``"custom"``.
+        ``"volume"``, ``"silence"`` or ``"custom"``.
     column : str, optional
         The column it is about; None for the whole table.
     limits : dict
@@ -46,7 +49,7 @@ class Expectation:
 
     def members(self) -> dict[str, Any]:
         """Give the plain members, for a record."""
-        members = {"kind": self.kind, "limits": codec.plain(self.limits)}
+        members = {"kind": self.kind, "limits": codec.plain(_kept(self.limits))}
         return (
             members
             | ({} if self.column is None else {"column": self.column})
@@ -56,7 +59,7 @@ class Expectation:
     @classmethod
     def from_members(cls, members: dict[str, Any]) -> Expectation:
         """Read the members of a record."""
-        limits = codec.unplain(members["limits"])
+        limits = _read(codec.unplain(members["limits"]))
         return cls(members["kind"], members.get("column"), limits, inferred=bool(members.get("inferred")))
 
 
@@ -158,7 +161,7 @@ class QualityReport:
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain values, fit for JSON."""
         members = ("kind", "column", "passed", "value", "limit", "failing", "rows", "message", "inferred")
-        results = [{name: codec.plain(getattr(result, name)) for name in members} for result in self.results]
+        results = [{name: _shown(getattr(result, name)) for name in members} for result in self.results]
         return {"rows": self.rows, "passed": self.passed, "status": self.status, "results": results}
 
     def __repr__(self) -> str:
@@ -169,6 +172,34 @@ class QualityReport:
         shown = [str(result) for result in self.problems] or [str(result) for result in self.results[:_SHOWN]]
         more = [f"… and {number - _SHOWN} more in .results"] if not self.problems and number > _SHOWN else []
         return "\n  ".join([head, *shown, *more])
+
+
+def _kept(value: Any) -> Any:
+    """Return limits as a record keeps them: a decimal as its text, under a name of its own."""
+    if isinstance(value, dict):
+        return {name: _kept(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_kept(item) for item in value]
+    return {"decimal": str(value)} if isinstance(value, Decimal) else value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Decimal(value["decimal"]) if value.keys() == {"decimal"} else {n: _read(v) for n, v in value.items()}
+    return [_read(item) for item in value] if isinstance(value, list) else value
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as JSON has it: moments and decimals as text, numbers that JSON lacks as text too."""
+    if isinstance(value, dict):
+        return {str(name): _shown(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(item) for item in value]
+    if isinstance(value, date):  # a datetime is one
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 _SHOWN = 20
