@@ -78,7 +78,8 @@ class Block:
         """Sum counts of one stream, of shape (cells,), over its bins."""
         wide = np.zeros((1, 1, self.reference.shape[1]), np.int64)
         wide[0, 0, : len(counts)] = counts
-        return _binned(wide, self.seen[[row]], self.ends[[row]])[0, 0]
+        found: Ints = _binned(wide, self.seen[[row]], self.ends[[row]])[0, 0]
+        return found
 
 
 def _binned(counts: Ints, seen: NDArray[np.bool_], ends: Ints) -> Ints:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.measures.columns import kind_of, rank_levels
+from mlops_kit.measures.columns import kind_of, texts
 from mlops_kit.measures.profile import LEVELS
 
 EMPTY, LENGTH, UNSEEN, LETTERS, HOUR, WEEKDAY = (
@@ -246,6 +246,12 @@ def _with(table: pa.Table, name: str, kind: str, values: Any) -> pa.Table:
     return table.append_column(made, values)
 
 
+def _whole(column: Any) -> Any:
+    """Return a column in one piece, as text that is in no dictionary."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole.cast(pa.large_string())
+
+
 def _part(column: Any, kind: str, part: TextPart, spent: npt.NDArray[np.bool_] | None) -> Any:
     if kind_of(column.type) != "category":
         return pa.nulls(len(column), pa.bool_())
@@ -283,12 +289,11 @@ def _digests(values: Any) -> npt.NDArray[np.uint32]:
 
 def _text_part(column: Any, half: npt.NDArray[np.bool_]) -> tuple[TextPart | None, bool]:
     """Describe a column of text; None if its categories say all. And whether its values come in groups."""
-    ranked = rank_levels(column)
-    if len(ranked) <= LEVELS:
+    values = _whole(texts(column))
+    counts = np.sort(pc.value_counts(values.drop_null()).field(1).to_numpy())
+    if len(counts) <= LEVELS:
         return None, False
-    frequent = sum(list(ranked.values())[:_OWN_LEVELS])
-    text = 2 * frequent < sum(ranked.values())
-    values = column.cast(pa.large_string()).combine_chunks()
+    text = bool(2 * counts[-_OWN_LEVELS:].sum() < counts.sum())
     mine = values.filter(pa.array(half)).drop_null()
     seen = np.unique(_digests(pc.unique(mine)))
     letters = "".join(sorted(frozenset().union(*(pc.unique(mine).to_pylist() or [""]))))
