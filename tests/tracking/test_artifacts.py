@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import InvalidInput
-from mlops_kit.tracking.artifacts import artifact_name, figure, read
+from mlops_kit.tracking import artifacts
+from mlops_kit.tracking.artifacts import artifact_name, figure, write
+
+
+def read(path_or_bytes, name):
+    """Read what is to be kept, where nothing may be left out."""
+    return artifacts.read(path_or_bytes, name, pytest.fail)
 
 
 def test_a_file_keeps_its_own_name_unless_given_another():
@@ -90,3 +98,103 @@ def test_an_artifact_logged_again_takes_the_place_of_the_first():
         mk.log_artifact(b"two", "x.txt")
     found = mk.get_run(run.id)
     assert (found.load("x.txt"), list(found.artifacts), found.artifacts["x.txt"].size) == (b"two", ["x.txt"], 3)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="links and pipes need rights there")
+
+
+@pytest.fixture
+def folder():
+    """Make a folder with what a folder may hold, and one outside that it links to."""
+    for name in ("ckpt/empty", "ckpt/deep", "shared/weights"):
+        Path(name).mkdir(parents=True)
+    Path("ckpt/config.json").write_bytes(b"{}")
+    Path("ckpt/deep/odd name \u017c.bin").write_bytes(bytes(range(256)))
+    Path("shared/weights/w.bin").write_bytes(b"w")
+    return Path("ckpt")
+
+
+@posix
+def test_a_folder_comes_back_as_a_folder_with_all_that_is_in_it(folder):
+    (folder / "weights").symlink_to(Path("shared/weights").resolve())
+    (folder / "latest.json").symlink_to("config.json")
+    with mk.start_run() as run:
+        run.log_artifact(folder)
+        run.log_artifact(folder / "empty")
+    again = mk.get_run(run.id)
+    for back in (again.load("ckpt", to="back"), again.load("ckpt")):
+        assert {
+            path.relative_to(back).as_posix(): path.is_file() and path.read_bytes() for path in back.rglob("*")
+        } == {
+            "config.json": b"{}",
+            "deep": False,
+            "deep/odd name \u017c.bin": bytes(range(256)),
+            "empty": False,
+            "latest.json": b"{}",
+            "weights": False,
+            "weights/w.bin": b"w",
+        }
+    assert list(again.load("empty").iterdir()) == []
+    assert list(again.load("ckpt/deep", to="deep").iterdir()) == [Path("deep/odd name \u017c.bin")]
+    assert run.problems == ()
+
+
+def pipe(place):
+    os.mkfifo(place)
+
+
+def unix_socket(place):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(place))
+
+
+LEFT_OUT = {
+    "a pipe": pipe,
+    "a socket": unix_socket,
+    "a device": lambda place: place.symlink_to("/dev/null"),
+    "a link to nothing": lambda place: place.symlink_to("nowhere"),
+    "a link to itself": lambda place: place.symlink_to(place.name),
+    "a link to the folder around it": lambda place: place.symlink_to("."),
+    "a name that is no path": lambda place: place.with_name("odd\\").write_bytes(b""),
+    "a name that is no text": lambda place: Path(
+        os.fsdecode(os.fsencode(place.with_name("odd")) + b"\xff")
+    ).write_bytes(b""),
+}
+
+
+@posix
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_what_is_left_out_of_a_folder_is_a_problem_of_the_run(folder, what):
+    LEFT_OUT[what](folder / "odd")
+    with mk.start_run() as run, pytest.warns(mk.errors.RecordingWarning, match="odd"):
+        run.log_artifact(folder)
+    assert sorted(run.artifacts) == ["ckpt/config.json", "ckpt/deep/odd name \u017c.bin", "ckpt/empty/"]
+    assert len(run.problems) == 1
+
+
+@posix
+def test_what_a_strict_run_would_leave_out_of_a_folder_is_an_error(folder):
+    os.mkfifo(folder / "odd")
+
+    @mk.track(strict=True)
+    def train():
+        mk.log_artifact(folder)
+
+    with pytest.raises(mk.errors.UnsupportedData, match="no regular file"):
+        train()
+
+
+def test_a_folder_is_written_to_no_folder_that_has_something_in_it():
+    Path("there").mkdir()
+    Path("there/mine.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="not empty"):
+        write({"a": bytes}, "there")
+    assert [path.name for path in Path("there").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "", "a//b"])
+def test_no_name_of_a_record_leads_out_of_the_folder(name):
+    with pytest.raises(InvalidInput):
+        write({"fine": bytes, name: bytes}, "new")
+    assert not Path("new").exists()
+    assert not Path("x").exists()

@@ -8,8 +8,10 @@ import pickle
 import subprocess
 import sys
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
@@ -60,6 +62,13 @@ def test_a_parameter_logged_again_takes_the_last_value():
         (np.array(2), 2),
         (np.array(0.5), 0.5),
         (Decimal("1.5"), 1.5),
+        (Fraction(1, 2), 0.5),
+        (np.longdouble("0.5"), 0.5),
+        (np.array([0.5]), 0.5),
+        (np.array([[3]]), 3),
+        (np.array([True]), 1),
+        (np.array([Decimal("0.5")]), 0.5),
+        (pd.Series([0.5]), 0.5),
         (math.inf, math.inf),
         (10**400, 10**400),
     ],
@@ -86,15 +95,29 @@ class Shaped:
     "value",
     ["1", None, [1], 1j, np.zeros(2), object(), pytest.param(Hostile(), id="hostile"), Shaped(), np.datetime64(0, "s")],
 )
-def test_what_is_no_number_is_refused_and_named(value):
-    with mk.start_run() as run, pytest.raises(InvalidInput, match="'loss' is not a number"):
-        run.log_metric("loss", value)
+def test_what_is_no_number_is_a_problem_of_the_run_and_named(value):
+    with mk.start_run() as run:
+        with pytest.warns(RecordingWarning, match="'loss' is not a number"):
+            run.log_metric("loss", value)
+        run.log_metric("loss", 0.5)
+    assert "'loss' is not a number" in run.problems[0]
+    assert run.metrics == {"loss": 0.5}
+
+
+def test_what_is_no_number_is_an_error_of_a_strict_run():
+    @mk.track(strict=True)
+    def train():
+        mk.log_metric("loss", "low")
+
+    with pytest.raises(InvalidInput, match="'loss' is not a number"):
+        train()
 
 
 @pytest.mark.parametrize("step", [1.5, math.nan, math.inf, "1", True, [1], pytest.param(Hostile(), id="hostile")])
-def test_a_step_is_a_whole_number(step):
-    with mk.start_run() as run, pytest.raises(InvalidInput, match="step of the metric 'loss'"):
+def test_a_step_is_a_whole_number_and_a_point_is_kept_without_one_that_is_none(step):
+    with pytest.warns(RecordingWarning, match="step of the metric 'loss'"), mk.start_run() as run:
         run.log_metric("loss", 1.0, step=step)
+    assert [point[:2] for point in run.metric_history("loss")] == [(1.0, None)]
 
 
 @pytest.mark.parametrize(
@@ -114,12 +137,19 @@ def test_a_name_is_text(key):
                 log(key, 1)
 
 
-def test_one_wrong_value_keeps_all_of_several_metrics_out():
+def test_one_wrong_value_among_several_metrics_costs_itself_only():
     with mk.start_run() as run:
-        with pytest.raises(InvalidInput):
+        with pytest.warns(RecordingWarning, match="'b' is not a number"):
             mk.log_metrics({"a": 1, "b": "two"})
         mk.log_metrics({"c": 1, "d": math.nan}, step=2)
-    assert repr(mk.get_run(run.id).metrics) == "{'c': 1, 'd': nan}"
+    assert repr(mk.get_run(run.id).metrics) == "{'a': 1, 'c': 1, 'd': nan}"
+
+
+def test_the_step_of_a_metric_may_follow_its_value():
+    with mk.start_run() as run:
+        mk.log_metric("loss", 0.5, 3)
+        run.log_metric("loss", 0.25, 4)
+    assert [point[:2] for point in run.metric_history("loss")] == [(0.5, 3), (0.25, 4)]
 
 
 @pytest.mark.parametrize("points", [999, 1000, 1001, 20_001])
@@ -158,7 +188,7 @@ def test_an_ended_run_takes_nothing():
 
 def test_a_run_without_a_block_ends_when_it_is_told():
     run = mk.start_run()
-    assert (run.status, mk.current_run()) == ("running", None)
+    assert (run.status, mk.current_run()) == ("running", run)
     with pytest.raises(InvalidInput, match="'done'"):
         run.finish("done")
     run.finish("failed")
@@ -179,7 +209,7 @@ def test_a_block_may_be_left_in_another_context():
 
 
 def test_outside_of_a_run_nothing_can_be_logged():
-    with pytest.raises(NoActiveRun, match=r"log_metric\(\) was called outside .* run\.log_metric\(\)\.$"):
+    with pytest.raises(NoActiveRun, match=r"log_metric\(\) was called outside .* mlops_kit\.start_run\(\)\.$"):
         mk.log_metric("a", 1)
 
 
@@ -262,3 +292,13 @@ def test_the_message_about_a_wrong_argument_shows_no_secret_in_it():
     with mk.start_run() as run, pytest.raises(mk.errors.InvalidInput) as caught:
         run.log_params(Settings())
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_one_number_of_torch_is_a_metric(shape):
+    torch = pytest.importorskip("torch")
+    with mk.start_run() as run:
+        run.log_metric("loss", torch.full(shape, 0.5, requires_grad=True))
+        run.log_metric("half", torch.full(shape, 0.5, dtype=torch.bfloat16))
+        run.log_metric("right", torch.full(shape, fill_value=True))
+    assert run.metrics == {"loss": 0.5, "half": 0.5, "right": 1}

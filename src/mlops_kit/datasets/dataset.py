@@ -440,7 +440,7 @@ class Dataset:
 
 def keep(prepared: Prepared, *, name: str, store: Store, source: str | None = None) -> Entry:
     """Make a prepared table the next version of a name, unless the latest version is the same; give its entry."""
-    active = active_run.get()
+    active = active_run()
     run = active.id if active is not None and active.store_url == store.url else None
 
     @functools.cache

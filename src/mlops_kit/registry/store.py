@@ -123,7 +123,7 @@ class ModelStore(GovernedModels):
         check_name(name, what="model")
         if model is None:
             raise InvalidInput(f"There is nothing to register as {name!r}: the model is None.")
-        active = active_run.get()
+        active = active_run()
         if signature is None:
             signature = inferred(model, active.passed if active is not None else ())
         else:
@@ -164,7 +164,7 @@ class ModelStore(GovernedModels):
         ModelVersion
             The version.
         """
-        active = active_run.get()
+        active = active_run()
         if active is not None and run is None and active.store_url == self.store.url:
             run = active
         told = getattr(run, "metrics", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any, Protocol
 
 from mlops_kit.errors import InvalidInput, NotSerializable
@@ -49,6 +50,8 @@ class CloudpickleSerializer:
         try:
             return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
         except Exception as error:
+            if is_too_deep(error):
+                raise NotSerializable(_too_deep(what, value)) from None  # its trace says the same a thousand times
             path, cause = culprit(value)
             raise NotSerializable(
                 f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
@@ -83,11 +86,33 @@ class CloudpickleSerializer:
                 f"The {what} cannot be restored: {error}. The class or function it names has moved or changed "
                 "since it was saved; the run that made it keeps the sources (`run.code`)."
             ) from error
+        except RecursionError as error:
+            raise NotSerializable(
+                f"The {what} cannot be restored here: {_LIMIT.format(sys.getrecursionlimit())}"
+            ) from error
         except Exception as error:
             raise NotSerializable(
                 f"The {what} cannot be restored: its bytes are not those of a pickle that this Python can read, or an "
                 f"object in it refuses to be restored ({type(error).__name__}: {error})."
             ) from error
+
+
+_LIMIT = (
+    "it is nested too deeply for Python's recursion limit of {}. Raise the limit around the call, with "
+    "sys.setrecursionlimit, or keep the parts in a list instead of one inside the other."
+)
+
+
+def _too_deep(what: str, value: Any) -> str:
+    limit = _LIMIT.format(sys.getrecursionlimit())
+    return f"The {what} of type {_type_name(value)} cannot be saved: {limit}"
+
+
+def is_too_deep(error: BaseException | None) -> bool:
+    """Return whether an error, or what it was raised from, is that of the recursion limit."""
+    while error is not None and not isinstance(error, RecursionError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 _formats: dict[str, Serializer] = {"cloudpickle": CloudpickleSerializer(), "skops": SkopsSerializer()}

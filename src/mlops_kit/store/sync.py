@@ -14,6 +14,7 @@ from mlops_kit.records.pending import Pending
 from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
 from mlops_kit.store import gc, keys
+from mlops_kit.store import held as held_files
 from mlops_kit.store.backend import make_durable
 from mlops_kit.store.kinds import kind_of
 from mlops_kit.store.local import LocalBackend
@@ -39,15 +40,16 @@ def deliver(store: Store) -> SyncReport:
     held += [found.key for found in spool.walk("objects/")]
     for left in gc.leftovers(spool.walk("tmp/"), now=spool.now()):
         spool.delete(left.key)
+    recovered = held_files.recover_all(store.url, store.runs)
     if not held:
-        return SyncReport(store.url)
+        return SyncReport(store.url, tuple(recovered))
     store.ensure()
     delivery = _Delivery(store, spool, held)
     delivery.run()
     _clear(spool, delivery.done)
     return SyncReport(
         store.url,
-        tuple(sorted(delivery.runs)),
+        tuple(sorted({*delivery.runs, *recovered})),
         tuple(f"{pending.name}:{version}" for pending, version in delivery.numbered),
         delivery.objects,
         tuple(delivery.problems),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
-from collections.abc import Iterator
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +17,9 @@ from mlops_kit.errors import InvalidInput
 _MAX_NAME = 255
 
 
-def read(path_or_bytes: str | Path | bytes, name: str | None) -> Iterator[tuple[str, bytes]]:
+def read(
+    path_or_bytes: str | Path | bytes, name: str | None, note: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
     """Read what is to be kept.
 
     Parameters
@@ -22,11 +28,14 @@ def read(path_or_bytes: str | Path | bytes, name: str | None) -> Iterator[tuple[
         A file, a folder, or the content itself.
     name : str, optional
         What to call it.
+    note : callable
+        Takes a sentence on each thing in a folder that cannot be kept.
 
     Yields
     ------
     tuple
-        The name, with ``/`` below a folder, and the content of each file.
+        The name, with ``/`` below a folder, and the content of each file; a folder without anything in it is a name
+        that ends in ``/``, without content.
 
     Raises
     ------
@@ -40,19 +49,98 @@ def read(path_or_bytes: str | Path | bytes, name: str | None) -> Iterator[tuple[
         return
     try:
         path = Path(path_or_bytes)
-        files = _files(path)
+        is_folder, is_file = path.is_dir(), path.is_file()
     except (TypeError, ValueError, OSError) as error:
         raise InvalidInput(f"{path_or_bytes!r} is neither the path of a file nor bytes: {error}.") from error
-    if not files:
-        raise InvalidInput(f"There is no file {str(path)!r} in {os.getcwd()} to keep.")
+    if not is_folder and not is_file:
+        raise InvalidInput(f"There is no file or folder {str(path)!r} in {os.getcwd()} to keep.")
     base = artifact_name(name if name is not None else path.resolve().name)
-    for file in files:
-        below = file.relative_to(path).as_posix()
+    if is_folder:
+        yield from _folder(path, base, {}, note)
+        return
+    try:
+        yield base, _content(path)
+    except OSError as error:
+        raise InvalidInput(f"The file {str(path)!r} cannot be read: {error}.") from error
+
+
+def _folder(
+    folder: Path, name: str, known: dict[tuple[int, int], str], note: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
+    """Read all files below a folder, through links too; each folder once, so that links around it come to an end."""
+    about = folder.stat()
+    known[about.st_dev, about.st_ino] = name
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        note(f"The folder {str(folder)!r} is not kept: {error}.")
+        return
+    if not entries:
+        yield f"{name}/", b""
+    for entry in entries:
         try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise InvalidInput(f"The file {str(file)!r} cannot be read: {error}.") from error
-        yield base if below == "." else f"{base}/{below}", data
+            below = artifact_name(f"{name}/{entry.name}")
+            about = entry.stat()
+            there = known.get((about.st_dev, about.st_ino)) if stat.S_ISDIR(about.st_mode) else None
+            if there is not None:
+                note(f"The link {str(entry)!r} is not kept: it leads to the folder {there!r}, which is.")
+            elif stat.S_ISDIR(about.st_mode):
+                yield from _folder(entry, below, known, note)
+            else:
+                yield below, _content(entry)
+        except (InvalidInput, OSError) as error:
+            note(f"The file {str(entry)!r} is not kept: {error}.".replace("..", "."))
+
+
+def _content(path: Path) -> bytes:
+    """Read a regular file; opening anything else, such as a pipe, must not wait for somebody."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is no regular file")
+        return file.read()
+
+
+def write(files: Mapping[str, Callable[[], bytes]], to: str | os.PathLike[str] | None) -> Path:
+    """Write artifacts below a folder that is new or empty.
+
+    Parameters
+    ----------
+    files : mapping
+        What reads the content, by name below the folder; a name that ends in ``/`` is an empty folder.
+    to : str, path or None
+        The folder; None for a temporary one that is removed when the program ends.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InvalidInput
+        The folder has something in it, or a name leads out of it.
+    """
+    names = [artifact_name(name.removesuffix("/")) for name in files]
+    folder = Path(_temporary() if to is None else to)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InvalidInput(f"The folder {str(folder)!r} is not empty. Give the name of a new one: to='...'.")
+        for name, whole, content in zip(names, files, files.values(), strict=True):
+            place = folder.joinpath(*name.split("/"))
+            (place if whole.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+            if not whole.endswith("/"):
+                with open(place, "xb") as file:
+                    file.write(content())
+    except OSError as error:
+        raise InvalidInput(f"The artifacts cannot be written to {str(folder)!r}: {error}.") from error
+    return folder
+
+
+def _temporary() -> str:
+    folder = tempfile.mkdtemp(prefix="mlops_kit-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def figure(fig: Any, name: str) -> tuple[bytes, str]:
@@ -100,6 +188,8 @@ def artifact_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InvalidInput(f"{name!r} cannot name an artifact: a name is text.")
     parts = name.split("/")
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InvalidInput(f"{name[:80]!r} cannot name an artifact: it is no UTF-8.")
     hostile = any(part in {"", ".", ".."} for part in parts) or "\\" in name or any(ord(c) < ord(" ") for c in name)
     if hostile or len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME:
         raise InvalidInput(
@@ -107,9 +197,3 @@ def artifact_name(name: object) -> str:
             "'..', backslashes or control characters, of at most 255 bytes."
         )
     return name
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path] if path.is_file() else []

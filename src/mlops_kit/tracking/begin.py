@@ -18,7 +18,7 @@ from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.records.secrets import masked
 from mlops_kit.registry.saving import keep_environment
 from mlops_kit.store import identity
-from mlops_kit.store.active import Passed, active_run
+from mlops_kit.store.active import Passed, active_block, active_run
 from mlops_kit.store.store import Store, open_store
 from mlops_kit.tracking import capture
 from mlops_kit.tracking.call import Call
@@ -91,8 +91,11 @@ def begin(
     parent: Run | None = None
     experiment = plan.experiment or DEFAULT_EXPERIMENT
     with recorder.guarded("The run around this one"):
-        parent = _parent(store)
-        experiment = _experiment(plan, parent)
+        around_here = _around(store)
+        experiment = _experiment(plan, around_here)
+        # A run that is begun by hand is beside one that was begun so before, until a block shows that it is inside.
+        is_beside = function is None and around_here is not None and active_run() is not active_block()
+        parent = _within(store, active_block()) if is_beside else around_here
     captured: dict[str, Any] = {}
     with recorder.guarded("The store"):
         store.ensure()
@@ -138,7 +141,7 @@ def newest_run() -> Run | None:
 
 def around() -> Run | None:
     """Give the run that is active here, or the one that this process was told to be a part of."""
-    active = active_run.get()
+    active = active_run()
     if isinstance(active, Run):
         return active
     run_id = os.environ.get(RUN_VARIABLE)
@@ -153,10 +156,13 @@ def around() -> Run | None:
 _attachments: dict[str, Run] = {}
 
 
-def _parent(store: Store) -> Run | None:
-    """Give the run around, if it is recorded in the same store."""
-    run = around()
-    return run if run is not None and run.store_url == store.url else None
+def _around(store: Store) -> Run | None:
+    """Return the run around, if it is recorded in the same store."""
+    return _within(store, around())
+
+
+def _within(store: Store, run: object) -> Run | None:
+    return run if isinstance(run, Run) and run.store_url == store.url else None
 
 
 def _experiment(plan: Plan, parent: Run | None) -> str:

@@ -223,8 +223,10 @@ def _foreign_number(value: Any) -> float | None:
     if shape is not None:
         if tuple(shape) != () or getattr(getattr(value, "dtype", None), "kind", "f") not in "iufV":
             return None
-        item = value.item()
-        return item if type(item) in {int, float} else None
+        item = value.item() if hasattr(value, "item") else float(value)
+        if type(item) in {int, float}:
+            return item
+        return None if isinstance(item, bool) else float(item)  # wider than Python's own
     if hasattr(type(value), "__index__"):
         return operator.index(value)
     return float(value) if hasattr(type(value), "__float__") else None

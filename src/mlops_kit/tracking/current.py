@@ -11,11 +11,13 @@ from typing import Any
 
 from mlops_kit.errors import NoActiveRun, RunClosed
 from mlops_kit.store import identity
+from mlops_kit.store.held import recover
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import StoreLike, open_store
 from mlops_kit.tracking import heartbeat
 from mlops_kit.tracking.begin import around, began, begin, planned
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES
+from mlops_kit.tracking.program import end_with_program
 from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.tracking.run import Run
 
@@ -66,11 +68,13 @@ def start_run(
     [1.0, 0.5, 0.3333333333333333]
     """
     opened = open_store(store)
-    if resume is not None:
-        return _resumed(Run(opened, opened.runs.find(resume.id if isinstance(resume, Run) else resume)), opened)
-    plan = planned("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
     here = inspect.currentframe()
-    return begin(opened, plan, frame=None if here is None else here.f_back)
+    frame = None if here is None else here.f_back
+    if resume is not None:
+        run = Run(opened, opened.runs.find(resume.id if isinstance(resume, Run) else resume))
+        return end_with_program(_resumed(run, opened), frame)
+    plan = planned("run" if name is None else name, experiment, tags, SNAPSHOT_BYTES, strict=False)
+    return end_with_program(begin(opened, plan, frame=frame), frame)
 
 
 def current_run() -> Run | None:
@@ -141,7 +145,7 @@ def log_params(params: Mapping[str, Any]) -> None:
     _required("log_params").log_params(params)
 
 
-def log_metric(key: str, value: float, *, step: int | None = None) -> None:
+def log_metric(key: str, value: float, step: int | None = None) -> None:
     """Record a point of a metric of the current run.
 
     Parameters
@@ -149,7 +153,8 @@ def log_metric(key: str, value: float, *, step: int | None = None) -> None:
     key : str
         Its name.
     value : number
-        Of Python, numpy or torch; NaN and infinities are kept.
+        Of Python, numpy or torch, alone or as an array of one element; NaN and infinities are kept. Anything else is a
+        problem of the run, or an error if it is strict.
     step : int, optional
         The epoch or iteration.
 
@@ -157,8 +162,6 @@ def log_metric(key: str, value: float, *, step: int | None = None) -> None:
     ------
     NoActiveRun
         No run is active here.
-    InvalidInput
-        The value is not a number.
 
     Examples
     --------
@@ -186,8 +189,6 @@ def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> Non
     ------
     NoActiveRun
         No run is active here.
-    InvalidInput
-        A value is not a number; none of them is recorded.
 
     Examples
     --------
@@ -201,7 +202,7 @@ def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> Non
 
 
 def log_artifact(path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
-    """Keep a file, a folder of files, or bytes with the current run.
+    """Keep a file, a folder with all that is in it, or bytes with the current run; see `Run.log_artifact`.
 
     Parameters
     ----------
@@ -318,8 +319,7 @@ def _required(call: str) -> Run:
     if run is None:
         raise NoActiveRun(
             f"{call}() was called outside of a run. Call it in a function under @track or in a "
-            "`with mlops_kit.start_run():` block; of a run begun without `with`, call the method: "
-            f"run.{call}()."
+            "`with mlops_kit.start_run():` block, or begin the run of a script with mlops_kit.start_run()."
         )
     return run
 
@@ -330,6 +330,8 @@ def _resumed(run: Run, store: Any) -> Run:
         raise RunClosed(
             f"The run {run.id} is still running (process {start.pid} on {start.host}); it cannot be resumed."
         )
+    if recover(store.url, store.runs, run.id):
+        start, run = store.runs.start(run.id), Run(store, run.id)
     here = replace(start, pid=os.getpid(), host=identity.host(), boot=identity.boot(), namespace=identity.namespace())
     mine = store.runs.claim(here, start.resumed or 0)
     if mine is None:

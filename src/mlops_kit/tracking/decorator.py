@@ -12,15 +12,16 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.records.names import check_name
-from mlops_kit.store.active import active_run
+from mlops_kit.store.active import activate, active_run, deactivate
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking import summary
 from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, Form, bind
 from mlops_kit.tracking.inputs import snapshot_limit
+from mlops_kit.tracking.last_run import set_first, set_last_run
 from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.results import record_result
-from mlops_kit.tracking.run import Run, deactivate
+from mlops_kit.tracking.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -147,7 +148,7 @@ def track(
 def _wrapped(fn: Callable[..., Any], options: Options) -> Tracked[..., Any]:
     wrap = _asynchronous if inspect.iscoroutinefunction(fn) else _synchronous
     tracked: Any = functools.wraps(fn)(wrap(fn, options))
-    tracked.last_run = None
+    set_first(tracked)
     tracked.__mlops_kit__ = True  # tells the fingerprint of code to look through
     return cast("Tracked[..., Any]", tracked)
 
@@ -189,10 +190,10 @@ class Recording:
         for message in (problem, unbound):
             if message and self._recorder is not None:
                 self._recorder.problem(message)
-        wrapper.last_run = self._run
+        set_last_run(wrapper, self._run)
 
     def __enter__(self) -> Self:
-        self._token = active_run.set(self._run)
+        self._activation = activate(self._run)
         return self
 
     def returned(self, result: R) -> R:
@@ -205,10 +206,10 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        deactivate(self._token)
+        deactivate(self._activation)
         if self._recorder is not None:
             self._recorder.leave(error)
-        if active_run.get() is None:
+        if active_run() is None:
             summary.show(self._run, register=self._options.register)
 
 

@@ -74,6 +74,11 @@ class MetricLog:
         return grouped(self._points)
 
     @property
+    def pending(self) -> list[Point]:
+        """The very list of the points that are not in a segment yet; after a segment is written, another one."""
+        return self._points
+
+    @property
     def held(self) -> History:
         """The points that are not in a segment yet."""
         return grouped(self._points)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import suppress
 from datetime import datetime
+from os import PathLike
 from typing import Any, Self
 
 from mlops_kit.datasets.dataset import Dataset
@@ -15,8 +17,10 @@ from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, Run
 from mlops_kit.registry.unpickling import python_of
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
+from mlops_kit.store.held import Held, flat, held_of, without
 from mlops_kit.store.runs import status_of
 from mlops_kit.store.store import Store, open_store
+from mlops_kit.tracking.artifacts import write
 from mlops_kit.tracking.diff import RunDiff, diff
 from mlops_kit.tracking.metrics import grouped, segments
 from mlops_kit.tracking.outputs import load_output
@@ -51,6 +55,11 @@ class RecordedRun:
     def passed(self) -> tuple[Passed, ...]:
         """The data that the tracked function was called with, while it runs in this process."""
         return self._live.passed if self._live else ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended in this process."""
+        return self._recorder is not None and self._recorder.closed
 
     @property
     def store_url(self) -> str:
@@ -95,21 +104,22 @@ class RecordedRun:
     @property
     def params(self) -> dict[str, Any]:
         """The parameters, defaults included, in the order of the call."""
-        return {**self._start.params, **(self._live.params if self._live else self._ending.params)}
+        return {**self._start.params, **self._held.params, **(self._live or self._ending).params}
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags."""
-        return {**self._start.tags, **(self._live.tags if self._live else self._ending.tags)}
+        return {**self._start.tags, **self._held.tags, **(self._live or self._ending).tags}
 
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of each metric."""
         if self._live:
             return dict(self._live.metrics.last)
-        if self._end is not None:
+        if self._end is not None and self._end.ends(self._start):
             return dict(self._end.metrics)
-        return {name: points[-1][0] for name, points in grouped(self._written).items()}
+        written = {name: points[-1][0] for name, points in grouped(self._written).items()}
+        return {**self._ending.metrics, **written}
 
     def metric_history(self, key: str) -> list[tuple[float, int | None, float]]:
         """Read all points of a metric.
@@ -137,6 +147,8 @@ class RecordedRun:
         points = written.get(key, []) + held.get(key, [])
         if not points:
             raise OutputNotFound(_absent("metric", key, self._id, [*written, *held]))
+        if self._end is not None and not self._end.ends(self._start):
+            points.sort(key=lambda point: point[2])  # resumed and killed: what its end holds came first
         return points
 
     @property
@@ -224,16 +236,21 @@ class RecordedRun:
                     found.append(type(self)(self._store, run_id))
         return Listing(sorted(found, key=lambda run: run.started), problems)
 
-    def load(self, output: str = "return", *, allow_code: str | None = None) -> Any:
+    def load(
+        self, output: str = "return", *, allow_code: str | None = None, to: str | PathLike[str] | None = None
+    ) -> Any:
         """Give back what the run made.
 
         Parameters
         ----------
         output : str
             ``"return"`` for what the function returned, the name of another output or model, or of an
-            artifact, which comes as bytes.
+            artifact: a file comes as bytes, a folder as the path of one.
         allow_code : str, optional
             The digest of an object that may run code here though its store is not trusted.
+        to : str or path, optional
+            A new or empty folder to write a folder of artifacts to; by default a temporary one, which is removed when
+            the program ends.
 
         Returns
         -------
@@ -265,6 +282,10 @@ class RecordedRun:
             )
         if output in files:
             return self._store.objects.get(files[output].object, what=f"artifact {output!r} of the run {self._id}")
+        within = [name for name in files if name.startswith(f"{output}/")]
+        if within:
+            below = {name.removeprefix(f"{output}/"): functools.partial(self.load, name) for name in within}
+            return write({name: content for name, content in below.items() if name}, to)
         parts = [name for name in outputs if output == "return" and name.startswith(_PARTS)]
         if not parts:
             raise OutputNotFound(_absent("output", output, self._id, [*outputs, *files]))
@@ -336,7 +357,17 @@ class RecordedRun:
     def _written(self) -> list[Point]:
         """The points in segments."""
         lines = self._live.segments if self._live else self._ending.segments
-        return segments(self._store.runs, self._id, lines)
+        written = segments(self._store.runs, self._id, lines)
+        held = self._held.points
+        return written + without(held, [*written, *flat(self._ending.history)]) if held else written
+
+    @property
+    def _held(self) -> Held:
+        """What a run without an end holds in memory, or held when it was killed, as far as it is on this machine."""
+        if self._recorder is not None:
+            return Held()
+        start, end = self._load()
+        return Held() if end is not None and end.ends(start) else held_of(self._store.url, self._id)
 
     @property
     def _ending(self) -> RunEnd:

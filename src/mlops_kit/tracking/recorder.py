@@ -21,10 +21,11 @@ from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
+from mlops_kit.store.held import HeldFile
 from mlops_kit.store.runs import EXPIRY_SECONDS
 from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import Store
-from mlops_kit.tracking import heartbeat
+from mlops_kit.tracking import heartbeat, saving
 from mlops_kit.tracking.git import GitState
 from mlops_kit.tracking.metrics import MetricLog, numbered, write_segment
 from mlops_kit.tracking.remains import without_gone
@@ -88,6 +89,7 @@ class Recorder:
         self.passed: tuple[Passed, ...] = ()
         self.metrics = MetricLog(self._write_segment)
         self._pid = os.getpid()
+        self._held = HeldFile(self.store.url, self.run_id)
         self.segments: dict[int, int] = {}
         self.earlier = 0.0, 0.0
         self._began = time.perf_counter(), time.process_time()
@@ -103,7 +105,15 @@ class Recorder:
             self.store.runs.write_start(start)
         with self.guarded("Signs of life"):
             heartbeat.begin(self.store.runs, start.id)
+            saving.begin(start.id, self._save)
         self._began = time.perf_counter(), time.process_time()
+
+    def adopt(self, parent: str) -> None:
+        """Belong to the run around, unless there is one already."""
+        if self.start.parent is None:
+            self.start = replace(self.start, parent=parent)
+            with self.guarded("The run around this one"):
+                self.store.runs.write_start(self.start)
 
     @property
     def is_own(self) -> bool:
@@ -134,6 +144,7 @@ class Recorder:
             self.closed = True
             self.passed = ()  # the caller's data is not kept alive by a run that is over
             heartbeat.end(self.start.id)
+            saving.end(self.start.id)
             if self.git is not None:
                 with self.guarded("The state of the git repository"):
                     self.start = replace(self.start, git=self.git_state(self.git))
@@ -144,6 +155,7 @@ class Recorder:
                 self._check_still_ours()
                 self._keep_what_is_there()
                 self.store.runs.write_end(self.start.id, self.final)
+                self._held.remove()
             if isinstance(self.store, SpoolingStore):
                 self.store.settle()
 
@@ -199,6 +211,9 @@ class Recorder:
 
     def _spooled(self, message: str) -> None:
         warn(f"{masked_text(message)} The code of the run {self.name!r} goes on, and nothing of it is lost.")
+
+    def _save(self) -> None:
+        self._held.save(self.metrics.pending, self.params, self.tags)
 
     def _write_segment(self, data: bytes) -> None:
         self.store.ensure()

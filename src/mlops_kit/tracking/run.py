@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import Token
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +15,7 @@ from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, OutputRef
 from mlops_kit.records.secrets import masked
 from mlops_kit.registry.saving import save
-from mlops_kit.store.active import ActiveRun, active_run
+from mlops_kit.store.active import Activation, activate, activate_without_block, active_run, deactivate
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import artifacts
@@ -27,7 +25,7 @@ from mlops_kit.tracking.metrics import MetricLog, write_segment
 from mlops_kit.tracking.named import named_values
 from mlops_kit.tracking.params import is_data, recordable
 from mlops_kit.tracking.recorded import RecordedRun
-from mlops_kit.tracking.recorder import Recorder
+from mlops_kit.tracking.recorder import Recorder, warn
 
 
 class Run(RecordedRun):
@@ -51,7 +49,8 @@ class Run(RecordedRun):
     def __init__(self, store: Store, run_id: str, recorder: Recorder | None = None) -> None:
         super().__init__(store, run_id, recorder)
         self._remote: MetricLog | None = None
-        self._tokens: list[Token[ActiveRun | None]] = []
+        self._activations: list[Activation] = []
+        self._opened: Activation | None = None
 
     def log_param(self, key: str, value: Any) -> None:
         """Record a parameter; logged again, the last value counts.
@@ -82,7 +81,7 @@ class Run(RecordedRun):
         for key, value in named_values("params", params).items():
             self.log_param(key, value)
 
-    def log_metric(self, key: str, value: float, *, step: int | None = None) -> None:
+    def log_metric(self, key: str, value: float, step: int | None = None) -> None:
         """Record a point of a metric.
 
         Parameters
@@ -90,16 +89,14 @@ class Run(RecordedRun):
         key : str
             Its name.
         value : number
-            Of Python, numpy or torch; NaN and infinities are kept.
+            Of Python, numpy or torch, alone or as an array of one element; NaN and infinities are kept. Anything else
+            is a problem of the run, or an error if it is strict.
         step : int, optional
             The epoch or iteration.
-
-        Raises
-        ------
-        InvalidInput
-            The value is not a number.
         """
-        self._log_points([self._point(key, value, step, time.time())])
+        point = self._point(key, value, step, time.time())
+        if point is not None:
+            self._log_points([point])
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
         """Record a point of each of several metrics.
@@ -107,19 +104,14 @@ class Run(RecordedRun):
         Parameters
         ----------
         metrics : mapping
-            Numbers by name.
+            Numbers by name, each as in `log_metric`.
         step : int, optional
             The epoch or iteration, of all of them.
-
-        Raises
-        ------
-        InvalidInput
-            A value is not a number; none of them is recorded.
         """
         now = time.time()
-        self._log_points(
-            [self._point(key, value, step, now) for key, value in named_values("metrics", metrics).items()]
-        )
+        named = named_values("metrics", metrics)
+        points = [self._point(key, value, step, now) for key, value in named.items()]
+        self._log_points([point for point in points if point is not None])
 
     def set_tag(self, key: str, value: object) -> None:
         """Tag the run.
@@ -146,7 +138,10 @@ class Run(RecordedRun):
             self.set_tag(key, value)
 
     def log_artifact(self, path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
-        """Keep a file, a folder of files, or bytes.
+        """Keep a file, a folder with all that is in it, or bytes.
+
+        Links are followed. What cannot be kept of a folder (a pipe, a link that leads nowhere or around it) is a
+        problem of the run. ``run.load(name)`` gives a folder back as one.
 
         Parameters
         ----------
@@ -161,7 +156,7 @@ class Run(RecordedRun):
             There is no such file, or the name is missing or points out of its place.
         """
         recorder = self._writable("artifacts")
-        for item, data in artifacts.read(path_or_bytes, name):
+        for item, data in artifacts.read(path_or_bytes, name, recorder.refused):
             with recorder.guarded(f"The artifact {item!r}"):
                 self._store.ensure()
                 ref = ArtifactRef(item, self._store.objects.put(data), len(data))
@@ -232,6 +227,9 @@ class Run(RecordedRun):
         if self._live is None:
             raise RunClosed(f"The run {self._id} is not running in this process.")
         self._live.close(status)
+        if self._opened is not None:
+            deactivate(self._opened)
+            self._in_block()
 
     def attach(self) -> AbstractContextManager[Run]:
         """Make this the current run of a block, in a thread or process that did not start it.
@@ -247,13 +245,25 @@ class Run(RecordedRun):
     def __enter__(self) -> Self:
         if self._live is None:
             raise RunClosed(f"The run {self._id} is not running here: to log beside it, use `with run.attach():`.")
-        self._tokens.append(active_run.set(self))
+        if self._opened is not None:
+            deactivate(self._opened)
+            self._opened = None
+            self._in_block()
+            around = active_run()
+            if isinstance(around, Run) and around.store_url == self.store_url:
+                self._live.adopt(around.id)
+        self._activations.append(activate(self))
+        return self
+
+    def open(self, in_block: Callable[[], None]) -> Self:
+        """Make this the active run until it ends, as `start_run` does; a block that it enters is told of."""
+        self._opened, self._in_block = activate_without_block(self), in_block
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        deactivate(self._tokens.pop())
+        deactivate(self._activations.pop())
         if self._live is not None:
             self._live.leave(error)
 
@@ -280,14 +290,36 @@ class Run(RecordedRun):
             self._remote = MetricLog(lambda data: _write(runs, self._id, data), eager=True)
         self._remote.add(points)
 
-    def _point(self, key: str, value: object, step: int | None, at: float) -> Point:
+    def _point(self, key: str, value: object, step: int | None, at: float) -> Point | None:
         number = _number(value)
+        if type(key) is not str or key not in _metric_keys:
+            _new_metric_key(key)
+        if step is not None and type(step) is not int:
+            step = self._whole(key, step)
         if number is None:
             shown = str(recordable(value))[:80]
-            raise InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}.")
-        if step is not None and type(step) is not int:
-            step = _whole(key, step)
-        return key if type(key) is str and key in _metric_keys else _new_metric_key(key), number, step, at
+            self._refuse(InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}."))
+            return None
+        return key, number, step, at
+
+    def _whole(self, key: str, step: object) -> int | None:
+        """Read a step; a point whose step is none is kept without it."""
+        number = None if isinstance(step, bool) else _number(step)
+        if number is not None and number == number // 1:
+            return int(number)
+        shown = str(recordable(step))[:80]
+        self._refuse(InvalidInput(f"The step of the metric {key!r} is not a whole number: {shown!r}."))
+        return None
+
+    def _refuse(self, error: InvalidInput) -> None:
+        """Note what is no metric: an exception in the middle of a training would cost more than a point."""
+        live = self._live
+        if live is None:
+            warn(str(error))
+        elif live.strict:
+            raise error
+        else:
+            live.problem(str(error))
 
     def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
         recorder.keep("outputs", ref)
@@ -295,19 +327,11 @@ class Run(RecordedRun):
 
 @contextmanager
 def _attached(run: Run) -> Iterator[Run]:
-    token = active_run.set(run)
+    activation = activate(run, ends_with_run=False)
     try:
         yield run
     finally:
-        deactivate(token)
-
-
-def deactivate(token: Token[ActiveRun | None]) -> None:
-    """Make the run around current again; a block may be left in another context, where none was current."""
-    try:
-        active_run.reset(token)
-    except ValueError:
-        return
+        deactivate(activation)
 
 
 _metric_keys: set[str] = set()
@@ -315,30 +339,28 @@ _metric_keys: set[str] = set()
 _MAX_KEYS = 4096
 
 
-def _new_metric_key(key: str) -> str:
+def _new_metric_key(key: str) -> None:
     if len(_metric_keys) >= _MAX_KEYS:
         _metric_keys.clear()
     _metric_keys.add(_key("metric", key))
-    return key
 
 
 def _number(value: Any) -> float | None:
-    """Read a number, truth values included, or None, whatever the value's own methods do."""
-    numpy = sys.modules.get("numpy")
-    if isinstance(value, bool) or (numpy is not None and isinstance(value, numpy.bool_)):
+    """Read one number, truth values and arrays of one element included, or None, whatever its own methods do."""
+    if isinstance(value, bool):
         return int(value)
-    return as_number(value)
+    number = as_number(value)
+    if number is not None or isinstance(value, str | bytes):
+        return number
+    try:
+        item = value.item()
+    except Exception:  # noqa: BLE001 - whatever a foreign object raises, it is no number
+        return None
+    return int(item) if isinstance(item, bool) else as_number(item)
 
 
 def _write(runs: Runs, run_id: str, data: bytes) -> None:
     write_segment(runs, run_id, data)
-
-
-def _whole(key: str, step: object) -> int:
-    number = None if isinstance(step, bool) else _number(step)
-    if number is None or number != number // 1:
-        raise InvalidInput(f"The step of the metric {key!r} is not a whole number: {str(recordable(step))[:80]!r}.")
-    return int(number)
 
 
 def _key(what: str, key: object) -> str:
