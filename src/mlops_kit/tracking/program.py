@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from mlops_kit.tracking.recorded import recorder_of
-from mlops_kit.tracking.run import Run
+from mlops_kit.tracking.run import Run, open_run
 
 _open: list[Run] = []
 _outermost: list[FrameType] = []
@@ -37,7 +37,7 @@ def end_with_program(run: Run, frame: FrameType | None) -> Run:
     _open.append(run)
     if threading.current_thread() is threading.main_thread():
         _watch(frame)
-    return run.open(in_block=functools.partial(_tidy, run))
+    return open_run(run, functools.partial(_tidy, run))
 
 
 def _tidy(left: Run | None = None) -> None:

@@ -51,6 +51,7 @@ class Run(RecordedRun):
         self._remote: MetricLog | None = None
         self._activations: list[Activation] = []
         self._opened: Activation | None = None
+        self._in_block: Callable[[], None] = _nothing
 
     def log_param(self, key: str, value: Any) -> None:
         """Record a parameter; logged again, the last value counts.
@@ -255,11 +256,6 @@ class Run(RecordedRun):
         self._activations.append(activate(self))
         return self
 
-    def open(self, in_block: Callable[[], None]) -> Self:
-        """Make this the active run until it ends, as `start_run` does; a block that it enters is told of."""
-        self._opened, self._in_block = activate_without_block(self), in_block
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -332,6 +328,16 @@ def _attached(run: Run) -> Iterator[Run]:
         yield run
     finally:
         deactivate(activation)
+
+
+def _nothing() -> None:
+    """Do nothing: a run that was not begun here leaves nothing to forget."""
+
+
+def open_run(run: Run, in_block: Callable[[], None]) -> Run:
+    """Make a run the active one until it ends, and call `in_block` when a block or `Run.finish` takes that over."""
+    run._opened, run._in_block = activate_without_block(run), in_block  # noqa: SLF001 - no business of its users
+    return run
 
 
 _metric_keys: set[str] = set()
