@@ -1,5 +1,6 @@
 """``mlops-kit gate`` tells the verdict by its exit status, and writes it down."""
 
+import json
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -123,3 +124,29 @@ def test_the_report_alone_goes_to_standard_output_if_it_is_asked_for_there(model
 def test_two_data_of_one_name_are_refused_and_not_one_of_them_dropped(models):
     shown = run("risk:2", "--data", "holdout:1", "--data", "holdout@latest", "--at-least", "auc=0.5", code=2)
     assert "Two of --data have the same name" in shown
+
+
+def test_evidence_of_promotions_and_refusals_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLOPS_KIT_STORE", str(tmp_path / "store"))
+    models = mk.ModelStore()
+    for value in ("a", "b" * 100_000):
+        models.register("fraud", value)
+    models.promote("fraud:1", gate=mk.Gate(mk.conditions.model_size(mb=0.01)))
+    with pytest.raises(mk.errors.GateFailed):
+        models.promote("fraud:2", gate=mk.Gate(mk.conditions.model_size(mb=0.01)))
+    refusal = models.get("fraud:2").tags["refused@champion"]
+
+    def shown(*arguments, code=0):
+        done = CliRunner().invoke(main, ["evidence", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert shown("fraud@champion").startswith("GateReport: PASSED: fraud:1")
+    assert shown("fraud:2") == shown(refusal)
+    assert shown("fraud:2").startswith("GateReport: REFUSED")
+    assert json.loads(shown("fraud:2", "--format", "json"))["passed"] is False
+    assert shown("fraud:2", "--format", "markdown").startswith("### ")
+    models.promote("fraud:2")
+    assert "No gate judged fraud:2 when it was promoted to 'champion'" in shown("fraud@champion", code=1)
+    assert shown("fraud@latest").startswith("GateReport: REFUSED")
+    assert "VersionNotFound" in shown("fraud:9", code=1)

@@ -121,7 +121,7 @@ def test_evidence_of_a_promotion_is_shown_with_numbers_limits_and_intervals(mode
     models.store.journal("models", "m", versions.fold).append(lambda _state: ("promote", body))
     card = mk.ModelStore(mk.Store(models.store.url)).card("m:1")
     assert "at\\_least auc: 0.91 \\[0.88, 0.93\\], limit 0.9" in card.to_markdown()
-    assert "**not passed**: 2026-05-01 10:00:00 UTC\n" in card.to_markdown()
+    assert "**not passed**: 2026-05-01 10:00:00 UTC, champion\n" in card.to_markdown()
     assert ": recall in each part: holds in all 4 parts\n" in card.to_markdown()
     assert ": a word\n" in card.to_markdown()
     assert "✗" in card.to_html()
@@ -206,3 +206,31 @@ def test_the_bill_has_only_members_of_the_standard(card):
     for metric in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]:
         assert set(metric) <= {"type", "value", "confidenceInterval"}
         assert all(isinstance(metric[name], str) for name in ("type", "value"))
+
+
+def test_the_gate_section_is_about_the_promotion_that_stands(models):
+    models.register("rule", "a")
+    models.register("rule", "b")
+
+    def gates(spec="rule:1"):
+        text = models.card(spec).to_markdown()
+        return [part.strip() for part in text.split("## Gate")[1:]]
+
+    assert gates() == []
+    models.promote("rule:1", gate=mk.Gate(mk.conditions.model_size(mb=1)))
+    models.promote("rule:1", gate=mk.Gate(mk.conditions.model_size(mb=2)))
+    (standing,) = gates()
+    assert "champion" in standing
+    assert "2 MB allowed" in standing
+    assert "1 MB allowed" not in standing
+    models.promote("rule:2")
+    assert gates() == []
+    assert "without a gate" in gates("rule:2")[0]
+    models.rollback("rule")
+    assert "2 MB allowed" in gates()[0]
+    models.promote("rule:1")
+    assert ["without a gate" in part for part in gates()] == [True]
+    found = models.card("rule:1").to_dict()["evidence"]
+    assert [report["stands"] for report in found] == [None, None, "champion"]
+    models.retire("rule", "champion")
+    assert gates() == []

@@ -14,6 +14,7 @@ from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store,
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
 from mlops_kit.registry.policy import gate_text
+from mlops_kit.registry.report import GateReport
 from mlops_kit.views.versions import models_text
 
 _FORMS: dict[str, Callable[[ModelCard], str]] = {
@@ -21,6 +22,12 @@ _FORMS: dict[str, Callable[[ModelCard], str]] = {
     "markdown": ModelCard.to_markdown,
     "json": lambda card: json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n",
     "bom": ModelCard.to_bom,
+}
+_REPORTS: dict[str, Callable[[GateReport], str]] = {
+    "html": GateReport.to_html,
+    "json": lambda report: json.dumps(report.to_dict(), indent=2, ensure_ascii=False),
+    "junit": GateReport.to_junit,
+    "markdown": GateReport.to_markdown,
 }
 _REASON = click.option("--reason", default=None, help="Why; kept in the journal.")
 
@@ -93,6 +100,26 @@ def approve(spec: str, reason: str | None, store: str | None) -> None:
 def reject(spec: str, reason: str | None, store: str | None) -> None:
     """Reject a version, in your name; it withdraws your approval."""
     say(repr(mk.ModelStore(store).reject(spec, reason=reason)))
+
+
+@click.command()
+@click.argument("what")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", *sorted(_REPORTS)]),
+    default="text",
+    show_default=True,
+    help="What to write.",
+)
+@of_store
+def evidence(what: str, form: str, store: str | None) -> None:
+    """Show what a gate found: WHAT is NAME@alias for the promotion that stands, NAME:3 for the newest, or a digest."""
+    report = mk.ModelStore(store).evidence(what)
+    if form == "text":
+        say(repr(report))
+    else:
+        click.echo(_REPORTS[form](report).rstrip("\n"))
 
 
 @click.command()

@@ -11,7 +11,7 @@ import click
 import mlops_kit as mk
 from mlops_kit.cli.demo import run_demo
 from mlops_kit.cli.gate import gate, require
-from mlops_kit.cli.governance import approve, card, copy, models, reject, retire
+from mlops_kit.cli.governance import approve, card, copy, evidence, models, reject, retire
 from mlops_kit.cli.monitor import alerts, check, monitor
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines, say, say_unread
 from mlops_kit.cli.trust import audit, trust
@@ -169,5 +169,20 @@ def doctor(url: str | None, store: str | None) -> None:
     sys.exit(0 if report.ok else 1)
 
 
-for verb in (alerts, approve, audit, card, check, copy, gate, models, monitor, reject, require, retire, trust):
+for verb in (
+    alerts,
+    approve,
+    audit,
+    card,
+    check,
+    copy,
+    evidence,
+    gate,
+    models,
+    monitor,
+    reject,
+    require,
+    retire,
+    trust,
+):
     main.add_command(verb)

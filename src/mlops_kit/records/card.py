@@ -25,7 +25,8 @@ class CardRecord:
     history : tuple of Entry
         The entries of the journal that are about it, oldest first.
     evidence : tuple of dict
-        What promotions of it rested on, oldest first: the members of each report.
+        What promotions of it rested on, oldest first: the members of each report, when it was, and in ``stands`` the
+        alias for which that promotion stands now, or None.
     monitoring : dict or None
         The state of a monitor, if one was asked.
     made : datetime

@@ -253,6 +253,12 @@ def retirement_in(entries: Iterable[Entry], alias: str) -> dict[str, Any] | None
     )
 
 
+def promotion_of(entries: Iterable[Entry], version: int, alias: str) -> Entry | None:
+    """Return the promotion by which a version stands where an alias points: the last of it there; None if none."""
+    promotions = (one for one in entries if one.kind == "promote" and one.body["alias"] == alias)
+    return max((one for one in promotions if one.body["version"] == version), key=lambda one: one.seq, default=None)
+
+
 def spelled(state: dict[str, Any], alias: str) -> str | None:
     """Return how an alias is spelled that is, or was, there in any case of its letters; None if there is none."""
     aliases = state.get("aliases", {})

@@ -12,6 +12,7 @@ from mlops_kit.records import codec
 from mlops_kit.records.card import CardRecord
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import LineageRecord
+from mlops_kit.records.versions import promotion_of
 from mlops_kit.store.objects import Objects
 from mlops_kit.views.bom import card_bom
 from mlops_kit.views.card import card_dict, card_html, card_markdown
@@ -106,19 +107,23 @@ def card_of(
     version = lineage.model.version
     about = tuple(entry for entry in history if entry.body.get("version") == version)
     live = tuple(alias for alias, number in aliases.items() if number == version)
-    evidence = tuple(found for entry in about if (found := _evidence(objects, entry)) is not None)
+    promotions = ((alias, promotion_of(about, version, alias)) for alias in live)
+    standing = {entry.seq: alias for alias, entry in promotions if entry is not None}
+    evidence = tuple(found for entry in about if (found := _evidence(objects, entry, standing)) is not None)
     return ModelCard(CardRecord(lineage.model, lineage, live, about, evidence, _state(monitoring), datetime.now(UTC)))
 
 
-def _evidence(objects: Objects, entry: Entry) -> dict[str, Any] | None:
+def _evidence(objects: Objects, entry: Entry, standing: dict[int, str]) -> dict[str, Any] | None:
+    """Read what a promotion rested on, and note the alias for which it stands; it may rest on nothing."""
     digest = entry.body.get("evidence")
+    about = {"at": codec.timestamp(entry.at), "stands": standing.get(entry.seq)}
     if not isinstance(digest, str):
-        return None
+        return {**about, "record": "It was promoted without a gate."} if about["stands"] else None
     try:
         members = codec.unseal(objects.get(digest, what="evidence of a promotion"), where=digest)
     except NotFound:
-        return {"at": codec.timestamp(entry.at), "record": "The evidence is no longer in the store."}
-    return {"at": codec.timestamp(entry.at), **{name: codec.unplain(value) for name, value in members.items()}}
+        return {**about, "record": "The evidence is no longer in the store."}
+    return {**about, **{name: codec.unplain(value) for name, value in members.items()}}
 
 
 def _state(monitoring: Any) -> dict[str, Any] | None:

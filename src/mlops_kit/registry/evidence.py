@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import Conflict, GateFailed, InvalidInput, StoreError
 from mlops_kit.records import versions
+from mlops_kit.records.entry import Entry
+from mlops_kit.records.names import LATEST
 from mlops_kit.registry.report import GateReport
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.journal import State
@@ -107,6 +109,22 @@ def read_evidence(store: Store, digest: str) -> GateReport:
             "promotion through a gate, and models.get(spec).tags that of a refusal."
         )
     return GateReport.decode(store.objects.get(digest, what="evidence of a gate"), where=f"evidence {digest}")
+
+
+def newest(history: Iterable[Entry], version: int, alias: str | None) -> str | None:
+    """Return the digest of the evidence of a version: of its standing promotion to an alias, or the newest."""
+    about = [entry for entry in history if entry.body.get("version") == version]
+    if alias is not None and alias != LATEST:
+        promotion = versions.promotion_of(about, version, alias)
+        return None if promotion is None else promotion.body.get("evidence")
+    found = [digest for entry in about for digest in _digests(entry)]
+    return found[-1] if found else None
+
+
+def _digests(entry: Entry) -> Iterator[str]:
+    tags = entry.body.get("tags") if entry.kind == "tag" else None
+    refusals = [value for name, value in (tags or {}).items() if name.startswith(REFUSED)]
+    yield from (str(digest) for digest in (entry.body.get("evidence"), *refusals) if digest is not None)
 
 
 def _pointed_to(report: GateReport, gate: Gate) -> dict[str, int | None]:

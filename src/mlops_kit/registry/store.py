@@ -10,6 +10,7 @@ from mlops_kit.errors import (
     Conflict,
     InvalidInput,
     ModelNotFound,
+    ObjectNotFound,
     StoreError,
     UntrustedArtifact,
     VersionNotFound,
@@ -276,14 +277,15 @@ class ModelStore(GovernedModels):
 
         return _promotion(name, journal.append(decide))
 
-    def evidence(self, digest: str) -> GateReport:
+    def evidence(self, what: str) -> GateReport:
         """Read what a gate found when a version was promoted, or refused.
 
         Parameters
         ----------
-        digest : str
-            As `Promotion.evidence`, `GateFailed.evidence`, the member ``evidence`` of a journal entry, or the tag
-            ``refused@champion`` give it.
+        what : str
+            ``"name@champion"`` for the promotion that stands, ``"name:3"`` for the newest promotion or refusal of a
+            version; or a digest, as `Promotion.evidence`, `GateFailed.evidence`, the member ``evidence`` of a journal
+            entry, or the tag ``refused@champion`` give it.
 
         Returns
         -------
@@ -293,12 +295,23 @@ class ModelStore(GovernedModels):
         Raises
         ------
         InvalidInput
-            It is no digest.
-        ObjectNotFound
-            The store does not hold it.
+            It is neither a spec nor a digest.
+        NotFound
+            The store does not hold it, there is no such version, or no gate judged it.
         IntegrityError
             It is not what was written, or is no report.
         """
+        if "@" not in str(what) and (":" not in str(what) or str(what).startswith("sha256:")):
+            return evidence.read_evidence(self.store, what)
+        spec = self._catalog.parse(what)
+        version = int(self._catalog.resolve(what).body["version"])
+        digest = evidence.newest(self.history(spec.name), version, spec.alias)
+        if digest is None:
+            raise ObjectNotFound(
+                f"No gate judged {spec.name}:{version}"
+                + (f" when it was promoted to {spec.alias!r}. " if spec.alias else ". ")
+                + f"models.history({spec.name!r}) has what was decided."
+            )
         return evidence.read_evidence(self.store, digest)
 
     def rollback(self, name: str, alias: str = "champion", *, reason: str | None = None) -> Promotion:

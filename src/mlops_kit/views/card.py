@@ -190,10 +190,14 @@ def _metrics(record: CardRecord) -> Sheet:
 
 
 def _evidence(record: CardRecord) -> Iterator[Sheet]:
-    """Show what promotions rested on, however much of it this release knows."""
+    """Show what the promotions that stand rested on, however much of it this release knows."""
     for report in record.evidence:
-        found = "passed" if report.get("passed") else "not passed"
-        rows = [Row(found, (_moment(report.get("at")) or str(report.get("record") or ""),))]
+        if "stands" in report and report["stands"] is None:
+            continue  # the history has it
+        found = "promoted" if "passed" not in report else "passed" if report["passed"] else "not passed"
+        told = (_moment(report.get("at")), report.get("stands"), None if "passed" in report else report.get("record"))
+        texts = [str(text) for text in told if text]
+        rows = [Row(found, (", ".join(texts),))]
         rows += [Row(_mark(result), (result_text(result),)) for result in _dicts(report.get("results"))]
         yield Sheet("Gate", tuple(rows))
 
