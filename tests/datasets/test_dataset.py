@@ -604,3 +604,68 @@ def test_texts_of_polars_at_any_depth_are_kept_described_and_checked(store, name
     assert dataset.profile["x"].nulls == 1
     assert dataset.check(dataset).status == "ok"
     assert Dataset.snapshot(frame, name="d", store=store) == dataset
+
+
+class Marked(pa.ExtensionType):
+    """A type of a user's own, which has no hash."""
+
+    def __init__(self):
+        super().__init__(pa.string_view(), "test.marked")
+
+    def __arrow_ext_serialize__(self):
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage, serialized):
+        return cls()
+
+
+def odd_columns():
+    marked = pa.ExtensionArray.from_storage(Marked(), pa.array(["a", None, "b"], pa.string_view()))
+    words = pa.array(["a", "b" * 20], pa.string_view())
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), words)
+    choice = pa.UnionArray.from_sparse(pa.array([0, 1, 0], pa.int8()), [pa.array([1, 2, 3]), pa.array(["a", "b", "c"])])
+    return {
+        "marked": marked,
+        "list of marked": pa.ListArray.from_arrays([0, 1, 2, 3], marked),
+        "category of marked": pa.DictionaryArray.from_arrays([0, None, 0], marked.slice(0, 1)),
+        "runs": runs,
+        "struct of runs": pa.StructArray.from_arrays([runs], ["a"]),
+        "union": choice,
+        "list of unions": pa.ListArray.from_arrays([0, 1, 2, 3], choice),
+        "intervals": pa.array([(1, 2, 3), None, None], pa.month_day_nano_interval()),
+        "category of structs": pa.DictionaryArray.from_arrays([0, None, 0], pa.array([{"a": 1}])),
+        "category of lists": pa.DictionaryArray.from_arrays([0, None, 0], pa.array([[1]])),
+        "tensors": pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(12.0).reshape(3, 4)),
+        "times within days": pa.array([1, 2, None], pa.int64()).view(pa.date64()),
+        "a zone that nobody knows": pa.array([1, None, 2], pa.timestamp("us", "Mars/Phobos")),
+        "far moments": pa.array([2**60, 1, None], pa.timestamp("s")),
+    }
+
+
+@pytest.fixture
+def registered():
+    pa.register_extension_type(Marked())
+    yield
+    pa.unregister_extension_type("test.marked")
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("name", odd_columns())
+def test_no_error_of_arrow_reaches_a_user_without_the_name_of_the_column(store, name):
+    column = odd_columns()[name]
+    pieces = [pa.table({"x": column.slice(*cut)}) for cut in ((0, 1), (1, 0), (1,))]
+    for table in (pa.table({"x": column}), pa.table({"x": column}).slice(1), pa.concat_tables(pieces)):
+        try:
+            dataset = keep(table, store)
+        except UnsupportedData as error:
+            assert "'x'" in str(error)  # noqa: PT017 - both are answers
+            continue
+        assert dataset.to_arrow().equals(table)
+        assert dataset.profile["x"].rows == len(table)
+        assert dataset.check(mk.expectations.max_nulls("x", 1.0)).status == "ok"
+        for read in (dataset.to_pandas, dataset.to_polars, dataset.to_numpy):
+            try:
+                assert len(read()) == len(table)
+            except UnsupportedData as error:
+                assert "'x'" in str(error)  # noqa: PT017 - both are answers

@@ -55,11 +55,11 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     made = {name: _series(table[name], name) for name in table.column_names if name not in noted}
     own = {name: series for name, series in made.items() if series is not None}
     if not own:
-        return table.to_pandas()
+        return _by_arrow(table)
     if index & own.keys():
         table, index = table.replace_schema_metadata(None), set()
     others = table.drop_columns(list(own))
-    rest = others.to_pandas() if others.num_columns else pd.DataFrame(index=pd.RangeIndex(table.num_rows))
+    rest = _by_arrow(others) if others.num_columns else pd.DataFrame(index=pd.RangeIndex(table.num_rows))
     kept = iter(rest.items())
     labelled = [
         (name, own[name].set_axis(rest.index)) if name in own else next(kept)
@@ -153,6 +153,25 @@ def to_matrix(frame: pd.DataFrame) -> Any:
 def _common(columns: list[Any]) -> Any:
     kinds = {column.dtype.kind for column in columns}
     return np.result_type(*columns) if kinds <= set("iuf") else np.dtype(object)
+
+
+def _by_arrow(table: pa.Table) -> pd.DataFrame:
+    try:
+        return table.to_pandas()
+    except (pa.ArrowException, NotImplementedError, TypeError, ValueError, KeyError) as error:
+        odd = next((name for name in table.column_names if not _is_taken_by_pandas(table.select([name]))), "")
+        raise UnsupportedData(
+            f"Column {odd!r} has the type {table.schema.field(odd).type if odd else table.schema}, which pandas cannot "
+            f"hold: {error}. Use `to_arrow()`."
+        ) from error
+
+
+def _is_taken_by_pandas(table: pa.Table) -> bool:
+    try:
+        table.replace_schema_metadata(None).to_pandas()
+    except (pa.ArrowException, NotImplementedError, TypeError, ValueError, KeyError):
+        return False
+    return True
 
 
 def _dtype(text: str) -> Any:

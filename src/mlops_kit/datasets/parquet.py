@@ -225,6 +225,8 @@ def storable(kind: Type, name: str, *, top: bool = True) -> Type:
     >>> storable(pa.timestamp("s"), "t"), storable(pa.timestamp("ns"), "t")
     (DataType(int64), TimestampType(timestamp[ns]))
     """
+    if isinstance(kind, pa.BaseExtensionType):
+        return storable(kind.storage_type, name, top=top)
     if kind in _AS_INTEGERS or (pa.types.is_timestamp(kind) and kind.unit == "s"):
         return _AS_INTEGERS.get(kind, pa.int64())
     if top and pa.types.is_dictionary(kind) and _is_coded(kind):
@@ -236,8 +238,6 @@ def storable(kind: Type, name: str, *, top: bool = True) -> Type:
         )
     if pa.types.is_dictionary(kind):
         return storable(kind.value_type, name, top=top)
-    if isinstance(kind, pa.BaseExtensionType):
-        return storable(kind.storage_type, name, top=top)
     if pa.types.is_nested(kind):
         return with_children(kind, lambda field, _: field.with_type(storable(field.type, name, top=False)))
     return without_views(kind)

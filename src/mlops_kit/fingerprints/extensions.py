@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from functools import cache
 
 import pyarrow as pa
 
@@ -18,7 +17,6 @@ class _Schema(ctypes.Structure):
     _fields_ = (("format", ctypes.c_char_p), ("name", ctypes.c_char_p), ("metadata", ctypes.c_void_p))
 
 
-@cache
 def parameters_of(kind: pa.BaseExtensionType) -> bytes:
     r"""Serialize the parameters of a registered extension type, such as the frequency of pandas' periods.
 

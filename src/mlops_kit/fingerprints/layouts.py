@@ -53,6 +53,8 @@ def without_views(kind: Any) -> Any:
     >>> without_views(pa.list_(pa.string_view()))
     ListType(list<item: large_string>)
     """
+    if isinstance(kind, pa.BaseExtensionType):  # those of a user may have no hash
+        return kind
     if kind in _PLAIN:
         return _PLAIN[kind]
     return with_children(kind, lambda field, _: field.with_type(without_views(field.type)))

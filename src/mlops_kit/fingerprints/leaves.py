@@ -90,9 +90,8 @@ def leaf_digest(*pieces: pa.Array[Any], column: str = "") -> bytes:
     return hashed(hashlib.sha256(), _parts(pieces, column)).digest()
 
 
-@cache
 def _without_extensions(kind: Any) -> Any:
-    """Return the type of the same buffers without extension types, at any depth."""
+    """Return the type of the same buffers without extension types, of which not all have a hash, at any depth."""
     if isinstance(kind, pa.BaseExtensionType):
         return _without_extensions(kind.storage_type)
     return with_children(kind, lambda field, _: field.with_type(_without_extensions(field.type)))

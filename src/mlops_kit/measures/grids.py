@@ -76,6 +76,8 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     grids = [Grid(*end, (1, CELLS + 1), exponent) for end in ends]
     best, most = (grids[0], _cells(finite, grids[0])), 0.0
     for grid in grids:
+        if most * _BETTER >= len(finite) - 1:
+            break  # no other can tell so many more apart
         cells = best[1] if grid is grids[0] else _cells(finite, grid)
         told_apart = float(np.count_nonzero(cells[1:] != cells[:-1]))
         if told_apart > most * _BETTER:

@@ -8,6 +8,7 @@ the last bit, in any order: that is what lets blocks, partitions and processes w
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -170,10 +171,9 @@ def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
     plain = ColumnProfile(name, kind, read.type_of(column.type), len(column))
     if kind == "number":
         values = read.numbers(column)
-        finite = values[np.isfinite(values)]
-        grid = place_grid(values[spent], float(finite.max()) - float(finite.min()) if len(finite) else 0.0)
+        grid = place_grid(values[spent], _spread(values))
         if grid is None:  # nothing in the sample: perhaps there is something elsewhere
-            grid, spent = place_grid(finite), spent[:0]
+            grid, spent = place_grid(values), spent[:0]
         return _of_numbers(plain, values, grid, spent)
     if kind == "category":
         return _first_of_levels(plain, column, spent)
@@ -201,6 +201,12 @@ def _taken(column: Any, rows: Rows) -> Any:
         for chunk, piece, end in zip(chunks, pieces, ends, strict=True)
     ]
     return pa.chunked_array(taken, taken[0].type if taken else pa.large_string())
+
+
+def _spread(values: Floats) -> float:
+    if len(values) and not (math.isfinite(values.min()) and math.isfinite(values.max())):  # NaN spreads to both
+        values = values[np.isfinite(values)]
+    return float(values.max()) - float(values.min()) if len(values) else 0.0
 
 
 def _again(given: ColumnProfile, kind: str, column: Any) -> ColumnProfile:
