@@ -253,7 +253,10 @@ class Runs:
         """List the runs whose ids end so, newest first."""
         matches: list[str] = []
         for day in reversed(self._backend.folders("runs/")):
-            matches += [files.id for files in self._found_on(day) if files.id.endswith(part)]
+            names = names_in(self._backend, f"runs/{day}/")
+            ending = [name for name in names if name[_ID_LENGTH - len(part) : _ID_LENGTH] == part]
+            ids = {name[:_ID_LENGTH] for name in ending if _PART.fullmatch(name, _ID_LENGTH)}
+            matches += sorted(filter(keys.RUN_ID.fullmatch, ids), reverse=True)
             if matches and len(part) >= _TELLING:
                 break
         return matches
