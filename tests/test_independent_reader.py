@@ -6,14 +6,17 @@ import importlib.util
 import json
 import sys
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mlops_kit as mk
+from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry, statement, tip
 from mlops_kit.records.names import folder
@@ -64,6 +67,66 @@ def test_it_finds_the_fingerprints_of_the_arrays(name):
     array = np.array(eval(vector["values"], {"nan": np.nan}), vector["dtype"])  # noqa: S307 - our own file
     flat = array.reshape(-1).tolist()
     assert reader.array_fingerprint(vector["dtype"], list(array.shape), flat) == vector["fingerprint"]
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+    | st.binary(max_size=5).map(bytearray)
+    | st.just(...)
+    | st.decimals()
+    | st.fractions()
+    | st.uuids()
+    | st.dates()
+    | st.datetimes(timezones=st.none() | st.just(timezone(timedelta(hours=1), "one")))
+    | st.times()
+    | st.timedeltas()
+    | st.builds(range, st.integers(), st.integers())
+    | st.builds(slice, st.integers(), st.none()),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        | st.sets(st.integers(), max_size=3)
+        | st.frozensets(st.text(max_size=3), max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_it_and_the_library_write_every_plain_value_alike(value):
+    assert reader.value_fingerprint(value) == mk.fingerprint(value)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn"])
+def test_it_finds_the_fingerprints_of_tensors_whose_dtype_numpy_lacks(dtype):
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor([[1.0, -0.0], [2.0, 4.0]]).to(getattr(torch, dtype))
+    width = {1: torch.uint8, 2: torch.uint16}[tensor.element_size()]
+    octets = tensor.view(width).numpy().tobytes()
+    assert reader.small_float_fingerprint(dtype, [2, 2], octets) == mk.fingerprint(tensor)
+
+
+def test_it_finds_the_identity_of_a_dataset_version():
+    dataset = mk.Dataset.snapshot(pa.table({"x": [1, 2], "s": ["a", None]}), name="d")
+    root = dataset.store.backend.root
+    body = reader.journal(root, "datasets", "d")[1]["body"]
+    manifest = reader.read_record(reader.read_object(root, body["manifest"]))
+    assert reader.dataset_identity(manifest) == body["identity"] == dataset.identity
+
+
+def test_it_finds_what_a_record_says_of_the_code_that_a_pickle_names(tmp_path, monkeypatch):
+    (tmp_path / "reader_steps.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    double = importlib.import_module("reader_steps").double
+    version = mk.ModelStore().register("m", {"f": double})
+    assert version.code == {"reader_steps:double": reader.code_digest(code_fingerprint(double).parts)}
 
 
 @pytest.mark.parametrize("name", VECTORS["values1"])

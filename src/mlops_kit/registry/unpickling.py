@@ -79,7 +79,7 @@ def unpickled(
             raise NotSerializable(f"{error} It was pickled by Python {other}, and this is {here}.") from error
         raise
     if other == here:
-        _compare_code(saved, data, what)
+        compare_code(saved, data, what)
     return value
 
 
@@ -108,7 +108,7 @@ def python_of(objects: Objects, environment: str | None) -> str | None:
     return _pythons[key]
 
 
-def _compare_code(saved: Saved, data: bytes, what: str) -> None:
+def compare_code(saved: Saved, data: bytes, what: str) -> None:
     """Warn of functions and classes of the user's that are not what they were, or cannot be compared."""
     changed, unclear = set(), set()
     for place, recorded in (saved.code or {}).items():
