@@ -20,6 +20,7 @@
     │   ├── MonitorNotFound                "monitor-not-found"
     │   └── ObjectNotFound                 "object-not-found"
     ├── Conflict                           "conflict"
+    ├── ClockAhead                         "clock-ahead"
     ├── GateFailed                         "gate-failed"
     ├── GateRequired                       "gate-required"
     ├── NothingToRollBack                  "nothing-to-roll-back"
@@ -63,6 +64,7 @@ __all__ = [
     "AlertRaised",
     "AliasNotFound",
     "AliasRetired",
+    "ClockAhead",
     "CodeChangedWarning",
     "CodeNotComparedWarning",
     "Conflict",
@@ -245,6 +247,12 @@ class Conflict(MlopsKitError):
     """Somebody else decided first; the message names who and what."""
 
     kind = "conflict"
+
+
+class ClockAhead(MlopsKitError):
+    """The clock of this machine is far ahead of the store's, so what it decides would be dated in the future."""
+
+    kind = "clock-ahead"
 
 
 class GateFailed(MlopsKitError):

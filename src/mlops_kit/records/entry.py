@@ -78,6 +78,11 @@ class Entry:
         What was decided, such as ``"promote"``.
     body : dict
         The particulars.
+    clock : datetime or None
+        When it was really written, where `at` follows an entry that is far ahead of its time.
+    clocks : int or None
+        With a clock, the number of the first of the unbroken row of entries that have one; without, that of the last
+        entry before that has one.
     signature : dict or None
         ``key``, the public key of the signer, and ``value``, the signature in hex, over its `statement`.
 
@@ -97,6 +102,8 @@ class Entry:
     kind: str
     body: dict[str, Any]
     signature: dict[str, str] | None = None
+    clock: datetime | None = None
+    clocks: Number | None = None
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value!r}" for name, value in self.body.items() if name in _TOLD)
@@ -123,6 +130,8 @@ class Entry:
                 "nonce": self.nonce,
                 "kind": self.kind,
                 "body": codec.plain(self.body),
+                **({} if self.clock is None else {"clock": codec.timestamp(self.clock)}),
+                **({} if self.clocks is None else {"clocks": self.clocks}),
                 **signature,
             },
         )
@@ -168,6 +177,8 @@ class Entry:
                     kind=members["kind"],
                     body=codec.unplain(members["body"]),
                     signature=members.get("signature"),
+                    clock=None if members.get("clock") is None else codec.moment(members["clock"]),
+                    clocks=members.get("clocks"),
                 )
             )
             expected = _BODIES.get(entry.kind)

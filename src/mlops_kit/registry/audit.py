@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from mlops_kit.errors import (
@@ -15,6 +16,7 @@ from mlops_kit.errors import (
     SignatureMissing,
     SignerUnknown,
 )
+from mlops_kit.records import codec
 from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
 from mlops_kit.records.check import Problem
 from mlops_kit.records.gate import GateRecord
@@ -24,6 +26,7 @@ from mlops_kit.registry.policy import digest_of as digest_of_gate
 from mlops_kit.store import keys, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.chain import Chain, walk_all
+from mlops_kit.store.clocks import is_ahead
 from mlops_kit.store.kinds import KINDS, kind_of, what_of
 from mlops_kit.store.objects import digest_of
 from mlops_kit.store.signers import judge
@@ -84,6 +87,7 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
     for chain in sorted(wanted, key=lambda chain: (chain.kind != "models", chain.kind, chain.name)):
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
+        notes += _ahead(chain, backend.now())
         problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend), *_without_gate(chain)]
         journals.append(_audited(chain, seen.get(chain.journal, []), signed, problems))
     return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
@@ -146,6 +150,18 @@ def _signed(chain: Chain, trust: StoreTrust, url: str, problems: list[Problem], 
         elif isinstance(error, SignerUnknown):
             notes.append(f"{chain.label}: signed by {(entry.signature or {}).get('key')}, whom you do not list.")
     return counted
+
+
+def _ahead(chain: Chain, now: float) -> Iterable[str]:
+    """Tell which entries are dated far ahead of the time at which they were written."""
+    for entry, after in zip_longest(chain.entries, chain.entries[1:]):
+        written = after.clock.timestamp() if after is not None and after.clock is not None else now
+        if entry.clock is None and is_ahead(entry.at, written):
+            who, at = entry.by.get("actor"), codec.timestamp(entry.at)
+            yield (
+                f"{chain.label}: entry {entry.seq} by {who} is dated {at}, ahead of its time: look at the clock there. "
+                "Later entries carry their true time."
+            )
 
 
 def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:

@@ -30,6 +30,7 @@ from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.chain import walk_all
+from mlops_kit.store.clocks import refuse_if_ahead
 from mlops_kit.store.journal import Decision, State
 from mlops_kit.store.trust import doubt_of
 
@@ -230,6 +231,8 @@ class ModelStore(GovernedModels):
             Promotions of the model are frozen; the message says by whom and why.
         GateRequired
             The alias needs another gate; see `require`.
+        ClockAhead
+            The clock of this machine is more than five minutes ahead of the store's.
         NotFound
             There is no such version, or it is archived or deleted.
         """
@@ -245,6 +248,7 @@ class ModelStore(GovernedModels):
                 "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
             )
         found = self._catalog.resolve(spec)
+        refuse_if_ahead(self.store.backend)
         name, version = self._catalog.parse(spec).name, int(found.body["version"])
 
         journal = self._catalog.open(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat, OtherRelease
@@ -21,6 +22,7 @@ from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import ODD, reading
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, foreign_files
+from mlops_kit.store.clocks import is_ahead
 from mlops_kit.store.folders import ForeignFile, foreign_message
 from mlops_kit.store.head import is_true
 from mlops_kit.store.kinds import kind_of
@@ -189,6 +191,8 @@ class _Checker:
             if entry.kind == "create" and not match[1].endswith(f"/{folder(entry.body['name'])}/"):
                 raise IntegrityError(f"It begins the journal of {entry.body['name']!r:.200}: it was moved here.")
             self._chains.setdefault(match[1], {})[entry.seq] = (entry, tip(data))
+            if entry.clock is None:
+                self._check_time(key, entry.at)
             if match[1].startswith("journals/monitors/") and "check" in entry.body:
                 named = (entry.seq, _state_of(record, match[1]))
                 self._states[match[1]] = max(named, self._states.get(match[1], named))
@@ -241,11 +245,16 @@ class _Checker:
         self._need(key, record)
         if part == "end":
             end = RunEnd.of(record)
+            self._check_time(key, end.at)
             self._promised[run_id] = end.segments
             if end.start is None:
                 self._ended[run_id] = key
         elif part != "lease":
-            RunStart.of(record)
+            self._check_time(key, RunStart.of(record).at)
+
+    def _check_time(self, key: str, at: datetime) -> None:
+        if is_ahead(at, self._backend.now()):
+            self._report("clock-ahead", key, f"it is dated {codec.timestamp(at)}, which is yet to come")
 
     def _need(self, key: str, record: dict[str, Any]) -> None:
         for what, digest in references(record):

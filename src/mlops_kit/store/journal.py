@@ -23,7 +23,7 @@ from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.records.shape import reading
-from mlops_kit.store import keys
+from mlops_kit.store import clocks, keys
 from mlops_kit.store.backend import Backend, make_durable
 from mlops_kit.store.entries import Entries
 from mlops_kit.store.head import Head
@@ -220,11 +220,25 @@ class Journal:
 
     def _made(self, head: Head, author: dict[str, str], nonce: str, decision: tuple[str, dict[str, Any]]) -> Entry:
         """Write down a decision, signed if this user signs."""
-        now = datetime.now(UTC)
-        at = now if head.at is None or now > head.at else head.at
         kind, body = decision
-        entry = Entry(head.seq + 1, head.tip, at, author, nonce, kind, masked_texts(body))
+        times = self._times(head.seq, clocks.corrected(datetime.now(UTC), self._backend))
+        entry = Entry(
+            seq=head.seq + 1, prev=head.tip, by=author, nonce=nonce, kind=kind, body=masked_texts(body), **times
+        )
         return entry if self._guard is None else self._guard.signed(entry)
+
+    def _times(self, last: int, now: datetime) -> dict[str, Any]:
+        """Date the entry after number `last`; it carries its true time if that one is far ahead of its own."""
+        if not last:
+            return {"at": now}
+        before = self.entry(last)
+        if before.clock is not None and before.clocks is not None:
+            if now < before.at:
+                return {"at": before.at, "clock": max(now, before.clock), "clocks": before.clocks}
+            return {"at": now, "clocks": last}
+        if clocks.is_ahead(before.at, now.timestamp()):
+            return {"at": before.at, "clock": now, "clocks": last + 1}
+        return {"at": max(now, before.at), "clocks": before.clocks}
 
     def entry(self, seq: int) -> Entry:
         """Read one entry that is known to exist.
@@ -278,7 +292,7 @@ class Journal:
             return self._standing().seq
 
     def last_at(self, moment: datetime) -> int:
-        """Find the newest entry written at or before a moment, by binary search.
+        """Find the newest entry written at or before a moment, by bisection; true times count where entries have them.
 
         Parameters
         ----------
@@ -290,10 +304,27 @@ class Journal:
         int
             Its number; 0 if all are later.
         """
-        low, high = 0, self.last
+        last = self.last
+        best = self._latest(1, last, lambda entry: entry.at <= moment)
+        while last > best:  # what was written after an entry that is ahead of its time is found by its true one
+            entry = self.entry(last)
+            if entry.clocks is None:
+                break
+            if entry.clock is None:
+                last = entry.clocks
+                continue
+            found = self._latest(entry.clocks, last, lambda entry: entry.clock is not None and entry.clock <= moment)
+            if found >= entry.clocks:
+                return max(best, found)
+            last = entry.clocks - 1
+        return best
+
+    def _latest(self, first: int, last: int, fits: Callable[[Entry], bool]) -> int:
+        """Find by bisection the last of some entries that fits, as all before it do; the one before them if none."""
+        low, high = first - 1, last
         while low < high:
             middle = (low + high + 1) // 2
-            if self.entry(middle).at <= moment:
+            if fits(self.entry(middle)):
                 low = middle
             else:
                 high = middle - 1

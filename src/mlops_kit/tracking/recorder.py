@@ -21,6 +21,7 @@ from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
+from mlops_kit.store.clocks import AHEAD, lead, told
 from mlops_kit.store.held import HeldFile
 from mlops_kit.store.runs import EXPIRY_SECONDS
 from mlops_kit.store.spooling import SpoolingStore
@@ -103,6 +104,9 @@ class Recorder:
         self.start = start
         with self.guarded("The start of the run"):
             self.store.runs.write_start(start)
+            off = lead(self.store.backend)
+            if off > AHEAD:
+                self.problem(f"{told(off)} ahead of that of the store {self.store.url}, and the run is dated by it.")
         with self.guarded("Signs of life"):
             heartbeat.begin(self.store.runs, start.id)
             saving.begin(start.id, self._save)
