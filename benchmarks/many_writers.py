@@ -4,6 +4,9 @@ The floor is as many processes that each write as many JSONs of the size of an e
 synced, renamed, its directory synced. The processes of both are forked from one that has tracked a run elsewhere, so
 that no import is counted, and begin at the same moment; each round takes a fresh folder, and the two take turns.
 
+Besides, sixteen writers promote versions of one model on an S3 server that answers one request at a time, each after
+some milliseconds, and its requests are counted: how many an acknowledged promotion costs.
+
 Run with ``python benchmarks/many_writers.py [rounds]``.
 """
 
@@ -13,15 +16,24 @@ import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 os.environ["MLOPS_KIT_SUMMARY"] = "0"
 
 import mlops_kit as mk
 
 LIMIT = 2
+CROWD = 16
+PROMOTIONS = 5
+MOST_REQUESTS = 10
+ANSWER_SECONDS = 0.01
 PROCESSES = 8
 RUNS = 25
 RECORD_BYTES = 1700
@@ -78,6 +90,54 @@ def seconds(act: Callable[[Path], None], folder: Path) -> float:
     return took
 
 
+class Quiet(WSGIRequestHandler):
+    """Keep connections, and print no request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *args):
+        """Print nothing."""
+
+
+def requests_of_a_crowd(writers: int) -> float:
+    """Count the requests that a promotion costs where several writers promote versions of one model."""
+    application, lock, asked = DomainDispatcherApplication(create_backend_app), threading.Lock(), [0]
+
+    def counted(environ, start_response):
+        time.sleep(ANSWER_SECONDS)
+        with lock:
+            asked[0] += 1
+            return [b"".join(application(environ, start_response))]
+
+    server = make_server("127.0.0.1", 0, counted, threaded=True, request_handler=Quiet)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    os.environ |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "any"}
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="crowd")
+    url = f"s3://crowd/{writers}"
+    mk.ModelStore(url).register("m", 1)
+    places = [mk.ModelStore(mk.Store(url)) for _ in range(writers)]
+    for place in places:
+        place.aliases("m")  # connected, and knowing the name
+    before = asked[0]
+
+    def promote(place):
+        for _ in range(PROMOTIONS):
+            place.promote("m:1")
+
+    threads = [threading.Thread(target=promote, args=(place,)) for place in places]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    needed = asked[0] - before
+    entries = len(mk.ModelStore(mk.Store(url)).history("m")) - 2
+    assert entries == writers * PROMOTIONS
+    server.shutdown()
+    return needed / entries
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     pairs = []
@@ -95,6 +155,9 @@ def main() -> None:
     print(f"tracked runs         {ours:8.3f} s    {PROCESSES} processes x {RUNS}, fresh store; median of {rounds}")
     print(f"floor                {least:8.3f} s    as many durable JSONs of {RECORD_BYTES} bytes")
     print(f"ratio                {ratio:8.2f}      limit {LIMIT}")
+    for writers in (1, CROWD):
+        limit = f"limit {MOST_REQUESTS}" if writers == CROWD else ""
+        print(f"requests a promotion {requests_of_a_crowd(writers):8.1f}      {writers} writers of one name   {limit}")
     print(f"finished             {PROCESSES * RUNS}/{PROCESSES * RUNS} in every round")
 
 

@@ -60,7 +60,7 @@ class Head:
     tip: str = FIRST_PREV
     at: datetime | None = None
     state: dict[str, Any] | None = field(default_factory=dict)
-    seen: float | None = field(default_factory=time.monotonic)
+    seen: float | None = field(default_factory=lambda: time.monotonic())  # noqa: PLW0108 - the clock of the moment
     brief: dict[str, Any] | None = None
     base: tuple[int, str] = (0, FIRST_PREV)
     steps: list[versions.Step] | None = field(default_factory=list)

@@ -10,6 +10,7 @@ store may have been removed and made anew.
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import threading
 import time
@@ -23,7 +24,7 @@ from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.records.shape import reading
-from mlops_kit.store import clocks, keys
+from mlops_kit.store import clocks, keys, retry
 from mlops_kit.store.backend import Backend, make_durable
 from mlops_kit.store.entries import Entries
 from mlops_kit.store.head import Head
@@ -36,6 +37,8 @@ Answer = TypeVar("Answer")
 
 _BELIEVED_SECONDS = 60.0
 """So long after an entry was seen, an answer may rest on it without another look."""
+_JUST_READ_SECONDS = 1.0
+"""So long after a lost race an entry that was read then need not be looked at once more."""
 
 
 class Journal:
@@ -146,7 +149,7 @@ class Journal:
         author = by or self._author()
         with self._lock:
             self._heed()
-            head = self._held(self._whole(self._head or self._hinted()), _BELIEVED_SECONDS)
+            head, losses, believed = self._held(self._whole(self._head or self._hinted()), _BELIEVED_SECONDS), 0, 0.0
             while True:
                 if after is not None:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
@@ -166,24 +169,38 @@ class Journal:
                         raise refusal
                     self._sync(head.seq)
                     return None
-                held = self._held(head, 0)
+                held = self._held(head, believed)
                 if held is not head:
                     head = held  # another history: what was decided on the old one does not hold
                     continue
                 entry = self._made(head, author, nonce, decision)
-                data = entry.encode()
+                data, began = entry.encode(), time.monotonic()
                 if self._create(entry, data):
                     self._synced, self._head = entry.seq, None
                     self._entries.remember(entry.seq, data)
                     self._head = head = self._followed(head, entry, data)
                     self._write_hint(head)
                     return entry
-                head = self._caught_up(head)
-                if self._is_mine(entry.seq, nonce):  # the acknowledgement was lost, or another wrote it for us
+                losses, believed = losses + 1, _JUST_READ_SECONDS
+                head = self._caught_up(self._waited(head, losses, (time.monotonic() - began) / 2))
+                if not self._is_remote and self._is_mine(entry.seq, nonce):  # the acknowledgement was lost
                     self._head = head
                     self._sync(entry.seq)
                     self._write_hint(head)
                     return self.entry(entry.seq)
+
+    @property
+    def _is_remote(self) -> bool:
+        """Whether a request takes long, and a creation that lost has read back what stands there."""
+        return getattr(self._backend, "is_remote", False)
+
+    def _waited(self, head: Head, losses: int, request: float) -> Head:
+        """Let others write first where a request takes long: many writers of one name must not all ask at once."""
+        if not self._is_remote:
+            return head
+        time.sleep(retry.turn(losses, request, random.random()))  # noqa: S311 - jitter
+        hinted = self._hinted()
+        return self._held(self._whole(hinted), 0) if hinted.seq > head.seq else head
 
     def _create(self, entry: Entry, data: bytes) -> bool:
         """Commit an entry: True if it stands, False if another stands in its place.

@@ -47,10 +47,14 @@ class RemoteBackend:
 
     Attributes
     ----------
+    is_remote : bool
+        True: a request takes long, so writers who lost a race wait before they ask again.
     single_writer : bool
         True where two writers at once could overwrite each other: by the nature of the drive, or because the
         probe has shown it. What several people share must not be written here.
     """
+
+    is_remote = True
 
     def __init__(self, url: str, connect: Callable[[], Drive], means: str) -> None:
         self.url = url
