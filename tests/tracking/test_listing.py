@@ -222,3 +222,12 @@ def test_a_store_that_cannot_be_reached_is_no_record_that_cannot_be_read(tmp_pat
     monkeypatch.setattr(LocalBackend, "get", lost)
     with pytest.raises(StoreError, match="network"):
         list(mk.list_runs(store=mk.Store.on(backend)))
+
+
+def test_options_inside_of_a_parameter_are_columns_of_their_own():
+    for depth in (2, 500):
+        with mk.start_run() as run:
+            run.log_params({"model": {"tree": {"depth": depth}, "seed": 7}})
+    table = mk.list_runs()
+    assert table.to_pandas()["params.model.tree.depth"].tolist() == [500, 2]
+    assert "model.tree.depth" in repr(table)

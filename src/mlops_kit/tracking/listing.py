@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
 from mlops_kit.records.check import Problem, passing_over
+from mlops_kit.records.paths import flat
 from mlops_kit.store import keys
 from mlops_kit.store.runs import RunFiles, status_of
 from mlops_kit.store.store import Store, StoreLike, open_store
@@ -197,7 +198,7 @@ def _row(store: Store, files: RunFiles, problems: list[Problem]) -> RunRow | Non
             status=status_of(store.runs, start, end),
             started=start.at,
             seconds=None if end is None else end.resources.get("seconds"),
-            params={**start.params, **(end.params if end else {})},
+            params=flat({**start.params, **(end.params if end else {})}),
             metrics=end.metrics if end else Run(store, files.id).metrics,
             models=tuple(f"{model['name']}:{model['version']}" for model in (end.models if end else ())),
             by=start.user.get("actor", ""),
