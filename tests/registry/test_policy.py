@@ -13,7 +13,8 @@ from mlops_kit import conditions as c
 from mlops_kit import expectations as e
 from mlops_kit.cli.main import main
 from mlops_kit.errors import GateFailed, GateRequired, InvalidInput, InvalidName, ModelNotFound
-from mlops_kit.registry.policy import content_of, digest_of
+from mlops_kit.records.gate import digest_of_gate
+from mlops_kit.registry.policy import content_of
 
 DATA = pd.DataFrame({"x": np.arange(20.0), "y": [0, 1] * 10})
 
@@ -53,7 +54,7 @@ def test_without_the_gate_nothing_gets_there_and_with_it_everything_that_passes(
     assert "refused@champion" not in fraud.get("fraud:2").tags
     made = fraud.promote("fraud:2", gate=small())
     assert (made.previous, made.version) == (1, 2)
-    assert fraud.history("fraud")[-1].body["gate"] == digest_of(content_of(small()))
+    assert fraud.history("fraud")[-1].body["gate"] == digest_of_gate(content_of(small()))
     assert fraud.promote("fraud:3", "staging").version == 3
     assert fraud.rollback("fraud").version == 1
     fraud.retire("fraud", "champion")
@@ -108,6 +109,26 @@ def test_a_promotion_that_went_around_the_gate_is_named_by_the_audit(fraud):
     assert "was promoted to champion without evidence, which needed a gate then" in problem.message
 
 
+class Lenient(mk.Gate):
+    """A gate that judges by something else than it says."""
+
+    def evaluate(self, candidate, **options):
+        return mk.Gate(c.model_size(mb=5)).evaluate(candidate, **options)
+
+
+def test_a_gate_of_a_derived_class_is_another(fraud):
+    fraud.require("fraud", "champion", mk.Gate(c.approvals(2)))
+    with pytest.raises(GateRequired, match="differs in class"):
+        fraud.promote("fraud:1", gate=Lenient(c.approvals(2)))
+    report = mk.Gate(c.model_size(mb=5)).evaluate("fraud:1", store=fraud.store)
+    body = {
+        "evidence": fraud.store.objects.put(report.encode()),
+        "gate": digest_of_gate(content_of(mk.Gate(c.approvals(2)))),
+    }
+    fraud._catalog.journal("fraud").append(lambda state: ("promote", {"alias": "champion", "version": 1, **body}))
+    assert [problem.kind for problem in fraud.audit("fraud").problems] == ["without-gate"]
+
+
 SAME = {
     "a metric by another name": (
         mk.Gate(c.at_least("auc", 0.5), on="h:1"),
@@ -134,7 +155,7 @@ SAME = {
 @pytest.mark.parametrize("pair", SAME.values(), ids=SAME)
 def test_gates_that_ask_the_same_are_the_same(pair):
     one, two = map(content_of, pair)
-    assert digest_of(one) == digest_of(two)
+    assert digest_of_gate(one) == digest_of_gate(two)
 
 
 DIFFERENT = {
@@ -160,7 +181,7 @@ DIFFERENT = {
 
 @pytest.mark.parametrize("pair", DIFFERENT.values(), ids=DIFFERENT)
 def test_conditions_that_ask_otherwise_are_different(pair):
-    one, two = (digest_of(content_of(mk.Gate(condition, on="h:1"))) for condition in pair)
+    one, two = (digest_of_gate(content_of(mk.Gate(condition, on="h:1"))) for condition in pair)
     assert one != two
 
 
@@ -170,7 +191,7 @@ def test_conditions_that_ask_otherwise_are_different(pair):
 def test_other_data_or_another_question_of_it_is_different(options):
     condition = c.at_least("auc", 0.5)
     told = {"on": "h:1"}
-    assert digest_of(content_of(mk.Gate(condition, **told))) != digest_of(
+    assert digest_of_gate(content_of(mk.Gate(condition, **told))) != digest_of_gate(
         content_of(mk.Gate(condition, **{**told, **options}))
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -197,6 +199,17 @@ class GateRecord:
             ),
             results=tuple(map(ConditionResult.decode, members["results"])),
         )
+
+
+def digest_of_gate(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a gate asks, as a ``require`` entry has it: ``sha256:<hex>`` over canonical JSON.
+
+    Examples
+    --------
+    >>> digest_of_gate({"conditions": [], "on": {}})[:15]
+    'sha256:cb6c974e'
+    """
+    return f"sha256:{hashlib.sha256(codec.canonical(dict(content))).hexdigest()}"
 
 
 def _known(part: Contender | JudgedOn) -> dict[str, Any]:

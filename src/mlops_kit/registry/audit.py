@@ -19,10 +19,9 @@ from mlops_kit.errors import (
 from mlops_kit.records import codec
 from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
 from mlops_kit.records.check import Problem
-from mlops_kit.records.gate import GateRecord
+from mlops_kit.records.gate import GateRecord, digest_of_gate
 from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.trust import StoreTrust
-from mlops_kit.registry.policy import digest_of as digest_of_gate
 from mlops_kit.store import keys, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.chain import Chain, walk_all
@@ -88,7 +87,7 @@ def audit(backend: Backend, name: str | None, anchor: Anchor | Mapping[str, Anch
         problems += chain.problems
         signed = _signed(chain, trust, backend.url, problems, notes)
         notes += _ahead(chain, backend.now())
-        problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend), *_without_gate(chain)]
+        problems += [*_lost_objects(chain, backend), *_false_evidence(chain, backend), *_without_gate(chain, backend)]
         journals.append(_audited(chain, seen.get(chain.journal, []), signed, problems))
     return AuditReport(backend.url, tuple(journals), tuple(problems), tuple(dict.fromkeys(notes)))
 
@@ -217,7 +216,7 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
             yield Problem("false-evidence", key, f"{what} is of another decision: {told}")
 
 
-def _without_gate(chain: Chain) -> Iterable[Problem]:
+def _without_gate(chain: Chain, backend: Backend) -> Iterable[Problem]:
     """Find the promotions without the gate that their alias needed then."""
     needed: dict[str, Any] = {}
     for entry in chain.entries:
@@ -227,10 +226,20 @@ def _without_gate(chain: Chain) -> Iterable[Problem]:
         gate = needed.get(alias)
         if entry.kind != "promote" or gate is None:
             continue
-        if "evidence" not in entry.body or entry.body.get("gate") != digest_of_gate(gate):
-            how = "by another gate" if "evidence" in entry.body else "without evidence"
+        how = "by another gate" if "evidence" in entry.body else "without evidence"
+        if entry.body.get("gate") != digest_of_gate(gate) or not _asks_all(gate, entry.body.get("evidence"), backend):
             key = keys.entry_key(chain.kind, chain.folder, entry.seq)
             yield Problem("without-gate", key, f"{chain.name} was promoted to {alias} {how}, which needed a gate then")
+
+
+def _asks_all(gate: dict[str, Any], digest: Any, backend: Backend) -> bool:
+    """Return whether a report has a result of each condition of a gate; one that cannot be read is told elsewhere."""
+    data = backend.get(keys.object_key(digest)) if keys.DIGEST.fullmatch(str(digest)) else None
+    try:
+        results = GateRecord.decode(data, where=str(digest)).results if data is not None else ()
+    except IntegrityError:
+        return True
+    return all(any(found.name.startswith(str(asked["name"])) for found in results) for asked in gate["conditions"])
 
 
 def _of_another_decision(report: GateRecord, name: str, version: Any, live: dict[str, Any]) -> str | None:

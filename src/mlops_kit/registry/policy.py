@@ -6,22 +6,20 @@ alias is held to the content that stands in the journal.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.datasets.expected import expected
 from mlops_kit.errors import GateRequired, InvalidInput
 from mlops_kit.records import codec
+from mlops_kit.records.gate import digest_of_gate
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation
 from mlops_kit.registry.condition import Condition
+from mlops_kit.registry.gate import Gate
 from mlops_kit.registry.saving import fingerprint_or_none
 from mlops_kit.store.journal import Journal, State
-
-if TYPE_CHECKING:
-    from mlops_kit.registry.gate import Gate
 
 _SHOWN = 5
 _ABOUT = ("target", "positive", "weights", "task", "groups")
@@ -39,24 +37,21 @@ def content_of(gate: Gate) -> dict[str, Any]:
     -------
     dict
         ``conditions``, each with its ``name`` and its arguments; ``on``, the data by name: a spec as it is written,
-        or a fingerprint; and ``target``, ``positive``, ``weights``, ``task`` and ``groups`` where they are stated.
+        or a fingerprint; ``target``, ``positive``, ``weights``, ``task`` and ``groups`` where they are stated; and
+        ``class``, the fingerprint of one derived from `Gate`.
 
     Raises
     ------
     InvalidInput
         It is no gate, or something of it has no content, such as a function that no fingerprint can see.
     """
-    if not all(hasattr(gate, name) for name in ("conditions", "on", *_ABOUT)):
+    if not isinstance(gate, Gate):
         raise InvalidInput(f"gate={gate!r:.80} is no gate: make one with mlops_kit.Gate(…).")
+    kind = {} if type(gate) is Gate else {"class": _fingerprint(type(gate), type(gate).__qualname__)}
     about = {name: _plain(getattr(gate, name)) for name in _ABOUT if getattr(gate, name) is not None}
     on = gate.on if isinstance(gate.on, dict) else {} if gate.on is None else {"holdout": gate.on}
     data = {str(name): _data(one, str(name)) for name, one in on.items()}
-    return {"conditions": [_condition(condition) for condition in gate.conditions], "on": data, **about}
-
-
-def digest_of(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what a gate is: ``sha256:<hex>`` over its canonical JSON."""
-    return f"sha256:{hashlib.sha256(codec.canonical(dict(content))).hexdigest()}"
+    return {"conditions": [_condition(condition) for condition in gate.conditions], "on": data, **about, **kind}
 
 
 def _condition(condition: Condition) -> dict[str, Any]:
@@ -158,8 +153,8 @@ def refuse_without(state: State, alias: str, journal: Journal, content: Callable
     if required is None:
         return None
     wanted, given = required["gate"], content()
-    if given is not None and digest_of(given) == digest_of(wanted):
-        return digest_of(wanted)
+    if given is not None and digest_of_gate(given) == digest_of_gate(wanted):
+        return digest_of_gate(wanted)
     name = state["name"]
     differs = "" if given is None else f" The gate at hand {_difference(given, wanted)}."
     raise GateRequired(
@@ -187,5 +182,5 @@ def _difference(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     other = [str(one["name"]) for one in given["conditions"] if one not in wanted["conditions"]]
     if other:
         return f"asks besides: {'; '.join(other[:_SHOWN])}"
-    names = [name for name in ("on", *_ABOUT) if given.get(name) != wanted.get(name)]
+    names = [name for name in ("on", "class", *_ABOUT) if given.get(name) != wanted.get(name)]
     return f"differs in {', '.join(names) or 'the order of its conditions'}"
