@@ -13,8 +13,8 @@ from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.calls import flat, rows_among
 
 
-def classes():
-    return ["green", "blue", "red"]
+def known(*classes, task="multiclass", positive=None):
+    return lambda: (task, classes, positive)
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,29 @@ def classes():
         (pd.DataFrame({"p": ["x", "y"]}), ["x", "y"]),
         (pl.DataFrame({"no": [0.9], "yes": [0.1]}), [0.1]),
         (np.array([[0.1, 0.7, 0.2]]), ["green"]),
-        (np.array([[0.1, 0.2, 0.1, 0.6]]), [3]),
     ],
 )
 def test_probabilities_of_classes_become_one_value_for_each_row(predictions, kept):
-    assert list(flat(predictions, classes)) == kept
+    classes = ("green", "blue", "red") if kept == ["green"] else ("no", "yes")
+    assert list(flat(predictions, known(*classes))) == kept
+
+
+def test_the_column_of_the_positive_class_is_kept_and_without_classes_the_last_or_the_number_of_the_greatest():
+    assert flat([[0.9, 0.1]], known("fraud", "ok", positive="fraud")).tolist() == [0.9]
+    assert flat([[0.9, 0.1]], known(task=None)).tolist() == [0.1]
+    assert flat([[0.1, 0.2, 0.1, 0.6]], known(task=None)).tolist() == [3]
+
+
+@pytest.mark.parametrize(("task", "classes"), [("regression", ()), ("ranking", ()), ("multiclass", "abc")])
+def test_columns_that_are_no_probabilities_of_the_classes_are_refused(task, classes):
+    with pytest.raises(InvalidInput, match=f"do not fit a {task}"):
+        flat([[0.9, 0.1]], known(*classes, task=task))
 
 
 @pytest.mark.parametrize("predictions", [np.zeros((2, 0)), np.zeros((2, 2, 2)), [[0.1], [0.1, 0.2]], np.array(5)])
 def test_what_is_no_column_of_predictions_is_refused(predictions):
     with pytest.raises(InvalidInput, match="no column of predictions"):
-        flat(predictions, classes)
+        flat(predictions, known())
 
 
 def test_the_rows_are_found_among_the_arguments():

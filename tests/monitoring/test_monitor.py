@@ -855,3 +855,103 @@ def test_a_webhook_is_told_of_a_drift(store):
         monitor.check()
         server.shutdown()
     assert [alert["subject"] for alert in posted[0]["alerts"]] == ["amount"]
+
+
+# Performance, as people are told of it
+
+
+def regression(n, noise, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return pd.DataFrame({"x": x, "guess": 1000 * x, "price": 1000 * x + rng.normal(0, noise, n)})
+
+
+def test_losses_of_a_regression_are_in_the_units_of_the_target():
+    monitor = mk.Monitor(regression(4000, 100, 0), prediction="guess", target="price")
+    report = monitor.check(regression(2000, 160, 1))
+    (loss,) = report.performance
+    assert loss.reference == pytest.approx(80, abs=3)
+    assert loss.current == pytest.approx(127, abs=8)
+    message = next(alert.message for alert in report.alerts if alert.kind == "performance")
+    assert float(message.split()[0]) == pytest.approx(127, abs=8)
+
+
+def test_a_tolerance_is_in_the_units_of_the_target_too():
+    options = dict(prediction="guess", target="price")
+    told = {
+        tolerance: [alert.kind for alert in mk.Monitor(regression(4000, 100, 0), tolerance=tolerance, **options)
+                    .check(regression(2000, 130, 1)).alerts]
+        for tolerance in (5.0, 60.0)
+    }  # fmt: skip
+    assert "performance" in told[5.0]
+    assert "performance" not in told[60.0]
+
+
+def test_the_outputs_of_several_targets_are_refused(store):
+    monitor = mk.Monitor(regression(1000, 1, 0), name="m", prediction="guess", target="price", store=store)
+    monitor.log(regression(5, 1, 1)[["x"]], np.zeros((5, 1)))
+    with pytest.raises(InvalidInput, match=r"shape \(5, 2\) do not fit a regression"):
+        monitor.log(regression(5, 1, 1)[["x"]], np.zeros((5, 2)))
+
+
+def test_an_alert_tells_what_was_worst_and_how_it_is_now(store):
+    def day(error, seed):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 2, 500)
+        return pd.DataFrame({"x": rng.normal(size=500), "p": np.where(rng.random(500) < error, 1 - y, y), "y": y})
+
+    reference = pd.concat([day(0.2, seed) for seed in range(8)])
+    monitor = mk.Monitor(reference, name="m", prediction="p", target="y", store=store)
+    start = pd.Timestamp("2026-05-01", tz="UTC")
+    for number, error in enumerate([0.2, 0.6, 0.1, 0.1]):
+        rows, at = day(error, 100 + number), start + pd.Timedelta(days=number)
+        monitor.log_labels(monitor.log(rows[["x"]], rows.p, at=at), rows.y, at=at)
+    report = monitor.check(now=(start + pd.Timedelta(days=5)).to_pydatetime())
+    alert = next(one for one in report.alerts if one.subject == "error")
+    worst, last = float(alert.message.split()[0]), float(alert.message.split("mean of ")[1].split()[0])
+    assert worst == pytest.approx(0.6, abs=0.1)
+    assert last == pytest.approx(0.1, abs=0.04)
+    assert "until 2026-05-02" in alert.message
+
+
+def test_threads_that_log_first_together_share_one_log(store):
+    monitor = mk.Monitor(frame(500), name="m", store=store)
+    barrier, ids = threading.Barrier(6), []
+
+    def work():
+        barrier.wait()
+        ids.extend(monitor.log(frame(5), np.zeros(5)))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monitor.flush()
+    assert set(monitor.predictions()["id"]) == set(ids)
+    assert len(ids) == 30
+
+
+def test_scores_that_rank_worse_than_chance_are_named(store):
+    rng = np.random.default_rng(0)
+    fraud = rng.random(3000) < 0.2
+    rows = pd.DataFrame({"x": rng.normal(size=3000), "s": np.where(fraud, rng.beta(5, 2, 3000), rng.beta(2, 5, 3000))})
+    rows["y"] = np.where(fraud, "fraud", "ok")
+    options = dict(prediction="s", target="y")
+    (note,) = [note for note in mk.Monitor(rows, **options).check(rows).notes if "chance" in note]
+    assert "'ok'" in note
+    report = mk.Monitor(rows, positive="fraud", **options).check(rows)
+    assert not any("chance" in note for note in report.notes)
+    assert report.levels["roc_auc"] > 0.9
+
+
+def test_metrics_of_ones_own_that_fail_or_share_a_name_are_told():
+    rows = regression(1500, 1, 0)
+
+    def broken(truth, told):
+        raise RuntimeError("no price list")
+
+    report = mk.Monitor(rows, prediction="guess", target="price", metrics=[broken]).check(rows)
+    assert "The metric broken failed: RuntimeError: no price list" in report.notes
+    with pytest.raises(InvalidInput, match="one name"):
+        mk.Monitor(rows, prediction="guess", target="price", metrics=[lambda a, b: 1.0, lambda a, b: 2.0])

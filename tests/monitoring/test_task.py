@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.performance import RARE_STEP
@@ -74,7 +75,7 @@ def test_costs_that_do_not_fit_are_refused(cost):
 
 def test_an_unknown_task_is_refused_and_costs_without_a_matrix_too():
     with pytest.raises(InvalidInput, match="binary, multiclass, regression"):
-        Task.infer([0, 1], [0, 1], kind="ranking")
+        Task.infer([0, 1], [0, 1], kind="clustering")
     with pytest.raises(InvalidInput, match="cost="):
         Task("binary", (0, 1)).paid([0], [0])
 
@@ -93,3 +94,49 @@ def test_many_different_words_are_classes_and_no_regression():
     words = [f"w{number}" for number in range(60)]
     assert Task.infer(words, words).kind == "multiclass"
     assert Task.infer(list(range(60)), list(range(60))).kind == "regression"
+
+
+# Whose class, which pairs, whose units
+
+
+def test_the_positive_class_is_the_one_that_is_stated():
+    y, told = ["ok", "fraud", "fraud", "ok"], ["ok", "fraud", "ok", "ok"]
+    task = Task.infer(y, told, positive="fraud")
+    streams = {stream.name: stream.losses.tolist() for stream in task.streams(y, told)}
+    assert streams["misses"] == [0.0, 1.0]
+    assert streams["false alarms"] == [0.0, 0.0]
+    scores = Task.infer(y, np.array([0.1, 0.9, 0.8, 0.2]), positive="fraud")
+    assert scores.decided(np.array([0.9, 0.1])).tolist() == ["fraud", "ok"]
+    with pytest.raises(InvalidInput, match="positive='theft' is none of two classes"):
+        Task.infer(y, told, positive="theft")
+
+
+def test_costs_stay_those_of_the_sorted_classes_whichever_is_positive():
+    y, told = np.array(["a", "b"]), np.array(["b", "a"])
+    for positive in ("a", "b"):
+        task = Task.infer(y, told, cost=[[0, 5], [100, 0]], positive=positive)
+        assert task.paid(y, told).tolist() == [5.0, 100.0]
+
+
+def test_scores_that_are_no_probabilities_are_ranked_by_pairs():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 4000)
+    margins = 2.0 * y + rng.normal(size=4000)
+    task = Task.infer(y, margins)
+    assert (task.kind, task.names()) == ("ranking", ("misranked pairs",))
+    (stream,) = task.streams(y, margins)
+    assert stream.losses.mean() == pytest.approx(1 - roc_auc_score(y, margins), abs=0.02)
+    assert 1500 < stream.rows.sum() <= 2000
+
+
+def test_rising_negatives_are_found_by_pairs_with_the_latest_row():
+    y = np.tile([0, 0, 0, 1], 200)
+    scores = np.arange(800) / 100 + 2 * y  # all scores rise, negatives over the positives of long ago
+    (stream,) = Task("ranking", (0, 1)).streams(y, scores)
+    assert stream.losses.mean() == 0
+
+
+def test_graded_targets_are_ranked_if_asked():
+    task = Task.infer([0.0, 1.0, 2.0, 1.0], [5.0, 6.0, 7.0, 8.0], kind="ranking")
+    (stream,) = task.streams([0.0, 1.0, 2.0, 1.0], [5.0, 6.0, 7.0, 8.0])
+    assert stream.losses.tolist() == [0.0, 1.0]

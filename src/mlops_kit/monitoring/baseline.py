@@ -132,10 +132,9 @@ class Baseline:
 
     def task_of(self, predictions: Iterable[Any], labels: Iterable[Any], settings: Settings) -> Task:
         """Tell the task, from what the reference knows of the truth and from predictions and labels."""
-        known = [*self.truth, *labels]
-        return Task.infer(
-            pd.Series(known, dtype=None if known else float), list(predictions), kind=self.task, cost=settings.cost
-        )
+        known = [*labels, *self.truth]  # labels first: they stand beside the predictions
+        given = pd.Series(known, dtype=None if known else float)
+        return Task.infer(given, list(predictions), kind=self.task, cost=settings.cost, positive=settings.positive)
 
     @property
     def profile(self) -> TableProfile:
@@ -223,7 +222,8 @@ def _estimator(reference: Reference, settings: Settings) -> Estimator | None:
     rows = labelled(reference)
     if rows.empty:
         return None
-    task = Task.infer(rows["label"], rows["prediction"], kind=settings.task or reference.task)
+    kind = settings.task or reference.task
+    task = Task.infer(rows["label"], rows["prediction"], kind=kind, positive=settings.positive)
     if task.kind != "binary" or not task.scores:
         return None
     scores = rows["prediction"].to_numpy(dtype=float)

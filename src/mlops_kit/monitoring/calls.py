@@ -34,15 +34,15 @@ def rows_among(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return found
 
 
-def flat(predictions: Any, classes: Callable[[], Sequence[Any]]) -> Any:
+def flat(predictions: Any, known: Callable[[], tuple[str | None, Sequence[Any], Any]]) -> Any:
     """Reduce a column of probabilities for each class to what is kept: that of the positive one, or the class.
 
     Parameters
     ----------
     predictions : array-like
         One for each row, or a row of probabilities for each.
-    classes : callable
-        Gives the values of the target, asked only for three classes or more.
+    known : callable
+        Gives the task, the classes, and the positive class if it is not the last; asked only for several columns.
 
     Returns
     -------
@@ -56,9 +56,9 @@ def flat(predictions: Any, classes: Callable[[], Sequence[Any]]) -> Any:
 
     Examples
     --------
-    >>> flat([[0.9, 0.1], [0.2, 0.8]], list).tolist()
+    >>> flat([[0.9, 0.1], [0.2, 0.8]], lambda: ("binary", (0, 1), None)).tolist()
     [0.1, 0.8]
-    >>> flat([[0.1, 0.7, 0.2]], lambda: ["red", "green", "blue"]).tolist()
+    >>> flat([[0.1, 0.7, 0.2]], lambda: ("multiclass", ["red", "green", "blue"], None)).tolist()
     ['green']
     """
     shape = getattr(predictions, "shape", None)
@@ -77,11 +77,20 @@ def flat(predictions: Any, classes: Callable[[], Sequence[Any]]) -> Any:
             f"A {type(predictions).__name__} of {'lists of different lengths' if shape is None else f'shape {shape}'} "
             "is no column of predictions: give a value for each row, or for each the probabilities of all classes."
         )
-    if matrix.shape[1] <= 2:  # noqa: PLR2004 - two classes
-        return matrix[:, -1]
-    known = sorted(classes(), key=lambda value: (str(type(value)), value))
+    if matrix.shape[1] == 1:
+        return matrix[:, 0]
+    task, classes, positive = known()
+    ordered = sorted(classes, key=lambda value: (str(type(value)), value))
+    if task in {"regression", "ranking"} or (ordered and len(ordered) != matrix.shape[1]):
+        wanted = "one value" if task in {"regression", "ranking"} else f"one value, or {len(ordered)} probabilities,"
+        raise InvalidInput(
+            f"Predictions of shape {matrix.shape} do not fit a {task or 'model'}: give {wanted} for each row. The "
+            "outputs of a model that predicts several targets are watched by a monitor each."
+        )
+    if matrix.shape[1] == 2:  # noqa: PLR2004 - two classes
+        return matrix[:, ordered.index(positive)] if positive in ordered else matrix[:, -1]
     chosen = matrix.argmax(axis=1)
-    return np.array(known, dtype=object)[chosen] if len(known) == matrix.shape[1] else chosen
+    return np.array(ordered, dtype=object)[chosen] if ordered else chosen
 
 
 def _is_nested(predictions: Any) -> bool:

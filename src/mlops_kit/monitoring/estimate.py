@@ -165,14 +165,14 @@ class Band:
     mean: float
 
     @classmethod
-    def over(cls, values: Sequence[float], *, bounded: bool = True) -> Band | None:
-        """Give the band over chunks, within [0, 1] unless told otherwise; None for fewer than three with a value."""
+    def over(cls, values: Sequence[float], *, bounds: tuple[float, float] = (0.0, 1.0)) -> Band | None:
+        """Return the band over chunks, within these bounds; None for fewer than three with a value."""
         known = np.array([value for value in values if np.isfinite(value)])
         if len(known) < _FEWEST_CHUNKS:
             return None
         mean, spread = float(known.mean()), float(known.std())
         low, high = mean - _SPREADS * spread, mean + _SPREADS * spread
-        return cls(max(0.0, low), min(1.0, high), mean) if bounded else cls(low, high, mean)
+        return cls(max(bounds[0], low), min(bounds[1], high), mean)
 
     def warns(self, value: float) -> bool:
         """Tell whether a value is worse than on the reference: lower; higher is no harm."""

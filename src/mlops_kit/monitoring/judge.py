@@ -24,11 +24,14 @@ Judged = pd.DataFrame
 
 KEPT_WINDOWS = 200
 _MOST_VALUES = 20
+_PORTION = 250
+_LATEST = 500
 _MOST_DATES = 40
 _METRICS = {
     "binary": ("accuracy", "recall", "precision", "f1"),
     "multiclass": ("accuracy", "f1", "balanced_accuracy"),
     "regression": ("mae", "rmse", "r2"),
+    "ranking": (),
 }
 _SCORE_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "calibration_error")
 
@@ -61,6 +64,8 @@ class Performance:
 
     failures : dict of str to str
         For each metric of the user's that failed in the last window, how.
+    latest : dict of str to list
+        For each stream the last losses, at most 500.
 
     Examples
     --------
@@ -87,6 +92,7 @@ class Performance:
     parts: tuple[tuple[str, str], ...] = ()
     found: dict[str, list[Any]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    latest: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -137,7 +143,8 @@ class Performance:
                 whole = _stream_name(name, part)
                 step = RARE_STEP if name.startswith("misses") else STEP
                 share_of = of_part * weights[name]
-                harms[whole] = Harm.begin(summary, share=share_of, tolerance=tolerance, step=step, by_day=by_day)
+                allowed = None if tolerance is None else tolerance / task.unit
+                harms[whole] = Harm.begin(summary, share=share_of, tolerance=allowed, step=step, by_day=by_day)
                 if summary.n:
                     references[whole] = summary.mean
         return cls(task, harms, references, parts=tuple(parts))
@@ -164,13 +171,18 @@ class Performance:
         if rows.empty:
             return self
         harms, moments, found = dict(self.harms), dict(self.moments), dict(self.found)
+        latest = dict(self.latest)
         for name, losses, at in _split(self.task, rows, self.parts):
             moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
             days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
-            harms[name] = harms[name].after(losses, days)
-            if harms[name].crossed is not None and (name not in found or found[name][0] < harms[name].margin):
-                since = _since(harms[name], moments[name])
-                found[name] = [max(0.0, harms[name].margin), since, _number(harms[name].lately)]
+            for first in range(0, len(losses), _PORTION):  # what was worst is noted when it was, not at the end
+                portion = slice(first, first + _PORTION)
+                harms[name] = harms[name].after(losses[portion], days[portion])
+                if harms[name].crossed is not None and (name not in found or found[name][0] < harms[name].margin):
+                    until = at.iloc[min(first + _PORTION, len(losses)) - 1].isoformat()
+                    since = _since(harms[name], moments[name])
+                    found[name] = [max(0.0, harms[name].margin), since, _number(harms[name].lately), until]
+            latest[name] = _last_losses(latest.get(name, []), losses)
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
         full = len(waiting) // window
@@ -180,7 +192,9 @@ class Performance:
         kept = waiting.iloc[full * window :].reset_index(drop=True)
         failures = failures_of(waiting.iloc[max(0, full - 1) * window :], metrics)
         last = tuple(windows[-KEPT_WINDOWS:])
-        return replace(self, harms=harms, windows=last, open=kept, moments=moments, found=found, failures=failures)
+        return replace(
+            self, harms=harms, windows=last, open=kept, moments=moments, found=found, failures=failures, latest=latest
+        )
 
     def reports(self) -> tuple[LossReport, ...]:
         """Tell how each stream stands, worst first; streams of segments without a row are left out."""
@@ -188,18 +202,22 @@ class Performance:
         for name, harm in self.harms.items():
             if ", " in name and not harm.current.n:
                 continue
-            margin, since, lately = self.found.get(name, (harm.margin, None, None))
+            margin, since, lately, *end = self.found.get(name, (harm.margin, None, None))
+            unit = self.task.unit if not name.startswith("cost") else 1.0
+            last = self.latest.get(name, [])
             made.append(
                 LossReport(
                     name=name,
                     harmed=harm.crossed is not None,
                     evidence=_ratio(margin),
-                    reference=self.references.get(name),
-                    current=harm.current.mean if harm.current.n else None,
-                    allowed=harm.allowed,
+                    reference=_times(unit, self.references.get(name)),
+                    current=_times(unit, harm.current.mean if harm.current.n else None),
+                    allowed=_times(unit, harm.allowed),
                     n=harm.current.n,
                     since=None if since is None else datetime.fromisoformat(since),
-                    lately=lately,
+                    lately=_times(unit, lately),
+                    until=datetime.fromisoformat(end[0]) if end else None,
+                    now=_times(unit, float(np.mean(last)) if last else None),
                 )
             )
         return tuple(sorted(made, key=lambda report: -report.evidence))
@@ -219,6 +237,7 @@ class Performance:
             "parts": [list(part) for part in self.parts],
             "found": self.found,
             "failures": self.failures,
+            "latest": self.latest,
         }
 
     @classmethod
@@ -231,7 +250,15 @@ class Performance:
         task, windows = Task.of(state["task"]), tuple(state["windows"])
         known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
         parts = tuple((column, value) for column, value in state["parts"])
-        return cls(task, harms, *known, parts, dict(state["found"]), dict(state.get("failures", {})))
+        return cls(
+            task,
+            harms,
+            *known,
+            parts,
+            dict(state["found"]),
+            dict(state.get("failures", {})),
+            dict(state.get("latest", {})),
+        )
 
 
 def measured(
@@ -294,7 +321,8 @@ def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list
 
 def defaults(task: Task) -> tuple[str, ...]:
     """Name what is measured of a task if nobody says."""
-    return (*_METRICS[task.kind], *(_SCORE_METRICS if task.scores else ()))
+    ranked = ("roc_auc",) if task.kind == "ranking" and not task.graded else ()
+    return (*_METRICS[task.kind], *ranked, *(_SCORE_METRICS if task.scores else ()))
 
 
 def metric_value(task: Task, rows: Judged, name: Any) -> tuple[str, float | None]:
@@ -320,6 +348,11 @@ def predicted(task: Task, rows: Judged) -> Predicted:
     truth, told = rows["label"].to_numpy(), rows["prediction"].to_numpy()
     if task.kind == "regression":
         return Predicted.of(truth, told, task=task.kind)
+    if task.kind == "ranking":
+        margins = told.astype(float)
+        if task.graded:
+            return Predicted.of(truth, scores=margins, task="ranking")
+        return Predicted.of(truth, scores=margins, task="binary", classes=list(task.classes))
     classes = list(task.classes) + sorted({*truth.tolist()} - {*task.classes}, key=str)
     labels = task.decided(told)
     classes += sorted({*np.asarray(labels).tolist()} - {*classes}, key=str)
@@ -347,6 +380,14 @@ def failures_of(rows: Judged, metrics: Sequence[Any]) -> dict[str, str]:
             except Exception as error:  # noqa: BLE001 - a user's function may fail in any way
                 found[_own_name(metric)] = f"{type(error).__name__}: {error!s:.200}"
     return found
+
+
+def _times(unit: float, value: float | None) -> float | None:
+    return None if value is None else unit * value
+
+
+def _last_losses(before: list[float], losses: npt.NDArray[np.float64]) -> list[float]:
+    return [*before, *losses[-_LATEST:].round(6).tolist()][-_LATEST:]
 
 
 def _since(harm: Harm, moments: list[list[Any]]) -> str | None:

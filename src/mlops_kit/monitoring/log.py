@@ -22,6 +22,7 @@ from mlops_kit.monitoring.segments import LABELS, PREDICTIONS, Segments
 
 SEGMENT_ROWS = 20_000
 INTERVAL_SECONDS = 30.0
+_CHILD_SECONDS = 0.5
 LIMIT_ROWS = 1_000_000
 _LEAST_SHARE = 2.0**-10
 _OWN_LOG = "mlops_kit.monitoring"
@@ -62,7 +63,8 @@ class PredictionLog:
     """Collects predictions and labels in memory and writes them to segments from a thread of its own.
 
     Rows are written when there are 20,000 of them or half a minute is over, when `flush` is called, and when the
-    process ends; a process that is killed loses what was not written. When the store is too slow, new rows are
+    process ends; a process that is killed loses what was not written. A child of `multiprocessing`, which a pool ends
+    without asking, writes twice a second. When the store is too slow, new rows are
     sampled, and those kept carry as their weight how many they stand for.
 
     Parameters
@@ -179,13 +181,14 @@ class PredictionLog:
 
     def _run(self) -> None:
         """Write until nothing waits; then the thread ends, and the next append starts another."""
-        pause = self._interval
+        interval = min(self._interval, _CHILD_SECONDS) if _is_child() else self._interval
+        pause = interval
         while True:
             self._full.wait(pause)
             self._full.clear()
             try:
                 self.flush()
-                pause = self._interval
+                pause = interval
             except Exception as error:  # noqa: BLE001 - whatever it is, this thread is the only one that will try again
                 pause = min(2 * pause, 600.0)
                 logging.getLogger(_OWN_LOG).warning("predictions wait to be written: %s", error)
@@ -258,11 +261,16 @@ def _flush_all() -> None:
             logging.getLogger(_OWN_LOG).exception("predictions were lost at exit")
 
 
+def _is_child() -> bool:
+    """Return whether this is a child of `multiprocessing`, which a pool may end at any time."""
+    process = sys.modules.get("multiprocessing.process")  # which such a child has loaded
+    return process is not None and process.parent_process() is not None
+
+
 def _flush_at_end() -> None:
     """See that a child of `multiprocessing`, which ends without `atexit`, writes what it has."""
     global _ends_in  # noqa: PLW0603 - once for each process
-    process = sys.modules.get("multiprocessing.process")  # which such a child has loaded
-    if process is not None and process.parent_process() is not None and _ends_in != os.getpid():
+    if _is_child() and _ends_in != os.getpid():
         from multiprocessing import util  # noqa: PLC0415 - only its own children need it
 
         util.Finalize(None, _flush_all, exitpriority=100)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 import secrets
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -52,8 +53,12 @@ class Monitor:
         frame without a name is in memory only.
     prediction, target : str, optional
         The columns of the reference, and of frames given to `check`, with what was predicted and what was true.
+    positive : object, optional
+        Of two classes the one that is looked for, such as ``"fraud"``; by default the last in sorted order. Scores are
+        of this class, misses are the share of it that was not predicted.
     task : str, optional
-        ``"binary"``, ``"multiclass"`` or ``"regression"``; by default told from the model or the data.
+        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``; by default taken from the model or the data.
+        Scores outside of 0 to 1 of a model of two classes are judged as a ranking, by pairs.
     metrics : sequence of str or callable, optional
         What is measured in each window: names as in `mlops_kit.measures.metrics`, or functions of truth and prediction.
     columns, exclude : str or sequence of str, optional
@@ -71,7 +76,8 @@ class Monitor:
     maturity : str, float or timedelta, optional
         Judge predictions at this age, in their order; by default when their labels arrive.
     tolerance : float, optional
-        By how much a mean loss may exceed that of the reference without an alert.
+        By how much a mean loss may exceed that of the reference without an alert, in the units of the loss: of a
+        regression, those of the target.
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
@@ -113,6 +119,7 @@ class Monitor:
         name: str | None = None,
         prediction: str | None = None,
         target: str | None = None,
+        positive: Any = None,
         task: str | None = None,
         metrics: Sequence[Any] | None = None,
         columns: Iterable[str] | str | None = None,
@@ -138,6 +145,7 @@ class Monitor:
         self._stated = Settings.of(
             prediction=prediction,
             target=target,
+            positive=positive,
             task=task,
             metrics=[one for one in self._metrics if isinstance(one, str)],
             columns=columns,
@@ -166,6 +174,7 @@ class Monitor:
             self.name = space
             self.store = Store.on(MemoryBackend(space))
             weakref.finalize(self, forget, space)
+        self._opening_lock = threading.RLock()
         self._log: PredictionLog | None = None
         self._place: Opening | None = None
 
@@ -198,7 +207,7 @@ class Monitor:
         from mlops_kit.monitoring.calls import flat  # noqa: PLC0415 - only those who log need it
 
         log = self._opened_log()
-        return log.add(X, flat(predictions, lambda: self._opening().epoch().context.baseline.truth), ids=ids, at=at)
+        return log.add(X, flat(predictions, lambda: self._opening().epoch().context.shape), ids=ids, at=at)
 
     def log_labels(self, ids: Any, y: Any, *, at: Any = None) -> None:
         """Log what came true.
@@ -386,21 +395,25 @@ class Monitor:
             self._log.flush()
 
     def _opened_log(self) -> PredictionLog:
-        if self._log is None:
-            context = self._opening().epoch().context
-            from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
+        if self._log is not None:
+            return self._log
+        from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
 
-            names = [unescaped(name) for name in context.baseline.features]
-            self._log = PredictionLog(Segments(self.store, self.name), names=names)
-        return self._log
+        with self._opening_lock:  # threads that make the first call together share one log
+            if self._log is None:
+                context = self._opening().epoch().context
+                names = [unescaped(name) for name in context.baseline.features]
+                self._log = PredictionLog(Segments(self.store, self.name), names=names)
+            return self._log
 
     def _opening(self) -> Opening:
         from mlops_kit.monitoring.opening import Opening  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
-        if self._place is None:
-            stated = (self._stated, self._expectations, self._metrics)
-            self._place = Opening(self.store, self._source, self.name, self._reference, *stated)
-        return self._place
+        with self._opening_lock:
+            if self._place is None:
+                stated = (self._stated, self._expectations, self._metrics)
+                self._place = Opening(self.store, self._source, self.name, self._reference, *stated)
+            return self._place
 
     def _deliver(self) -> None:
         """Bring what people are to be told to every sink that has not taken it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ MATTERS = 0.015
 LIFETIME, PER_WINDOWS = "lifetime", "per_windows"
 WINDOWS_PROMISED = 100
 """In how many windows ``"per_windows"`` accepts one false alarm."""
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking")
 _TAKEN = {"id", "at", "prediction", "label", "label_at", "weight"}
 _LEAST_WINDOW = 20
 _LONGEST = 100 * 365.25 * 86_400
@@ -31,7 +32,9 @@ class Settings:
     prediction, target : str or None
         The columns of the reference, and of frames that are checked, with what was predicted and what was true.
     task : str or None
-        ``"binary"``, ``"multiclass"`` or ``"regression"``; by default told from the data.
+        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``; by default taken from the data.
+    positive : text, number or bool, or None
+        Of two classes the one that is looked for; by default the last in sorted order.
     metrics : tuple of str
         What is measured in each window.
     segments : tuple of str
@@ -70,6 +73,7 @@ class Settings:
     prediction: str | None = None
     target: str | None = None
     task: str | None = None
+    positive: Any = None
     metrics: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     cost: tuple[tuple[float, ...], ...] | None = None
@@ -100,6 +104,7 @@ class Settings:
         retention: Duration | None = None,
         budget: str | int = LIFETIME,
         min_effect: float | None = None,
+        positive: Any = None,
         **others: Any,
     ) -> Settings:
         """Read what a user passed, and refuse what cannot mean anything.
@@ -120,6 +125,7 @@ class Settings:
             maturity=None if maturity is None else _span("maturity", maturity),
             retention=None if retention is None else _span("retention", retention),
             budget=WINDOWS_PROMISED if budget == PER_WINDOWS else budget,
+            positive=_class("positive", positive),
             min_effect=MATTERS if min_effect is None else min_effect,
             **others,
         )
@@ -132,7 +138,7 @@ class Settings:
                 f"segments= cannot name {sorted(taken)}: so is something of the log called. Rename them."
             )
         _check_number("alpha", made.alpha, 0, 1)
-        _check_number("tolerance", made.tolerance, -math.inf, 1, closed=True)
+        _check_number("tolerance", made.tolerance, -math.inf, sys.float_info.max, closed=True)
         _check_number("min_effect", made.min_effect, -math.inf, 1, closed=True)
         if not _is_whole(made.window) or made.window < _LEAST_WINDOW:
             raise InvalidInput(f"window={made.window!r} is not a number of rows of at least {_LEAST_WINDOW}.")
@@ -250,6 +256,13 @@ def _matrix(given: Any) -> tuple[tuple[float, ...], ...]:
             "it a number for each predicted one, such as [[0, 5], [100, 0]]."
         )
     return rows
+
+
+def _class(what: str, given: Any) -> Any:
+    value = given.item() if type(given).__module__ == "numpy" and hasattr(given, "item") else given
+    if value is not None and not isinstance(value, str | int | float):
+        raise InvalidInput(f"{what}={given!r:.200} is no class: give a text, a number or a bool.")
+    return value
 
 
 def _span(what: str, given: Duration) -> float:

@@ -147,11 +147,18 @@ def of_losses(reports: Iterable[LossReport], known: Mapping[str, int], share: fl
             kind="performance",
             subject=report.name,
             active=report.harmed,
-            message=f"{now:.3g}{since}{was}: it became worse "
+            message=f"{now:.3g}{since}{was}: it became worse{_lately(report)} "
             f"(evidence {_times(report.evidence)} its limit, {report.n:,} rows{labelled})",
             evidence=report.evidence,
             effect=worse,
         )
+
+
+def _lately(report: LossReport) -> str:
+    """Return how the loss is now, where that is not what the evidence rests on."""
+    if report.now is None or report.until is None or report.lately is None:
+        return ""
+    return f" until {report.until:%Y-%m-%d %H:%M}; the last losses have a mean of {report.now:.3g}"
 
 
 def of_estimates(

@@ -85,7 +85,14 @@ class Task:
 
     @classmethod
     def infer(
-        cls, y: object, predictions: object, *, kind: str | None = None, threshold: float = 0.5, cost: object = None
+        cls,
+        y: object,
+        predictions: object,
+        *,
+        kind: str | None = None,
+        threshold: float = 0.5,
+        cost: object = None,
+        positive: Any = None,
     ) -> Task:
         """Tell the task from labels and predictions.
 
@@ -98,7 +105,9 @@ class Task:
         threshold : float
             The score from which a row counts as predicted positive.
         cost : sequence of sequences, optional
-            ``cost[actual][predicted]``.
+            ``cost[actual][predicted]``, by the sorted classes.
+        positive : object, optional
+            Of two classes the one that is looked for; by default the last.
 
         Returns
         -------
@@ -108,13 +117,15 @@ class Task:
         Raises
         ------
         InvalidInput
-            The kind is none of `TASKS`, or the costs do not fit the classes.
+            The kind is none of `TASKS`, the costs do not fit the classes, or the positive class is none of two.
         """
         if kind is not None and kind not in TASKS:
             raise InvalidInput(f"task={kind!r} is none that a monitor knows: {', '.join(TASKS)}.")
         actual, predicted = _values(y), _values(predictions)
         continuous = _is_continuous(actual)
-        classes = () if continuous else tuple(_sorted({*actual.tolist()} | _label_like(predicted)))
+        ranked = kind == "ranking" or (kind in {None, "binary"} and _are_margins(actual, predicted))
+        told = set() if ranked else _label_like(predicted)
+        classes = () if continuous else tuple(_sorted({*actual.tolist()} | told))
         if kind is None:
             numerous = len(classes) > _MOST_CLASSES and actual.dtype.kind in "iuf"
             kind = "regression" if continuous or numerous else _classes_kind(classes)
@@ -123,8 +134,12 @@ class Task:
             return cls(kind, scale=_scale(error))
         if kind == "binary" and len(classes) < _BINARY:
             classes = _filled(classes)
-        scores = kind == "binary" and _are_scores(predicted)
-        return cls(kind, classes, scores, threshold, cost=_cost(cost, len(classes)))
+        matrix = _cost(cost, len(classes))
+        if positive is not None:
+            classes, matrix = _positive_last(classes, matrix, positive)
+        if ranked:
+            return cls("ranking", classes if len(classes) == _BINARY else ())
+        return cls(kind, classes, kind == "binary" and _are_scores(predicted), threshold, cost=matrix)
 
     def usable(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Make numbers of what must be numbers: in a regression all that are none become nulls, which is no loss of 0.
@@ -139,8 +154,19 @@ class Task:
         DataFrame
             The same rows.
         """
-        wanted = ["prediction", "label"] if self.kind == "regression" else ["prediction"] if self.scores else []
+        wanted = ["prediction"] if self.scores or self.kind == "ranking" else []
+        wanted = ["prediction", "label"] if self.kind == "regression" or self.graded else wanted
         return rows.assign(**{name: _numbers(rows[name]) for name in wanted})
+
+    @property
+    def graded(self) -> bool:
+        """Whether it is a ranking of targets that are numbers, not of two classes."""
+        return self.kind == "ranking" and not self.classes
+
+    @property
+    def unit(self) -> float:
+        """What a loss of 1 is in the units that people are told: of a regression those of the target."""
+        return self.scale if self.kind == "regression" else 1.0
 
     def decided(self, predictions: object) -> Array:
         """Give the class that each prediction decides for, or the prediction itself of a regression."""
@@ -174,6 +200,9 @@ class Task:
         if self.kind == "regression":
             error = _errors(actual.astype(float), np.asarray(predictions).astype(float))
             return (Stream("absolute error", np.minimum(error / self.scale, 1.0), everything),)
+        if self.kind == "ranking":
+            target = actual.astype(float) if self.graded else self.positive(actual).astype(float)
+            return (_pairs(target, np.asarray(predictions).astype(float)),)
         decided = np.asarray(self.decided(predictions), dtype=object)
         wrong = np.asarray(decided != np.asarray(actual, dtype=object), dtype=bool).astype(float)
         streams = [Stream("error", wrong, everything)]
@@ -234,6 +263,41 @@ class Task:
         made = np.empty(len(self.classes), dtype=object)
         made[:] = self.classes
         return made
+
+
+def _pairs(target: Losses, scores: Losses) -> Stream:
+    """Judge disjoint pairs of rows with different targets: a loss of 1 if the higher target has the lower score.
+
+    A row is paired with the latest row of another target that has no partner, and the loss is that of the later one;
+    rows without a partner among those given are passed over.
+    """
+    waiting: list[int] = []  # all of one target: any other would have been paired
+    losses, rows = np.zeros(len(target)), np.zeros(len(target), dtype=bool)
+    for row in range(len(target)):
+        if not waiting or target[waiting[-1]] == target[row]:
+            waiting.append(row)
+            continue
+        other = waiting.pop()
+        right = (scores[row] - scores[other]) * (target[row] - target[other])
+        losses[row], rows[row] = 0.0 if right > 0 else 0.5 if right == 0 else 1.0, True
+    return Stream("misranked pairs", losses[rows], rows)
+
+
+def _are_margins(actual: Array, predicted: Array) -> bool:
+    """Check whether two classes are predicted by numbers that are neither classes nor probabilities."""
+    if predicted.dtype.kind != "f" or not len(predicted) or len({*actual.tolist()}) > _BINARY or _is_continuous(actual):
+        return False
+    return _is_continuous(predicted) and bool((predicted < 0).any() or (predicted > 1).any())
+
+
+def _positive_last(
+    classes: tuple[Any, ...], cost: tuple[tuple[float, ...], ...] | None, positive: Any
+) -> tuple[tuple[Any, ...], tuple[tuple[float, ...], ...] | None]:
+    if len(classes) != _BINARY or positive not in classes:
+        raise InvalidInput(f"positive={positive!r:.100} is none of two classes; there are {str(list(classes))[:200]}.")
+    if classes[-1] == positive:
+        return classes, cost
+    return classes[::-1], None if cost is None else tuple(row[::-1] for row in cost[::-1])
 
 
 def _values(given: object) -> Array:

@@ -23,6 +23,7 @@ from mlops_kit.records.monitor import (
 from mlops_kit.views.values import plural
 
 if TYPE_CHECKING:
+    from mlops_kit.monitoring.judge import Performance
     from mlops_kit.monitoring.watch import Context, Watch
 
 _DRIFT = "drift"
@@ -31,6 +32,7 @@ LEAST_ROWS = 100
 """Rows of the reference below which nothing is said to be in order."""
 _NAMED, _LISTED = 5, 20
 _SMALL = 1000
+_CHANCE = 0.5
 PICTURES = 12
 """Of how many columns the distributions are shown."""
 
@@ -154,11 +156,23 @@ def _notes(
         yield f"Estimated metrics are {BLIND}."
     performance = watch.performance
     if performance is not None:
-        yield from (f"The metric {name} failed: {told}" for name, told in performance.failures.items())
+        yield from _notes_of_performance(performance)
     if performance is not None and not performance.references:
         yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
     if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
+
+
+def _notes_of_performance(performance: Performance) -> Iterable[str]:
+    task, low = performance.task, performance.usual.get("roc_auc", [None])[0]
+    if low is not None and low < _CHANCE and task.classes:
+        yield (
+            f"On the reference the scores rank worse than chance (ROC AUC {low:.3g}): they were taken for scores of "
+            f"the class {task.classes[-1]!r}; if they are of another one, state it as positive=."
+        )
+    if task.kind == "ranking":
+        yield "Predictions that are no probabilities are judged as a ranking, by pairs of rows; see task=."
+    yield from (f"The metric {name} failed: {told}" for name, told in performance.failures.items())
 
 
 def _notes_of_columns(watch: Watch, features: Iterable[FeatureReport], context: Context) -> Iterable[str]:

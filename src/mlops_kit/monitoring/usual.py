@@ -16,7 +16,6 @@ from mlops_kit.monitoring.judge import defaults, metric_value
 from mlops_kit.monitoring.task import Task
 
 _MOST_PARTS = 20
-_BEYOND = {"log_loss", "cost"}  # the metrics of classes that may exceed 1
 
 Usual = dict[str, list[float | None]]
 """For each metric its value, and the lower and upper end of what is usual; None where too little is known."""
@@ -59,8 +58,9 @@ def usual_of(task: Task, rows: pd.DataFrame, metrics: Sequence[Any], window: int
         if value is None:
             continue
         found = [metric_value(task, part, one)[1] for part in parts]
-        share = task.kind != "regression" and name not in _BEYOND and isinstance(one, str)
-        band = Band.over([part for part in found if part is not None], bounded=share)
+        known = None if name == "cost" or not isinstance(one, str) else _known(one)
+        bounds = (-math.inf, math.inf) if known is None else known.bounds
+        band = Band.over([part for part in found if part is not None], bounds=bounds)
         made[name] = [value, None, None] if band is None else [value, band.lower, band.upper]
     return made
 

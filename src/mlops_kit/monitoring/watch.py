@@ -75,6 +75,16 @@ class Context:
         return self.metrics or (*defaults(task), *recorded_metrics(task, self.baseline.recorded))
 
     @property
+    def shape(self) -> tuple[str | None, tuple[Any, ...], Any]:
+        """The task, the classes and the positive class, as far as the reference tells them."""
+        baseline, positive = self.baseline, self.settings.positive
+        if not baseline.truth:
+            return baseline.task, (), positive
+        task = Task.infer(pd.Series(list(baseline.truth)), [], kind=baseline.task)
+        few = len(baseline.truth) < len(task.classes) or task.kind in {"regression", "ranking"}
+        return task.kind, () if few else task.classes, positive
+
+    @property
     def rules(self) -> tuple[Expectation, ...]:
         """What must hold: what was inferred, but where the user stated something of that kind about the column."""
         stated = {(rule.kind, rule.column) for rule in self.expectations if rule.kind != "custom"}

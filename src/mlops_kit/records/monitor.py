@@ -136,7 +136,11 @@ class LossReport:
     since : datetime or None
         When the rise began, as far as can be told; None without one.
     lately : float or None
-        The mean loss since then.
+        The mean loss from then until `until`.
+    until : datetime or None
+        When the evidence was strongest.
+    now : float or None
+        The mean of the last losses, at most 500. All losses of a regression are in the units of the target.
     """
 
     name: str
@@ -148,6 +152,8 @@ class LossReport:
     n: int
     since: datetime | None = None
     lately: float | None = None
+    until: datetime | None = None
+    now: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
