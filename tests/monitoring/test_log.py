@@ -414,3 +414,26 @@ def test_ids_are_a_sequence():
     assert hash(ids) == hash(PredictionIds("ab" * 6, range(3)))
     assert repr(ids[:0]) == "PredictionIds(0)"
     assert repr(ids).startswith("PredictionIds(3: abababababab-0")
+
+
+def test_at_the_end_of_a_program_what_waits_is_written_and_no_thread_is_left(segments, log):
+    log.add(np.ones((3, 2)), [1, 2, 3])
+    thread = log._thread
+    log.end()
+    assert not thread.is_alive()
+    assert [rows.num_rows for rows in written(segments)] == [3]
+    log.add(np.ones((2, 2)), [4, 5])
+    log.end()
+    assert [rows.num_rows for rows in written(segments)] == [3, 2]
+
+
+def test_what_cannot_be_written_at_the_end_of_a_program_is_an_error_and_no_thread_is_left(segments, log, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise StoreError("gone")
+
+    monkeypatch.setattr(segments, "write", fail)
+    log.add(np.ones((3, 2)), [1, 2, 3])
+    thread = log._thread
+    with pytest.raises(StoreError, match="gone"):
+        log.end()
+    assert not thread.is_alive()

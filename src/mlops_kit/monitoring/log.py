@@ -25,6 +25,7 @@ INTERVAL_SECONDS = 30.0
 _CHILD_SECONDS = 0.5
 LIMIT_ROWS = 1_000_000
 _LEAST_SHARE = 2.0**-10
+_END_SECONDS = 60.0
 _OWN_LOG = "mlops_kit.monitoring"
 
 
@@ -101,6 +102,7 @@ class PredictionLog:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._full = threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_ending = False
         self.failure: str | None = None
 
     def add(self, data: Any, predictions: Any, *, ids: Any = None, at: Any = None) -> Sequence[str]:
@@ -192,12 +194,25 @@ class PredictionLog:
             except Exception as error:  # noqa: BLE001 - whatever it is, this thread is the only one that will try again
                 pause = min(2 * pause, 600.0)
                 logging.getLogger(_OWN_LOG).warning("predictions wait to be written: %s", error)
-                time.sleep(min(1.0, self._interval))
+                time.sleep(0.0 if self._is_ending else min(1.0, self._interval))
             with self._lock:
-                if not self._buffer.batches and not self._parts:
+                if self._is_ending or (not self._buffer.batches and not self._parts):
                     self._thread = None
                     _unwritten.discard(self)
                     return
+
+    def end(self) -> None:
+        """Write all that waits, and wait for the thread to end.
+
+        A thread that is still in the code of Arrow when the interpreter ends may take the process down: C++ cannot be
+        left in the way in which Python makes a thread leave then.
+        """
+        thread, self._is_ending = self._thread, True
+        self._full.set()
+        if thread is not None:
+            thread.join(_END_SECONDS)
+        self._is_ending = False
+        self.flush()
 
     def flush(self) -> None:
         """Write all that waits.
@@ -256,7 +271,7 @@ _ends_in: int | None = None
 def _flush_all() -> None:
     for log in list(_unwritten):
         try:
-            log.flush()
+            log.end()
         except Exception:
             logging.getLogger(_OWN_LOG).exception("predictions were lost at exit")
 
