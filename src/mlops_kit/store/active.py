@@ -104,7 +104,8 @@ def activate_without_block(run: ActiveRun) -> Activation:
 def deactivate(activation: Activation) -> None:
     """End the stretch of a run; those around and inside, which may end in any order, are not touched."""
     activation.left = True
-    _opened[:] = [(thread, run) for thread, run in _opened if activation.is_block or run is not activation.run]
+    if not activation.is_block:
+        _opened[:] = [(thread, run) for thread, run in _opened if run is not activation.run]
     if _innermost.get() is activation:
         _innermost.set(_around())
 
@@ -114,6 +115,8 @@ def active_run() -> ActiveRun | None:
     around = _around()
     if around is not None:
         return around.run
+    if not _opened:
+        return None
     for thread in (threading.get_ident(), threading.main_thread().ident):
         for opener, run in reversed(_opened):
             if opener == thread and not run.is_over:

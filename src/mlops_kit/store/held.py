@@ -54,7 +54,8 @@ class HeldFile:
     """
 
     def __init__(self, url: str, run_id: str) -> None:
-        self._path = None if url.startswith(_PASSING) else _folder(url) / f"{run_id}.jsonl"
+        self._url, self._run_id = url, run_id
+        self._is_over = url.startswith(_PASSING)
         self._lock = threading.Lock()
         self._points: list[Point] | None = None
         self._written = 0
@@ -64,7 +65,7 @@ class HeldFile:
     def save(self, points: list[Point], params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Append what was logged since the last time; another list of points begins the file anew."""
         with self._lock:
-            if self._path is None:
+            if self._is_over:
                 return
             added = _line({"params": codec.plain(dict(params)), "tags": dict(tags)}) if params or tags else b""
             is_new = points is not self._points
@@ -76,17 +77,17 @@ class HeldFile:
             if is_new or added != self._added:
                 data += added
             if data or self._exists:
-                _write(self._path, data, anew=is_new)
+                _write(_path(self._url, self._run_id), data, anew=is_new)
                 self._exists = True
             self._points, self._written, self._added = points, count, added
 
     def remove(self) -> None:
         """Delete the file, and write it no more: what it held is in the store."""
         with self._lock:
-            path, self._path, self._points = self._path, None, None
-            if path is not None and self._exists:
+            self._is_over, self._points = True, None
+            if self._exists:
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    _path(self._url, self._run_id).unlink()
 
 
 def held_of(url: str, run_id: str) -> Held:
@@ -105,7 +106,7 @@ def held_of(url: str, run_id: str) -> Held:
         Empty if there is no file. A line that was torn, and what follows it, is left out.
     """
     try:
-        data = (_folder(url) / f"{run_id}.jsonl").read_bytes()
+        data = _path(url, run_id).read_bytes()
     except OSError:
         return Held()
     held = Held()
@@ -180,7 +181,7 @@ def recover(url: str, runs: Runs, run_id: str) -> bool:
         if held.params or held.tags:
             runs.write_start(replace(start, params={**start.params, **held.params}, tags={**start.tags, **held.tags}))
     with contextlib.suppress(OSError):
-        (_folder(url) / f"{run_id}.jsonl").unlink()
+        _path(url, run_id).unlink()
     return bool(held.points or held.params or held.tags)
 
 
@@ -200,6 +201,10 @@ def recover_all(url: str, runs: Runs) -> list[str]:
 
 def _folder(url: str) -> Path:
     return Path(spool_of(url).root) / "held"
+
+
+def _path(url: str, run_id: str) -> Path:
+    return _folder(url) / f"{run_id}.jsonl"
 
 
 def _line(members: dict[str, Any]) -> bytes:
