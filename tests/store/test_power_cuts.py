@@ -6,6 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -242,3 +243,25 @@ def test_what_the_store_has_already_is_durable_before_it_leaves_the_spool(disk, 
         disk.cut()
         recorded(opened(root), made)
     assert number > 20
+
+
+class NoNotes(LocalBackend):
+    """A folder in which a file of no importance cannot be written."""
+
+    def put(self, key, data, *, durable=True):
+        if key == ".gitignore":
+            raise StoreError("There is no room for it.")
+        super().put(key, data, durable=durable)
+
+
+def test_what_fails_after_the_store_was_made_or_the_check_was_recorded_fails_nothing(tmp_path, monkeypatch):
+    store = mk.Store.on(NoNotes(tmp_path / "store"))
+    assert register(store).spec == "m:1"
+    frame = pd.DataFrame({"x": np.random.default_rng(3).normal(size=300)})
+    deletes = FaultyBackend(store.backend, at=1, lasting=True, operations={"delete"})
+    monitor = mk.Monitor(frame, name="w", window=50, store=mk.Store.on(deletes))
+    for _ in range(2):
+        monitor.log(frame, np.zeros(300))
+        monitor.check()
+    assert deletes.failed
+    assert store.fsck().ok

@@ -7,13 +7,14 @@ asking each other, a reader tells what is new from the list alone, and every rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import IntegrityError
+from mlops_kit.errors import IntegrityError, StoreError
 from mlops_kit.records.names import folder
 from mlops_kit.store import keys
 from mlops_kit.store.backend import read_verified
@@ -193,8 +194,9 @@ class Segments:
                 yield from sorted(filter(None, (self._named(day, key) for key in self._of_day(day))))
 
     def delete(self, segment: Segment) -> None:
-        """Remove one; if it is gone that is fine."""
-        self._store.backend.delete(segment.key(self._folder))
+        """Remove one that nothing names any more; if it is gone that is fine, and if it stays it does no harm."""
+        with contextlib.suppress(StoreError):
+            self._store.backend.delete(segment.key(self._folder))
 
     def _of_day(self, day: str) -> Iterator[str]:
         for found in self._store.backend.walk(f"{keys.monitor_prefix(self._folder)}{day}/"):

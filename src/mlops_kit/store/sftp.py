@@ -125,7 +125,8 @@ class SFTPDrive:
             try:
                 return float(sftp.stat(path).st_mtime or 0)
             finally:
-                sftp.remove(path)
+                with contextlib.suppress(OSError):  # what is left in tmp/ does no harm
+                    sftp.remove(path)
 
     def judge(self, error: Exception) -> Trouble:
         """Tell what an exception of paramiko or of the socket means."""

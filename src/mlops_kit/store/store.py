@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -161,7 +162,8 @@ class Store:
             "capabilities": self.backend.capabilities(),
         }
         if self.backend.create(keys.STORE, codec.seal("store", record)) and isinstance(self.backend, LocalBackend):
-            self.backend.put(".gitignore", b"*\n", durable=False)  # models are not for the code's repository
+            with contextlib.suppress(StoreError):  # the store is made
+                self.backend.put(".gitignore", b"*\n", durable=False)  # models are not for the code's repository
         self.describe()
         self.look(now=True)
 
