@@ -153,6 +153,8 @@ class FsckReport:
         All that is wrong, by key; after a repair, what is left of it.
     repaired : tuple of str
         What a repair has done.
+    notes : tuple of str
+        What is no damage and should be looked at: entries and runs that are dated in the future.
 
     Examples
     --------
@@ -164,6 +166,7 @@ class FsckReport:
     files: int
     problems: tuple[Problem, ...]
     repaired: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -176,6 +179,7 @@ class FsckReport:
         lines += [str(problem) for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(f"… and {len(self.problems) - _SHOWN} more in .problems")
+        lines += [f"note: {note}" for note in self.notes[:_SHOWN]]
         return "\n  ".join(lines + [f"repaired: {line}" for line in self.repaired])
 
 

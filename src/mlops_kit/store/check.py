@@ -70,7 +70,8 @@ def fsck(backend: Backend) -> FsckReport:
             _checked(backend, sorted({unit for key in suspects for unit in _units(key)}), checker.files).problems
         )
         problems = [problem for problem in problems if problem in still]
-    return FsckReport(backend.url, checker.files, tuple(sorted(problems, key=lambda problem: problem.key)))
+    ordered = tuple(sorted(problems, key=lambda problem: problem.key))
+    return FsckReport(backend.url, checker.files, ordered, notes=tuple(checker.notes))
 
 
 def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checker:
@@ -108,6 +109,7 @@ class _Checker:
         self._backend = backend
         self.files = 0
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self.sources: set[str] = set()
         self._objects: set[str] = set()
         self._needed: dict[str, tuple[str, str]] = {}
@@ -254,7 +256,7 @@ class _Checker:
 
     def _check_time(self, key: str, at: datetime) -> None:
         if is_ahead(at, self._backend.now()):
-            self._report("clock-ahead", key, f"it is dated {codec.timestamp(at)}, which is yet to come")
+            self.notes.append(f"{key} is dated {codec.timestamp(at)}, which is yet to come: look at the clock there")
 
     def _need(self, key: str, record: dict[str, Any]) -> None:
         for what, digest in references(record):

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -264,7 +265,7 @@ class Store:
             return report
         done = mend(self.backend, report, remake=self._remake)
         found = check.fsck(self.backend) if done else report
-        return FsckReport(found.url, found.files, found.problems, done)
+        return replace(found, repaired=done)
 
     def gc(
         self,
