@@ -2,7 +2,6 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ import mlops_kit as mk
 from mlops_kit.errors import ClockAhead, RecordingWarning
 from mlops_kit.store import clocks, journal
 from mlops_kit.store.memory import MemoryBackend
+from mlops_kit.tracking import recorder
 
 DAY = 86_400.0
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
@@ -54,8 +54,8 @@ def live_in(world, patched):
         def now(cls, tz=None):
             return datetime.fromtimestamp(world.time(), tz)
 
-    patched.setattr(clocks, "time", SimpleNamespace(time=world.time))
-    patched.setattr(journal, "datetime", Now)
+    for module in (journal, recorder):
+        patched.setattr(module, "datetime", Now)
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.active import ActiveRun, active_run
 from mlops_kit.store.chain import walk_all
-from mlops_kit.store.clocks import refuse_if_ahead
 from mlops_kit.store.journal import Decision, State
 from mlops_kit.store.trust import doubt_of
 
@@ -248,10 +247,10 @@ class ModelStore(GovernedModels):
                 "expect= cannot be kept. Promote from one place only, without expect=, or use another store."
             )
         found = self._catalog.resolve(spec)
-        refuse_if_ahead(self.store.backend)
         name, version = self._catalog.parse(spec).name, int(found.body["version"])
 
         journal = self._catalog.open(name)
+        journal.refuse_if_ahead()
         proof = None
         asked = functools.cache(lambda: None if gate is None else policy.content_of(gate))
         if gate is not None:

@@ -5,7 +5,6 @@ A local folder and a store in memory have no clock of their own: their files are
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 
 from mlops_kit.errors import ClockAhead
@@ -15,14 +14,14 @@ AHEAD = timedelta(minutes=5)
 """How far a clock may be off without anybody being told."""
 
 
-def lead(backend: Backend) -> timedelta:
+def lead(now: datetime, backend: Backend) -> timedelta:
     """Return how far this machine's clock is ahead of the store's, which is asked at most every ten minutes."""
-    return timedelta(seconds=time.time() - backend.now())
+    return timedelta(seconds=now.timestamp() - backend.now())
 
 
 def corrected(now: datetime, backend: Backend) -> datetime:
     """Return this machine's time, or the store's where the two are far apart."""
-    off = lead(backend)
+    off = lead(now, backend)
     return now - off if abs(off) > AHEAD else now
 
 
@@ -38,7 +37,7 @@ def is_ahead(at: datetime, by: float) -> bool:
     return at.timestamp() - by > AHEAD.total_seconds()
 
 
-def refuse_if_ahead(backend: Backend) -> None:
+def refuse_if_ahead(now: datetime, backend: Backend) -> None:
     """Refuse to promote by a clock that is far ahead of the store's.
 
     Raises
@@ -46,7 +45,7 @@ def refuse_if_ahead(backend: Backend) -> None:
     ClockAhead
         It is; the message says by how much.
     """
-    off = lead(backend)
+    off = lead(now, backend)
     if off > AHEAD:
         raise ClockAhead(
             f"{told(off)} ahead of that of the store {backend.url}, so a promotion is refused: nobody could tell later "

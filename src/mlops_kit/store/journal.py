@@ -189,6 +189,16 @@ class Journal:
                     self._write_hint(head)
                     return self.entry(entry.seq)
 
+    def refuse_if_ahead(self) -> None:
+        """Refuse what others will ask the past for if this machine's clock is far ahead of the store's.
+
+        Raises
+        ------
+        ClockAhead
+            It is.
+        """
+        clocks.refuse_if_ahead(datetime.now(UTC), self._backend)
+
     @property
     def _is_remote(self) -> bool:
         """Whether a request takes long, and a creation that lost has read back what stands there."""

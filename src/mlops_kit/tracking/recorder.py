@@ -104,7 +104,7 @@ class Recorder:
         self.start = start
         with self.guarded("The start of the run"):
             self.store.runs.write_start(start)
-            off = lead(self.store.backend)
+            off = lead(datetime.now(UTC), self.store.backend)
             if off > AHEAD:
                 self.problem(f"{told(off)} ahead of that of the store {self.store.url}, and the run is dated by it.")
         with self.guarded("Signs of life"):
