@@ -189,7 +189,7 @@ def test_the_limit_decides_what_is_kept_never_what_is_fingerprinted(snapshot, ke
 
 
 def test_a_table_that_is_not_kept_is_described_instead():
-    @mk.track(snapshot=False)
+    @mk.track(snapshot=10)
     def train(data):
         return None
 

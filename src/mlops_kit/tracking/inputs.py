@@ -74,7 +74,7 @@ def record_input(
     dataset : str
         The dataset that a bare table becomes a version of.
     limit : int or None
-        So many bytes are kept; None for any number.
+        So many bytes are kept; None for any number; of 0 not even the profile, which holds some of the values.
     note : callable
         Takes the reason why something could not be kept.
 
@@ -96,7 +96,8 @@ def record_input(
         origin = unchanged_origin(value, store, printed=printed)
         if origin is not None:
             return _linked(name, kind, origin, printed)
-        return InputRef(name, kind, printed, _rows(value), profile=_profiled(store, value, kind))
+        profile = None if limit == 0 else _profiled(store, value, kind)
+        return InputRef(name, kind, printed, _rows(value), profile=profile)
     try:
         return _kept_whole(store, name, kind, value, dataset, printed)
     except (UnsupportedData, InvalidName) as error:
