@@ -59,6 +59,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/derived.py",
     "monitoring/drift.py",
     "monitoring/effect.py",
+    "monitoring/ending.py",
     "monitoring/epoch.py",
     "registry/case.py",
     "monitoring/estimate.py",

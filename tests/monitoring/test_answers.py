@@ -24,7 +24,7 @@ def checked(predictions, **told):
 @pytest.mark.parametrize("told", [{}, dict(prediction="score", target="y")])
 def test_predictions_that_are_missing_are_never_ok_in_silence(told):
     report = checked([None] * 400, **told)
-    assert report.status == "warning"
+    assert report.status == ("alert" if told else "warning")
     assert "nulls of prediction" in {alert.subject for alert in report.alerts}
 
 

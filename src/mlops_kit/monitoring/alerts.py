@@ -62,6 +62,8 @@ class Signal:
         It fires when it was active in `needed` of the last `among` looks.
     columns : tuple of str
         The columns it rests on; a broken schema of any of them mutes it.
+    over : bool
+        Whether a test has shown that it is over: then it is resolved at once, and the message tells.
     mutes : tuple of str
         The columns on which it explains other findings while it is active.
     """
@@ -77,6 +79,7 @@ class Signal:
     among: int = 1
     columns: tuple[str, ...] = ()
     mutes: tuple[str, ...] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +303,8 @@ def _step(
             known = held.ended is not None and (at - held.ended).total_seconds() < policy.cooldown
             held = replace(held, state=FIRING, changed=at, told=held.told if known else at)
             return held, Change((look.kind, look.subject), state, FIRING, at, tell=not known)
+    elif look.over and held.state in {PENDING, FIRING}:
+        held = replace(_resolved(held, at), message=look.message)
     elif (held.state == PENDING and not any(recent)) or (
         held.state == FIRING and held.quiet >= policy.clear and sum(recent) < look.needed
     ):

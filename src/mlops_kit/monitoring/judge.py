@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import pandas as pd
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.measures.metrics import measure
 from mlops_kit.measures.predicted import Predicted
+from mlops_kit.monitoring.ending import ENOUGH, Run
 from mlops_kit.monitoring.performance import RARE_STEP, STEP, Harm, Summary
 from mlops_kit.monitoring.task import Task
 from mlops_kit.records.monitor import LossReport, Window
@@ -26,6 +28,7 @@ KEPT_WINDOWS = 200
 _MOST_VALUES = 20
 _PORTION = 250
 _LATEST = 500
+_MOST_DAYS = 400
 _MOST_DATES = 40
 _METRICS = {
     "binary": ("accuracy", "recall", "precision", "f1"),
@@ -66,6 +69,14 @@ class Performance:
         For each metric of the user's that failed in the last window, how.
     latest : dict of str to list
         For each stream the last losses, at most 500.
+    runs : dict of str to Run
+        For each stream the test that runs, and the end of the alarm before it.
+    labelled : dict of str to int
+        By day of prediction, how many rows were judged.
+    options : dict
+        The tolerance, and whether labels are judged by days.
+    flashes : tuple of LossReport
+        The alarms that came and ended among the rows that were judged last.
 
     Examples
     --------
@@ -93,6 +104,10 @@ class Performance:
     found: dict[str, list[Any]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     latest: dict[str, list[float]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    labelled: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    flashes: tuple[LossReport, ...] = field(default=(), compare=False)
 
     @classmethod
     def begin(
@@ -132,7 +147,7 @@ class Performance:
         if len(reference):
             reference = task.usable(reference).dropna(subset=["prediction", "label"])
         parts = [(column, value) for column, values in (segments or {}).items() for value in values]
-        harms, references = {}, {}
+        harms, references, runs = {}, {}, {}
         for part in [None, *parts]:
             rows = reference[_among(reference, part)]
             of_part = share if not parts else share / 2 if part is None else share / 2 / len(parts)
@@ -144,12 +159,21 @@ class Performance:
                 step = RARE_STEP if name.startswith("misses") else STEP
                 share_of = of_part * weights[name]
                 allowed = None if tolerance is None else tolerance / task.unit
-                harms[whole] = Harm.begin(summary, share=share_of, tolerance=allowed, step=step, by_day=by_day)
+                runs[whole] = Run(summary, share_of, step)
+                harms[whole] = runs[whole].begin(allowed, by_day=by_day)
                 if summary.n:
                     references[whole] = summary.mean
-        return cls(task, harms, references, parts=tuple(parts))
+        options = {"tolerance": None if tolerance is None else tolerance / task.unit, "by_day": by_day}
+        return cls(task, harms, references, parts=tuple(parts), runs=runs, options=options)
 
-    def after(self, rows: Judged, *, window: int, metrics: Sequence[Any] = ()) -> Performance:
+    def after(
+        self,
+        rows: Judged,
+        *,
+        window: int,
+        metrics: Sequence[Any] = (),
+        predicted: Mapping[str, int] | None = None,
+    ) -> Performance:
         """Go on with rows whose truth became known, in an order that does not depend on it.
 
         Parameters
@@ -160,6 +184,8 @@ class Performance:
             Rows of a window.
         metrics : sequence
             What is measured beside the losses; by default what suits the task.
+        predicted : mapping of str to int, optional
+            By day how many predictions there were; without it no alarm ends by labels that come as they arrive.
 
         Returns
         -------
@@ -171,17 +197,34 @@ class Performance:
         if rows.empty:
             return self
         harms, moments, found = dict(self.harms), dict(self.moments), dict(self.found)
-        latest = dict(self.latest)
+        latest, runs = dict(self.latest), dict(self.runs)
+        flashes: list[LossReport] = []
+        labelled = by_day(self.labelled, rows["at"])
+        complete = functools.partial(_is_complete, labelled, predicted or {})
         for name, losses, at in _split(self.task, rows, self.parts):
             moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
             days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
             for first in range(0, len(losses), _PORTION):  # what was worst is noted when it was, not at the end
                 portion = slice(first, first + _PORTION)
+                run = runs.get(name)
+                if run is not None and run.ending is not None:
+                    when = days[portion] if self.options["by_day"] else None
+                    ending = run.ending.after(losses[portion], when, complete)
+                    run = runs[name] = replace(run, ending=ending)
+                    if ending.ended:
+                        flashes.append(self._report(name, harms[name], found[name], latest.get(name, [])))
+                        runs[name] = run.over(harms[name], found.pop(name))
+                        harms[name] = runs[name].begin(self.options["tolerance"], by_day=self.options["by_day"])
+                        moments[name] = _dates(0, at.iloc[first + _PORTION :])
+                        continue
                 harms[name] = harms[name].after(losses[portion], days[portion])
                 if harms[name].crossed is not None and (name not in found or found[name][0] < harms[name].margin):
                     until = at.iloc[min(first + _PORTION, len(losses)) - 1].isoformat()
                     since = _since(harms[name], moments[name])
                     found[name] = [max(0.0, harms[name].margin), since, _number(harms[name].lately), until]
+                if run is not None and run.ending is None and harms[name].crossed is not None:
+                    day = int(days[portion].max()) if self.options["by_day"] else None
+                    runs[name] = run.alarmed(harms[name], day)
             latest[name] = _last_losses(latest.get(name, []), losses)
         waiting = pd.concat([self.open, rows], ignore_index=True) if len(self.open) else rows.reset_index(drop=True)
         windows = list(self.windows)
@@ -193,34 +236,54 @@ class Performance:
         failures = failures_of(waiting.iloc[max(0, full - 1) * window :], metrics)
         last = tuple(windows[-KEPT_WINDOWS:])
         return replace(
-            self, harms=harms, windows=last, open=kept, moments=moments, found=found, failures=failures, latest=latest
+            self,
+            harms=harms,
+            windows=last,
+            open=kept,
+            moments=moments,
+            found=found,
+            failures=failures,
+            latest=latest,
+            runs=runs,
+            labelled=labelled,
+            flashes=tuple(flashes),
         )
 
     def reports(self) -> tuple[LossReport, ...]:
         """Tell how each stream stands, worst first; streams of segments without a row are left out."""
         made = []
         for name, harm in self.harms.items():
-            if ", " in name and not harm.current.n:
+            if ", " in name and not harm.current.n and not self._before(name):
                 continue
-            margin, since, lately, *end = self.found.get(name, (harm.margin, None, None))
-            unit = self.task.unit if not name.startswith("cost") else 1.0
-            last = self.latest.get(name, [])
-            made.append(
-                LossReport(
-                    name=name,
-                    harmed=harm.crossed is not None,
-                    evidence=_ratio(margin),
-                    reference=_times(unit, self.references.get(name)),
-                    current=_times(unit, harm.current.mean if harm.current.n else None),
-                    allowed=_times(unit, harm.allowed),
-                    n=harm.current.n,
-                    since=None if since is None else datetime.fromisoformat(since),
-                    lately=_times(unit, lately),
-                    until=datetime.fromisoformat(end[0]) if end else None,
-                    now=_times(unit, float(np.mean(last)) if last else None),
-                )
-            )
+            made.append(self._report(name, harm, self.found.get(name), self.latest.get(name, [])))
         return tuple(sorted(made, key=lambda report: -report.evidence))
+
+    def _before(self, name: str) -> int:
+        """Count the losses of a stream that earlier runs of its test were on."""
+        return self.runs[name].seen if name in self.runs else 0
+
+    def _report(self, name: str, harm: Harm, found: list[Any] | None, last: list[float]) -> LossReport:
+        margin, since, lately, *end = found or (harm.margin, None, None)
+        past = self.runs[name].past if name in self.runs and found is None else None
+        below = mean = None
+        if past is not None:
+            since, until, lately, mean, below = past
+            end = [until]
+        unit = 1.0 if name.startswith("cost") else self.task.unit
+        return LossReport(
+            name=name,
+            harmed=found is not None or harm.crossed is not None,
+            evidence=_ratio(margin),
+            reference=_times(unit, self.references.get(name)),
+            current=_times(unit, harm.current.mean if harm.current.n else None),
+            allowed=_times(unit, harm.allowed),
+            n=harm.current.n + self._before(name),
+            since=None if since is None else datetime.fromisoformat(since),
+            lately=_times(unit, lately),
+            until=datetime.fromisoformat(end[0]) if end else None,
+            now=_times(unit, mean if past is not None else float(np.mean(last)) if last else None),
+            below=_times(unit, below),
+        )
 
     def plain(self) -> dict[str, Any]:
         """Give it as plain values."""
@@ -238,6 +301,9 @@ class Performance:
             "found": self.found,
             "failures": self.failures,
             "latest": self.latest,
+            "runs": {name: run.plain() for name, run in self.runs.items()},
+            "labelled": self.labelled,
+            "options": self.options,
         }
 
     @classmethod
@@ -250,15 +316,9 @@ class Performance:
         task, windows = Task.of(state["task"]), tuple(state["windows"])
         known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
         parts = tuple((column, value) for column, value in state["parts"])
-        return cls(
-            task,
-            harms,
-            *known,
-            parts,
-            dict(state["found"]),
-            dict(state.get("failures", {})),
-            dict(state.get("latest", {})),
-        )
+        later: Any = {name: dict(state.get(name, {})) for name in ("failures", "latest", "labelled", "options")}
+        runs = {name: Run.of(run) for name, run in state.get("runs", {}).items()}
+        return cls(task, harms, *known, parts, dict(state["found"]), runs=runs, **later)
 
 
 def measured(
@@ -384,6 +444,21 @@ def failures_of(rows: Judged, metrics: Sequence[Any]) -> dict[str, str]:
 
 def _times(unit: float, value: float | None) -> float | None:
     return None if value is None else unit * value
+
+
+def by_day(before: Mapping[str, int], at: pd.Series[Any]) -> dict[str, int]:
+    """Add up rows by day since 1970, of the last days only."""
+    days = pd.to_datetime(at, utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
+    found = dict(before)
+    for day, rows in zip(*(values.tolist() for values in np.unique(days, return_counts=True)), strict=True):
+        found[str(day)] = found.get(str(day), 0) + rows
+    return {day: found[day] for day in sorted(found, key=int)[-_MOST_DAYS:]}
+
+
+def _is_complete(labelled: Mapping[str, int], predicted: Mapping[str, int], day: int) -> bool:
+    """Check whether nearly all predictions of a day are labelled, and there were later ones."""
+    rows = predicted.get(str(day), 0)
+    return rows > 0 and labelled.get(str(day), 0) >= ENOUGH * rows and day < max(map(int, predicted))
 
 
 def _last_losses(before: list[float], losses: npt.NDArray[np.float64]) -> list[float]:

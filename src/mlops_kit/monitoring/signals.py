@@ -143,12 +143,18 @@ def of_losses(reports: Iterable[LossReport], known: Mapping[str, int], share: fl
         was = "" if report.reference is None else f", {report.reference:.3g} on the reference"
         worse = None if report.reference is None or now is None else now - report.reference
         since = "" if report.since is None else f" since {report.since:%Y-%m-%d %H:%M}"
+        over = report.below is not None and not report.harmed
+        told = f"it became worse{_lately(report)}"
+        told += f" (evidence {_times(report.evidence)} its limit, {report.n:,} rows{labelled})"
+        if over and report.now is not None and report.until is not None:
+            told = f"until {report.until:%Y-%m-%d %H:%M}; since then {report.now:.3g}, "
+            told += f"shown to be below {report.below:.3g}"
         yield Signal(
             kind="performance",
             subject=report.name,
             active=report.harmed,
-            message=f"{now:.3g}{since}{was}: it became worse{_lately(report)} "
-            f"(evidence {_times(report.evidence)} its limit, {report.n:,} rows{labelled})",
+            over=over,
+            message=f"{now:.3g}{since}{was}: {told}",
             evidence=report.evidence,
             effect=worse,
         )

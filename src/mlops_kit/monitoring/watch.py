@@ -19,7 +19,7 @@ from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, ad
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
 from mlops_kit.monitoring.inputs import Inputs
-from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, defaults
+from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaults
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
@@ -121,6 +121,8 @@ class Watch:
         When it last went on.
     latest : datetime or None
         The moment of the latest prediction.
+    days : mapping of str to int
+        By day since 1970, how many predictions there were, of the last days.
     periods : mapping of str to dict
         For each length of a period, in seconds, how many predictions each period has that is not judged yet.
 
@@ -141,6 +143,7 @@ class Watch:
     last: datetime | None = None
     latest: datetime | None = None
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
+    days: Mapping[str, int] = field(default_factory=dict)
 
     def plain(self, *, with_predictions: bool) -> dict[str, Any]:
         """Give it as plain values, all but the alerts; say whether the reference holds predictions."""
@@ -158,6 +161,7 @@ class Watch:
             "labels": self.labels.plain(),
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
+            **({"days": dict(self.days)} if self.days else {}),
             **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
 
@@ -183,6 +187,7 @@ class Watch:
             alerts={(one.kind, one.subject): one for one in held},
             last=None if last is None else codec.moment(last),
             latest=codec.moment(state["latest"]) if "latest" in state else None,
+            days=dict(state.get("days", {})),
             periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
         )
 
@@ -379,15 +384,22 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     known = {report.name: report.n for report in performance.reports()}
     nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
     labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
-    after = performance.after(rows, window=settings.window, metrics=context.measured(performance.task))
+    after = performance.after(
+        rows, window=settings.window, metrics=context.measured(performance.task), predicted=watch.days
+    )
     share = min(1.0, watch.labels.joined / watch.logged) if watch.logged and watch.labels.joined else None
+    held, earlier = dict(watch.alerts), list[Change]()
+    if after.flashes:  # what came and ended among these rows is told all the same
+        held, earlier = advance(held, signals.of_losses(after.flashes, {}, share), now, context.policy)
     found = list(signals.of_losses(after.reports(), known, share))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
         found += signals.of_features(reports(LABELS, inputs[LABELS], crossed=True))
-    alerts, changes = advance(watch.alerts, found, now, context.policy)
-    return replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now), changes
+    alerts, changes = advance(held, found, now, context.policy)
+    after = replace(after, flashes=())
+    went_on = replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now)
+    return went_on, [*earlier, *changes]
 
 
 def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
@@ -419,7 +431,8 @@ def see_moments(watch: Watch, moments: pd.Series[Any], context: Context) -> Watc
             number = (moments.dt.tz_localize(None) - pd.Timestamp(0)) // pd.Timedelta(seconds=rule.limits["seconds"])
             for period, rows in number.value_counts().items():
                 counts[str(period)] = counts.get(str(period), 0) + int(rows)
-    return replace(watch, latest=latest if watch.latest is None else max(latest, watch.latest), periods=periods)
+    latest = latest if watch.latest is None else max(latest, watch.latest)
+    return replace(watch, latest=latest, periods=periods, days=by_day(watch.days, moments))
 
 
 def _period(rule: Expectation) -> str:

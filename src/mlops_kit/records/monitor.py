@@ -140,7 +140,10 @@ class LossReport:
     until : datetime or None
         When the evidence was strongest.
     now : float or None
-        The mean of the last losses, at most 500. All losses of a regression are in the units of the target.
+        The mean of the last losses, at most 500; of an alert that ended, the mean since. All losses of a regression are
+        in the units of the target.
+    below : float or None
+        What the loss is shown to be below since the last alert ended.
     """
 
     name: str
@@ -154,6 +157,7 @@ class LossReport:
     lately: float | None = None
     until: datetime | None = None
     now: float | None = None
+    below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
