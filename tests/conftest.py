@@ -112,8 +112,9 @@ def _govern(models):
 
 
 @pytest.fixture
-def rich_store(_made, tmp_path):
-    """Give the path of a store of the test's own, with runs, datasets and models."""
+def rich_store(_made, tmp_path, monkeypatch):
+    """Give the path of a store of the test's own, with runs, datasets and models, which is trusted by its name."""
+    monkeypatch.setenv("MLOPS_KIT_TRUST", str(tmp_path / "rich-store"))
     return shutil.copytree(_made, tmp_path / "rich-store")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlops_kit.errors import InvalidInput, StoreError
-from mlops_kit.store.backend import Backend, Bytes, Found, foreign_files, make_durable
+from mlops_kit.store.backend import Backend, Bytes, Found, Judged, foreign_files, make_durable, read_judged
 from mlops_kit.store.folders import ForeignFile
 
 _T = TypeVar("_T")
@@ -332,9 +332,9 @@ class FaultyBackend:
         """Tell the time; this never fails."""
         return self._inner.now()
 
-    def is_private(self, key: str) -> bool:
-        """Tell whether nobody else can have written a value; this never fails."""
-        return self._inner.is_private(key)
+    def read_judged(self, key: str) -> Judged | None:
+        """Read a value and who else may have written it, or fail."""
+        return self._do("get", key, lambda: read_judged(self._inner, key))
 
     def foreign(self) -> Iterator[ForeignFile]:
         """List what is no regular file; this never fails."""

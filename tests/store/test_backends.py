@@ -90,7 +90,7 @@ def test_nothing_is_writable_by_others_whatever_the_umask(tmp_path, umask):
     assert len(places) > 6
     for place in places:
         assert not place.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH), place
-    assert backend.is_private("objects/ab/abc")
+    assert backend.read_judged("objects/ab/abc").exposed is None
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permission bits bind ordinary users on POSIX")

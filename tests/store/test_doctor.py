@@ -122,7 +122,7 @@ def test_a_folder_that_others_may_write_to_is_told(tmp_path):
     tmp_path.chmod(0o777)
     told = mk.Store(tmp_path).doctor().promises[1]
     assert told.startswith("Others may be able to write here")
-    assert f"`mlops-kit trust {tmp_path}`" in told
+    assert f"`mlops-kit trust add {tmp_path}`" in told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no mode bits")

@@ -86,7 +86,7 @@ def test_what_is_not_on_the_list_is_refused_when_it_is_saved_and_named_with_the_
     with pytest.raises(NotSerializable) as refused:
         skopsed.dump({"deep": [tree]}, what="model", url="/srv/my models")
     assert "sklearn.tree._tree.Tree, which is not on the list (version 2)" in str(refused.value)
-    assert "mlops-kit trust '/srv/my models' --type sklearn.tree._tree.Tree" in str(refused.value)
+    assert "mlops-kit trust add '/srv/my models' --type sklearn.tree._tree.Tree" in str(refused.value)
     assert "format='cloudpickle'" in str(refused.value)
 
 

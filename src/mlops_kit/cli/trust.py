@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -11,54 +10,62 @@ import mlops_kit as mk
 from mlops_kit.cli.options import say
 
 
-@click.command()
-@click.argument("url", required=False)
+@click.group()
+def trust() -> None:
+    """Decide whose code runs here, and who signs: kept in your own settings, never in the store."""
+
+
+@trust.command()
+@click.argument("url")
 @click.option("--type", "types", multiple=True, metavar="NAME", help="Let its skops files hold this type.")
 @click.option("--signer", "signers", multiple=True, metavar="NAME=KEY", help="Count what this key signs.")
-@click.option("--revoke", default=None, metavar="NAME", help="Count no longer what this signer signs from now on.")
-@click.option("--since", default=None, metavar="TIME", help="With --revoke: nor what stands there since TIME.")
-@click.option("--require-signature/--no-require-signature", "required", default=None, help="Demand signatures, or not.")
-@click.option("--remove", is_flag=True, help="Trust nothing in this store any more.")
-@click.option("--list", "listing", is_flag=True, help="List the stores in which you trust something.")
-@click.option("--new-key", is_flag=True, help="Make your signing key and show its public half.")
-@click.option("--key", "show_key", is_flag=True, help="Show the public half of your signing key.")
-def trust(url: str | None, **wished: Any) -> None:
-    """Let pickles from the store at URL run code here, whoever wrote them; or, with options, only what these say.
-
-    Kept in your own settings, never in the store.
-    """
-    chosen = {name: value for name, value in wished.items() if value or (name == "required" and value is not None)}
-    alone = chosen.keys() & {"listing", "new_key", "show_key"}
-    since = chosen.pop("since", None)
-    if (url is None) != bool(alone) or (len(chosen) > 1 and (alone or "remove" in chosen)):
-        raise click.UsageError("Give the URL of a store, or one of --list, --new-key and --key.")
-    if since is not None and "revoke" not in chosen:
-        raise click.UsageError("--since belongs to --revoke.")
-    if url is None:
-        say(_told(alone.pop()))
-        return
+@click.option("--require-signature", "required", is_flag=True, help="Demand signatures.")
+def add(url: str, types: tuple[str, ...], signers: tuple[str, ...], *, required: bool) -> None:
+    """Let pickles from the store at URL run code here, whoever wrote them; or, with options, only what these say."""
     of_store = mk.Trust(url)
-    if not chosen:
+    if not (types or signers or required):
         of_store.allow_code()
-    if "remove" in chosen:
-        of_store.remove()
-    if "types" in chosen:
-        of_store.allow_types(*chosen["types"])
-    for pair in chosen.get("signers", ()):
+    if types:
+        of_store.allow_types(*types)
+    for pair in signers:
         name, _, key = pair.partition("=")
         of_store.add_signer(name, key)
-    if "revoke" in chosen:
-        of_store.revoke_signer(chosen["revoke"], since=since)
-    if "required" in chosen:
-        of_store.require_signatures(chosen["required"])
+    if required:
+        of_store.require_signatures()
     say(repr(of_store))
 
 
-def _told(question: str) -> str:
-    if question == "listing":
-        return "\n".join(map(repr, mk.Trust.listed())) or "No store is trusted by name."
-    key = mk.SigningKey.create() if question == "new_key" else mk.SigningKey.current()
-    return "You have no signing key. Make one with: mlops-kit trust --new-key" if key is None else key.public
+@trust.command()
+@click.argument("url")
+@click.option("--signer", "signer", default=None, metavar="NAME", help="Count no longer what this signer signs.")
+@click.option("--since", default=None, metavar="TIME", help="With --signer: nor what stands there since TIME.")
+@click.option("--require-signature", "required", is_flag=True, help="Demand signatures no longer.")
+def remove(url: str, signer: str | None, since: str | None, *, required: bool) -> None:
+    """Trust nothing in the store at URL any more; or, with options, take back only what these say."""
+    of_store = mk.Trust(url)
+    if since is not None and signer is None:
+        raise click.UsageError("--since belongs to --signer.")
+    if signer is None and not required:
+        of_store.remove()
+    if signer is not None:
+        of_store.revoke_signer(signer, since=since)
+    if required:
+        of_store.require_signatures(required=False)
+    say(repr(of_store))
+
+
+@trust.command("list")
+def list_() -> None:
+    """List the stores in which you trust something by name."""
+    say("\n".join(map(repr, mk.Trust.listed())) or "No store is trusted by name.")
+
+
+@trust.command()
+@click.option("--new", is_flag=True, help="Make it.")
+def key(*, new: bool) -> None:
+    """Show the public half of your signing key."""
+    known = mk.SigningKey.create() if new else mk.SigningKey.current()
+    say("You have no signing key. Make one with: mlops-kit trust key --new" if known is None else known.public)
 
 
 @click.command()

@@ -67,12 +67,12 @@ class RecordedModels:
         version = self._version(entry, self._catalog.parse(spec).name)
         what = f"model {version.spec}"
         journal = self._catalog.open(version.name)
-        data = self.store.objects.get(version.digest, what=what)
+        found = self.store.objects.get_judged(version.digest, what=what)
 
         def load() -> Any:
             return load_trusted(
-                self.store.backend,
-                data,
+                self.store,
+                found,
                 digest=version.digest,
                 format=version.format,
                 what=what,
@@ -83,9 +83,15 @@ class RecordedModels:
 
         objects, environment = self.store.objects, version.environment
         saved = Saved(
-            version.digest, version.format, len(data), version.type, version.fingerprint, version.python, version.code
+            version.digest,
+            version.format,
+            len(found.data),
+            version.type,
+            version.fingerprint,
+            version.python,
+            version.code,
         )
-        return unpickled(saved, data, load, what=what, python=lambda: python_of(objects, environment))
+        return unpickled(saved, found.data, load, what=what, python=lambda: python_of(objects, environment))
 
     def get(self, spec: str, *, as_of: AsOf | None = None) -> ModelVersion:
         """Find a version without loading the model; no trust is needed.

@@ -32,6 +32,26 @@ class Found:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A value, and who else may have written it.
+
+    Parameters
+    ----------
+    data : bytes
+        The value.
+    root : str or None
+        The real path of the store's folder, which counts only if the user's settings say that the user made the store
+        there; None for a place that nobody can bring in from elsewhere.
+    exposed : str or None
+        Who else may have written the value; None if nobody.
+    """
+
+    data: bytes
+    root: str | None = None
+    exposed: str | None = None
+
+
 @runtime_checkable
 class Backend(Protocol):
     """What a place must be able to do to hold a store.
@@ -41,6 +61,9 @@ class Backend(Protocol):
 
     A place where others may have left a value unsynced has ``sync(key)`` besides: it makes the value as durable as
     if it had been put, and returns whether it is there. `make_durable` calls it.
+
+    A place that can tell who may write to it has ``read_judged(key)`` besides, which returns a `Judged`, or None where
+    there is no value: what is unpickled without being trusted by name is read so.
     """
 
     @property
@@ -82,10 +105,6 @@ class Backend(Protocol):
 
     def now(self) -> float:
         """Tell the time in Unix seconds by the clock that dates the values."""
-        ...
-
-    def is_private(self, key: str) -> bool:
-        """Tell whether nobody but the present user can have written this value."""
         ...
 
     def capabilities(self) -> dict[str, str]:
@@ -160,3 +179,12 @@ def foreign_files(backend: Backend) -> list[ForeignFile]:
     """
     look = getattr(backend, "foreign", None)
     return [] if look is None else list(look())
+
+
+def read_judged(backend: Backend, key: str) -> Judged | None:
+    """Read a value with who else may have written it, which of most places cannot be seen from outside."""
+    read: Callable[[str], Judged | None] | None = getattr(backend, "read_judged", None)
+    if read is not None:
+        return read(key)
+    data = backend.get(key)
+    return None if data is None else Judged(data, None, "who may write to it cannot be seen from here")

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.check import DoctorReport, Finding
-from mlops_kit.store import trusted
-from mlops_kit.store.backend import Backend
+from mlops_kit.store import keys, trusted
+from mlops_kit.store.backend import Backend, read_judged
 from mlops_kit.store.local import LocalBackend
-from mlops_kit.store.trust import trusted_by_name
+from mlops_kit.store.trust import trusted_by_name, unmade_in
 
 _WRITERS = 4
 _RACES = 5
@@ -26,7 +26,7 @@ _OLD, _NEW = b"old" * 20_000, b"new" * 15_000
 _SINGLE_WRITER = "single-writer"
 _PRIVATE = "Models load from here without further ado: nobody else may write here."
 _TRUSTED = "Models load from here: you trust everybody who may write here."
-_SHARED = "Others may be able to write here: if you trust them all, `mlops-kit trust {url}` lets models load."
+_SHARED = "Pickles from here are not loaded, for {why}. If you trust all who may write: `mlops-kit trust add {url}`."
 
 _Probe: TypeAlias = Callable[[Backend, str], Finding]
 
@@ -50,14 +50,14 @@ def examine(backend: Backend, describe: Callable[[], dict[str, Any] | None]) -> 
     with _without_trace(backend, prefix):
         record, stored = _stored(describe)
         findings = [stored, *(_tried(probe, name, backend, prefix) for name, probe in _PROBES.items())]
-        private = _private(backend)  # while its folder exists
+        refusal = _refusal(backend, f"{prefix}-judged", exists=record is not None)
     alone = (record or {}).get("capabilities", {}).get("create") == _SINGLE_WRITER
     alone = alone or getattr(backend, "single_writer", False)
     if alone:
         text = "one writer at a time: this place has no put-if-absent, and the store says so"
         findings = [Finding(found.probe, True, text) if found.probe == _RACE else found for found in findings]
-    whose = _PRIVATE if private else _TRUSTED if _is_trusted(backend.url) else _SHARED
-    loading = whose.format(url=shlex.quote(backend.url))
+    whose = _PRIVATE if refusal is None else _TRUSTED if _is_trusted(backend.url) else _SHARED
+    loading = whose.format(url=shlex.quote(backend.url), why=refusal)
     return DoctorReport(backend.url, tuple(findings), promises(findings, alone=alone, loading=loading))
 
 
@@ -232,11 +232,19 @@ _PROBES: dict[str, _Probe] = {
 }
 
 
-def _private(backend: Backend) -> bool:
+def _refusal(backend: Backend, key: str, *, exists: bool) -> str | None:
+    """Return why a pickle from here is not loaded without being trusted by name; None if it is."""
     try:
-        return backend.is_private("")
-    except MlopsKitError:
-        return False
+        if not exists:
+            backend.put(key, b"1")
+        found = read_judged(backend, keys.STORE if exists else key)
+        if found is None:
+            return "what was written is not there"
+        if found.exposed is not None or found.root is None or not exists:
+            return found.exposed
+        return unmade_in(backend, found.root)
+    except MlopsKitError as error:
+        return str(error)
 
 
 @contextlib.contextmanager

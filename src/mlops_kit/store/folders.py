@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeAlias
 
 BY_DESCRIPTOR = {os.open, os.stat, os.mkdir, os.unlink, os.rename, os.link, os.utime} <= os.supports_dir_fd
 _O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -31,6 +31,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _JUNCTION: int | None = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+
+
+Seen: TypeAlias = Callable[[str, os.stat_result, int | None], None]
 
 
 class ForeignFile(OSError):
@@ -149,11 +152,14 @@ class Folders:
         An absolute path, free of links. That it stays free of them is checked for its last component.
     made : callable
         Called before a folder is made, which whoever writes there has to sync.
+    seen : callable, optional
+        Takes the absolute path, the state and, if there is one, the descriptor of each folder on the way.
     """
 
-    def __init__(self, root: str, made: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, root: str, made: Callable[[], None] = lambda: None, seen: Seen | None = None) -> None:
         self.root = root
         self._made = made
+        self._seen = seen
 
     def open(self, path: str, *, whole: bool = False, make: bool = False, root: OpenFolder | None = None) -> OpenFolder:
         """Open a folder.
@@ -179,6 +185,7 @@ class Folders:
             return self._checked(path, parts, make=make)
         borrowed = None if root is None or not parts else root.fd
         fd = self._open_root(_FOLDER if whole and not parts else _PASS, make=make) if borrowed is None else borrowed
+        self._see([], fd)
         for number, part in enumerate(parts, 1):
             try:
                 below = self._open_below(fd, part, _FOLDER if whole and number == len(parts) else _PASS, make=make)
@@ -190,7 +197,12 @@ class Folders:
                 if fd != borrowed:
                     os.close(fd)
             fd = below
+            self._see(parts[:number], fd)
         return OpenFolder(path, fd, "")
+
+    def _see(self, parts: list[str], fd: int) -> None:
+        if self._seen is not None:
+            self._seen(os.path.join(self.root, *parts), os.fstat(fd), fd)
 
     def _open_root(self, how: int, *, make: bool) -> int:
         try:
@@ -226,6 +238,8 @@ class Folders:
                 self._made()
                 os.makedirs(full, 0o755, exist_ok=True)
             found = os.lstat(full)
+            if self._seen is not None:
+                self._seen(full, found, None)
             if not stat.S_ISDIR(found.st_mode) or _is_junction(found):
                 _raise_foreign("/".join(parts[:number]), found, NotADirectoryError(errno.ENOTDIR, "no folder", full))
         return OpenFolder(path, None, full)

@@ -15,6 +15,8 @@ STORE = "store.json"
 SPOOL = "spool.json"
 MARKS = "gc/marks/"
 SWEEPS = "gc/sweeps/"
+KEPT = frozenset({"objects", "packs", "journals", "runs", "monitors", "pending"})
+"""Folders in which a store keeps what it was given."""
 _EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
 _TEMPORARY = re.compile(

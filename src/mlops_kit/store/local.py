@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
-from mlops_kit.store.backend import Bytes, Found
+from mlops_kit.store.backend import Bytes, Found, Judged
 from mlops_kit.store.folders import Folders, ForeignFile, OpenFolder, foreign_message, is_regular, kind_of
+from mlops_kit.store.judged import open_judged, present_user, within
+from mlops_kit.store.verdict import exposure
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FOLLOW = os.name == "nt"  # which has no such choice; there each name is checked before it is used
 
 _Step: TypeAlias = Callable[[OpenFolder, str, OpenFolder, str], bool]
@@ -199,15 +200,21 @@ class LocalBackend:
         """Tell the time in Unix seconds."""
         return time.time()
 
-    def is_private(self, key: str) -> bool:
-        """Tell whether the root, the value and the folders between belong to this user and no other may write."""
+    def read_judged(self, key: str) -> Judged | None:
+        """Read a value with who else may have written it, judged by the very file and folders it is read through."""
         if os.name == "nt":  # an NTFS profile folder is private by its access list, which has no mode bits
-            return self.root.is_relative_to(Path.home())
-        path = self.root / key
+            data = self.get(key)
+            own = self.root.is_relative_to(Path.home())
+            return None if data is None else Judged(data, self.url, None if own else "it is not in your home folder")
         try:
-            return all(_is_own(place) for place in (path, *path.parents) if place.is_relative_to(self.root))
+            fd, found, places = open_judged(f"{self.url}/{key}")
+            return Judged(_read(fd, found), self.url, exposure(places, present_user()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ForeignFile as error:
+            self._fail("read", key, within(self.url, error))
         except OSError as error:
-            self._fail("look at", key, error)
+            self._fail("read", key, error)
 
     def capabilities(self) -> dict[str, str]:
         """Find which atomic step this file system has, by using it, and keep to it.
@@ -431,12 +438,3 @@ def _check_then_rename(tmp: OpenFolder, temporary: str, place: OpenFolder, name:
 def _forget(tmp: OpenFolder, name: str) -> None:
     with contextlib.suppress(OSError):  # it has got its name; or it is left behind, which fails nothing
         tmp.remove(name)
-
-
-def _is_own(path: Path) -> bool:
-    """Tell whether nobody else can have written something; what is not there nobody has."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return True
-    return found.st_uid == os.geteuid() and not found.st_mode & _WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from mlops_kit.store.backend import Bytes, Found
+from mlops_kit.store.backend import Bytes, Found, Judged
 
 _spaces: dict[str, dict[str, tuple[bytes, float]]] = {}
 _lock = threading.Lock()
@@ -83,9 +83,10 @@ class MemoryBackend:
         """Tell the time in Unix seconds."""
         return time.time()
 
-    def is_private(self, key: str) -> bool:  # noqa: ARG002 - the protocol's argument
-        """Tell that only this process can have written here."""
-        return True
+    def read_judged(self, key: str) -> Judged | None:
+        """Read a value, which only this process can have written here."""
+        data = self.get(key)
+        return None if data is None else Judged(data)
 
     def capabilities(self) -> dict[str, str]:
         """Name the means of put-if-absent."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 from mlops_kit.errors import IntegrityError, ObjectNotFound, StoreError
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, make_durable, read_verified
+from mlops_kit.store.backend import Backend, Bytes, Judged, make_durable, read_judged, read_verified
 from mlops_kit.store.sweeps import Sweeps
 
 _MAX_SLOTS = 256
@@ -160,9 +160,7 @@ class Objects:
         IntegrityError
             The stored bytes have another digest, or what names them is none.
         """
-        if not keys.DIGEST.fullmatch(str(digest)):
-            raise IntegrityError(f"A record names {digest!r} as the {what} in {self._backend.url}, which is no digest.")
-        key = keys.object_key(digest)
+        key = self._key(digest, what)
 
         def verified(data: bytes) -> bytes:
             actual = digest_of(data)
@@ -182,6 +180,18 @@ class Objects:
         if codec == "zstd" and data.startswith(_ZSTD_MAGIC):
             return _decompress(data)
         return data
+
+    def get_judged(self, digest: str, *, what: str = "object") -> Judged:
+        """Read bytes and verify them, with who else may have written them; see `get`."""
+        found = read_judged(self._backend, self._key(digest, what))
+        if found is None or digest_of(found.data) != digest:  # looks again, and says what is wrong
+            return Judged(self.get(digest, what=what), None, "it changed while it was read")
+        return found
+
+    def _key(self, digest: str, what: str) -> str:
+        if not keys.DIGEST.fullmatch(str(digest)):
+            raise IntegrityError(f"A record names {digest!r} as the {what} in {self._backend.url}, which is no digest.")
+        return keys.object_key(digest)
 
 
 def _decompress(data: bytes) -> bytes:

@@ -130,10 +130,6 @@ class RemoteBackend:
         self._send("read", "the clock", self._ask_clock)
         return self.now()
 
-    def is_private(self, key: str) -> bool:  # noqa: ARG002 - the protocol's argument
-        """Tell that others may have written here: who may write to a bucket cannot be seen from outside."""
-        return False
-
     def capabilities(self) -> dict[str, str]:
         """Find whether put-if-absent holds here, by using it, and keep to the result.
 

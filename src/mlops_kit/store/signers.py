@@ -68,7 +68,7 @@ def judge(entry: Entry, data: bytes, journal: str, signers: tuple[Signer, ...], 
             None,
             SignerUnknown(
                 f"{what} is signed by {key}, which is not listed for this store; listed: {names}. If it is a "
-                f"colleague's, ask them, then run: mlops-kit trust {shlex.quote(where)} --signer NAME={key}"
+                f"colleague's, ask them, then run: mlops-kit trust add {shlex.quote(where)} --signer NAME={key}"
             ),
         )
     for signer in listed:  # where one address lists a key and another has revoked it, the revocation counts
@@ -177,7 +177,7 @@ class Guard:
         if key is None:
             raise SignatureMissing(
                 f"Nothing unsigned may be written to {self._url}, and you have no signing key. Make one, and list it: "
-                "mlops-kit trust --new-key"
+                "mlops-kit trust key --new"
             )
         error = judge(entry, entry.encode(), self._journal, rule.trust.signers, where=self._url).error
         if error is not None:

@@ -50,7 +50,7 @@ class SigningKey:
         if found is None:
             raise InvalidInput(
                 "This is no signing key: one reads 'mlops-kit-ed25519-secret:' and 64 hex digits, as "
-                "`mlops-kit trust --new-key` makes it."
+                "`mlops-kit trust key --new` makes it."
             )
         self._seed = bytes.fromhex(found[1])
 

@@ -259,4 +259,4 @@ def _listed(names: list[str]) -> str:
 
 
 def _allowing(url: str, names: list[str]) -> str:
-    return " ".join(["mlops-kit trust", shlex.quote(url), *(f"--type {shlex.quote(name)}" for name in names)])
+    return " ".join(["mlops-kit trust add", shlex.quote(url), *(f"--type {shlex.quote(name)}" for name in names)])

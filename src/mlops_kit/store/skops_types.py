@@ -10,7 +10,7 @@ Nor may a type bring a parameter through which scikit-learn would open other fil
 in `OPENED`.
 
 To change the lists, add or remove names and raise `VERSION`; say what was reviewed in the commit. A user extends
-that of types for one store with ``mlops-kit trust URL --type NAME``.
+that of types for one store with ``mlops-kit trust add URL --type NAME``.
 """
 
 from __future__ import annotations

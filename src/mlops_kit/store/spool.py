@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from mlops_kit.errors import StoreError
 from mlops_kit.records import codec
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, Found, make_durable
+from mlops_kit.store.backend import Backend, Bytes, Found, Judged, make_durable, read_judged
 from mlops_kit.store.home import expanded
 from mlops_kit.store.local import LocalBackend
 
@@ -184,11 +185,12 @@ class FallbackBackend:
                 self.fail(error)
         return self.spool.now()
 
-    def is_private(self, key: str) -> bool:
-        """Tell whether nobody else can have written the value that `get` reads."""
-        if self.failure is not None and self.spool.stat(key) is not None:
-            return self.spool.is_private(key)
-        return self._primary.is_private(key)
+    def read_judged(self, key: str) -> Judged | None:
+        """Read a value as `get` does, with who else may have written it."""
+        found = None if self.failure is None else self.spool.read_judged(key)
+        if found is None:
+            return read_judged(self._primary, key)
+        return replace(found, root=None)  # a spool is the user's own by its place
 
     def capabilities(self) -> dict[str, str]:
         """Probe the store."""

@@ -19,7 +19,7 @@ from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import folder
 from mlops_kit.records.pending import Pending
-from mlops_kit.store import check, doctor, gc, identity, keys
+from mlops_kit.store import check, doctor, gc, identity, keys, made
 from mlops_kit.store.backend import Backend, read_verified
 from mlops_kit.store.journal import Fold, Journal
 from mlops_kit.store.local import LocalBackend
@@ -156,12 +156,15 @@ class Store:
         self.look(now=now or self._made is None)
         if self._record is not None or self.describe() is not None:
             return
+        new = isinstance(self.backend, LocalBackend) and keys.KEPT.isdisjoint(self.backend.folders(""))
         record = {
             "id": secrets.token_hex(16),
             "created": codec.timestamp(datetime.now(UTC)),
             "grace_seconds": GRACE_SECONDS,
             "capabilities": self.backend.capabilities(),
         }
+        if new:  # what was there before it had a record came from elsewhere
+            made.note(str(record["id"]), self.url)
         if self.backend.create(keys.STORE, codec.seal("store", record)) and isinstance(self.backend, LocalBackend):
             with contextlib.suppress(StoreError):  # the store is made
                 self.backend.put(".gitignore", b"*\n", durable=False)  # models are not for the code's repository

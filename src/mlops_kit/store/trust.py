@@ -1,7 +1,7 @@
 """Whose bytes may run as code here.
 
 Unpickling runs code, so who wrote an object matters more than its hash. Trusted is what this very process
-pickled, and what lies in a local store that belongs to this user and that nobody else may write. Any other store
+pickled, and what lies in a local store that this user made there and that nobody else may write. Any other store
 is trusted by name, in the user's settings or in ``MLOPS_KIT_TRUST``, or one object by its digest in
 ``allow_code=``, or by the signature of somebody whom the user lists.
 """
@@ -11,75 +11,28 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Collection
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import UntrustedArtifact
+from mlops_kit.records import codec
 from mlops_kit.records.entry import tip
 from mlops_kit.records.trust import covers
-from mlops_kit.store import keys, serializers, trusted
-from mlops_kit.store.backend import Backend
+from mlops_kit.store import keys, made, serializers, trusted
+from mlops_kit.store.backend import Backend, Judged, read_judged
 from mlops_kit.store.journal import Journal
-from mlops_kit.store.serializers import serializer
 from mlops_kit.store.signers import judge
+from mlops_kit.store.verdict import Facts, decide
+
+if TYPE_CHECKING:
+    from mlops_kit.store.store import Store
 
 VARIABLE = "MLOPS_KIT_TRUST"
 
 
-def require_trust(
-    backend: Backend,
-    digest: str,
-    *,
-    what: str,
-    why: str,
-    allow_code: str | None = None,
-    named_in: Collection[str] = (),
-    doubt: Callable[[], str | None] = lambda: "",
-) -> None:
-    """Pass if an object may run code in this process.
-
-    Parameters
-    ----------
-    backend : Backend
-        The store that holds it.
-    digest : str
-        ``sha256:<hex>`` of its bytes.
-    what : str
-        What it is, for the message.
-    why : str
-        What of it would run code, for the message.
-    allow_code : str, optional
-        The digest that the caller has decided to trust.
-    named_in : collection of str
-        Keys of the records that name the object: who may write them can have any object loaded.
-    doubt : callable, optional
-        Says why no listed signer vouches for the object, in a sentence or not at all; None if one does.
-
-    Raises
-    ------
-    UntrustedArtifact
-        Nobody vouches for it; the message holds the exact line that would.
-    """
-    if digest in serializers.pickled or allow_code == digest or trusted_by_name(backend.url):
-        return
-    key = keys.object_key(digest)
-    if all(map(backend.is_private, (key, *named_in))):
-        return
-    if trusted.trusted_of(backend.url).code:
-        return
-    unsigned = doubt()
-    if unsigned is None:
-        return
-    raise UntrustedArtifact(
-        f"The {what} {why}, and this user does not own {key} in {backend.url} alone: somebody else could have "
-        f"written it. If you trust everybody who may write to the store, run: "
-        f"mlops-kit trust {shlex.quote(backend.url)} (or set {VARIABLE}='{backend.url}' in the environment). If you "
-        f"trust this one object, pass allow_code='{digest}'. {unsigned}".rstrip()
-    )
-
-
 def load_trusted(
-    backend: Backend,
-    data: bytes,
+    store: Store,
+    found: Judged,
     *,
     digest: str,
     format: str,  # noqa: A002 - the field's word
@@ -92,18 +45,22 @@ def load_trusted(
 
     Parameters
     ----------
-    backend : Backend
+    store : Store
         The store that holds it.
-    data : bytes
-        Its bytes.
+    found : Judged
+        Its bytes, as `Objects.get_judged` returns them: read through the file and folders that were judged.
     digest : str
-        Of the bytes.
+        ``sha256:<hex>`` of the bytes.
     format : str
         How they are read, as the record says; no other format is tried.
     what : str
         What it is, for messages.
-    allow_code, named_in, doubt : optional
-        As for `require_trust`.
+    allow_code : str, optional
+        The digest that the caller has decided to trust.
+    named_in : collection of str
+        Keys of the records that name the object: who may write them can have any object loaded.
+    doubt : callable, optional
+        Says why no listed signer vouches for the object, in a sentence or not at all; None if one does.
 
     Returns
     -------
@@ -113,13 +70,53 @@ def load_trusted(
     Raises
     ------
     UntrustedArtifact
-        Reading it would run code, and nobody vouches for it.
+        Reading it would run code, and nobody vouches for it; the message holds the exact line that would.
     """
-    form = serializer(format)
-    why = form.code_in(data, what=what, url=backend.url)
+    form = serializers.serializer(format)
+    why = form.code_in(found.data, what=what, url=store.url)
     if why is not None:
-        require_trust(backend, digest, what=what, why=why, allow_code=allow_code, named_in=named_in, doubt=doubt)
-    return form.load(data, what=what)
+        verdict = decide(_facts(store, found, digest, allow_code, named_in))
+        if not verdict.trusted:
+            _require_vouching(doubt(), f"The {what} {why}, and {verdict.why}", digest, store.url)
+    return form.load(found.data, what=what)
+
+
+def _facts(store: Store, found: Judged, digest: str, allow_code: str | None, named_in: Collection[str]) -> Facts:
+    """Collect what is known, and read nothing where the first of it decides."""
+    first = Facts(
+        pickled_here=digest in serializers.pickled,
+        allowed=allow_code == digest,
+        listed=trusted_by_name(store.url) or trusted.trusted_of(store.url).code,
+    )
+    if decide(replace(first, exposed="")).trusted:
+        return first
+    records = [judged for key in named_in if (judged := read_judged(store.backend, key)) is not None]
+    exposed = next((each.exposed for each in (found, *records) if each.exposed is not None), None)
+    if exposed is None and records and not any(digest.encode() in each.data for each in records):
+        exposed = "the record that named it is another now"
+    unmade = None if exposed is not None or found.root is None else unmade_in(store.backend, found.root)
+    return replace(first, exposed=exposed, unmade=unmade)
+
+
+def unmade_in(backend: Backend, root: str) -> str | None:
+    """Return why a store is not known as one that this user made at its root; None if it is."""
+    record = read_judged(backend, keys.STORE)
+    if record is None:
+        return made.why_not(None, root)
+    if record.exposed is not None:
+        return f"somebody else could have written {keys.STORE}: {record.exposed}"
+    return made.why_not(str(codec.unseal(record.data, where=keys.STORE, kind="store")["id"]), root)
+
+
+def _require_vouching(unsigned: str | None, begin: str, digest: str, url: str) -> None:
+    """Refuse what no listed signer vouches for."""
+    if unsigned is None:
+        return
+    raise UntrustedArtifact(
+        f"{begin}. If you trust everybody who may write to the store, run: mlops-kit trust add {shlex.quote(url)} (or "
+        f"set {VARIABLE}='{url}' in the environment). If you trust this one object, pass allow_code='{digest}'. "
+        f"{unsigned}".rstrip()
+    )
 
 
 def doubt_of(journal: Journal, seq: int, digest: str, *, url: str) -> str | None:

@@ -105,14 +105,14 @@ def load_output(
     saved = Saved.of(ref)
     if saved is None:
         raise OutputNotFound(f"The {what} of type {ref.type} could not be kept when the run was recorded.")
-    data = store.objects.get(saved.object, what=what)
     if ref.format == "dataset":
-        return _frame(store, Manifest.decode(data, where=what), what)
+        return _frame(store, Manifest.decode(store.objects.get(saved.object, what=what), where=what), what)
+    found = store.objects.get_judged(saved.object, what=what)
 
     def load() -> Any:
         return load_trusted(
-            store.backend,
-            data,
+            store,
+            found,
             digest=saved.object,
             format=saved.format,
             what=what,
@@ -120,7 +120,7 @@ def load_output(
             named_in=named_in,
         )
 
-    return unpickled(saved, data, load, what=what, python=python)
+    return unpickled(saved, found.data, load, what=what, python=python)
 
 
 def _frame(store: Store, manifest: Manifest, what: str) -> Any:

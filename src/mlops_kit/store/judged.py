@@ -1,0 +1,64 @@
+"""A file opened together with all folders that lead to it, so that what is judged is what is read."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+
+from mlops_kit.store.folders import Folders, ForeignFile
+from mlops_kit.store.verdict import Place, User
+
+
+def open_judged(path: str) -> tuple[int, os.stat_result, list[Place]]:
+    """Open a file by its absolute path, through no link.
+
+    Returns
+    -------
+    tuple of int, os.stat_result and list of Place
+        The descriptor of the file, its state, and all folders above it with the file, as they are while open.
+    """
+    places: list[Place] = []
+
+    def see(path: str, found: os.stat_result, fd: int | None) -> None:
+        shared = bool(found.st_mode & 0o020) and _has_list(path if fd is None else f"/proc/self/fd/{fd}")
+        places.append(Place(path, found.st_uid, found.st_gid, found.st_mode, shared))
+
+    folder, _, name = path.strip(os.sep).rpartition(os.sep)
+    with Folders(os.sep, seen=see).open(folder) as above:
+        fd, found = above.open_to_read(name)
+    see(path, found, fd)
+    return fd, found, places
+
+
+def _has_list(path: str) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        return "system.posix_acl_access" in os.listxattr(path)
+    except OSError:
+        return False
+
+
+def present_user() -> User:
+    """Return who asks, with the group that is theirs alone."""
+    return _user(os.geteuid())
+
+
+@functools.lru_cache(maxsize=8)
+def _user(number: int) -> User:
+    import grp  # noqa: PLC0415 - not on Windows
+    import pwd  # noqa: PLC0415 - likewise
+
+    try:
+        name, group = pwd.getpwuid(number).pw_name, pwd.getpwuid(number).pw_gid
+        found = grp.getgrgid(group)
+    except (KeyError, OSError):
+        return User(number)
+    return User(number, group if found.gr_name == name and set(found.gr_mem) <= {name} else None)
+
+
+def within(root: str, error: ForeignFile) -> ForeignFile:
+    """Return what is in the way, relative to the root of a store."""
+    inner = os.path.relpath(os.sep + error.path, root)
+    return ForeignFile("" if inner.startswith(os.pardir) or inner == os.curdir else inner, error.kind)
