@@ -145,7 +145,7 @@ def foreign(local, strangers, tmp_path):
     """A store in which somebody else may write."""
     local.register("fraud", Canary(tmp_path / "canary"))
     serializers.pickled.clear()
-    Path(local.store.url).chmod(0o775)
+    Path(local.store.url).chmod(0o777)
     return local
 
 
@@ -179,7 +179,7 @@ def test_trust_in_a_store_with_a_space_in_its_path_is_given_by_the_line_that_is_
     models = mk.ModelStore(mk.Store(tmp_path / "my models" / "store"))
     models.register("fraud", 1)
     serializers.pickled.clear()
-    Path(models.store.url).chmod(0o775)
+    Path(models.store.url).chmod(0o777)
     with pytest.raises(UntrustedArtifact) as refused:
         models.load("fraud:1")
     line = str(refused.value).partition("MLOPS_KIT_TRUST='")[2].partition("'")[0]

@@ -101,12 +101,17 @@ def test_a_store_for_one_writer_says_so_and_is_ok(tmp_path):
     assert "create: single-writer" in repr(report)
 
 
-def test_a_folder_is_found_good_and_left_as_it_was(rich_store):
+def test_a_folder_is_found_good_and_left_as_it_was(rich_store, monkeypatch):
     before = sorted(path for path in rich_store.rglob("*") if path.is_file())
     report = mk.Store(rich_store).doctor()
     assert report.ok, report
     assert report.promises[0] == "Many writers at once may use this store."
-    assert "nobody else may write here" in report.promises[1]
+    assert "you trust everybody" in report.promises[1]
+    monkeypatch.delenv("MLOPS_KIT_TRUST")
+    assert "it is not noted that you made the store here" in mk.Store(rich_store).doctor().promises[1]
+    mine = mk.Store("mine")
+    mine.ensure()
+    assert "nobody else may write here" in mine.doctor().promises[1]
     assert sorted(path for path in rich_store.rglob("*") if path.is_file()) == before
 
 
@@ -121,7 +126,7 @@ def test_a_folder_that_does_not_exist_is_tried_out_and_does_not_exist_afterwards
 def test_a_folder_that_others_may_write_to_is_told(tmp_path):
     tmp_path.chmod(0o777)
     told = mk.Store(tmp_path).doctor().promises[1]
-    assert told.startswith("Others may be able to write here")
+    assert told.startswith(f"Pickles from here are not loaded, for others may write to {tmp_path} (mode 777)")
     assert f"`mlops-kit trust add {tmp_path}`" in told
 
 

@@ -310,7 +310,7 @@ def everything(models):
 
 def test_what_was_there_stays_valid_and_what_comes_must_be_signed(demanding, write_as):
     assert fresh(demanding).load("m:1") == "old"
-    with pytest.raises(SignatureMissing, match="--new-key"):
+    with pytest.raises(SignatureMissing, match="key --new"):
         fresh(demanding).register("m", "unsigned")
     write_as("mlops-kit-ed25519-secret:" + "cc" * 32)
     with pytest.raises(SignerUnknown):
