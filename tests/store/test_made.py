@@ -10,11 +10,13 @@ import tarfile
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import UntrustedArtifact
+from mlops_kit.errors import ExposedFile, RecordingWarning, UntrustedArtifact
 from mlops_kit.store import local, made, serializers, settings
 from mlops_kit.store.backend import read_judged
+from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.verdict import User
+from mlops_kit.testing import FaultyBackend
 
 posix = pytest.mark.skipif(os.name == "nt", reason="owners, modes and links")
 MODEL = {"a": 1}
@@ -129,11 +131,11 @@ def test_a_store_in_place_of_ones_own_is_not_ones_own(tmp_path, monkeypatch):
     assert "it came from elsewhere" in refusal(root)
 
 
-@posix
-def test_settings_copied_from_somebody_else_vouch_for_nothing_that_others_may_write(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "present_user", lambda: User(os.geteuid() + 1))
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives files away")
+def test_settings_copied_from_somebody_else_vouch_for_nothing_of_theirs(tmp_path):
     root = make(tmp_path / "store")
-    assert "belongs to user" in refusal(root)
+    os.chown(root, 12345, -1)
+    assert "belongs to user 12345" in refusal(root)
 
 
 @posix
@@ -295,3 +297,19 @@ def test_a_backend_that_cannot_tell_who_may_write_is_not_private():
     with pytest.raises(UntrustedArtifact, match="who may write to it cannot be seen from here"):
         models.load("m:1")
     assert read_judged(models.store.backend, "no/such") is None
+
+
+@posix
+def test_nothing_that_others_may_have_put_into_a_spool_is_delivered(tmp_path, monkeypatch):
+    """In a store of one's own it would be trusted."""
+    monkeypatch.setenv("MLOPS_KIT_SPOOL", str(tmp_path / "spool"))
+    away = mk.Store.on(FaultyBackend(LocalBackend(tmp_path / "store"), at=1, lasting=True))
+    with pytest.warns(RecordingWarning, match="is in the spool"), mk.start_run(store=away) as run:
+        run.log_metric("auc", 0.5)
+    (tmp_path / "spool").chmod(0o777)
+    store = mk.Store(tmp_path / "store")
+    with pytest.raises(ExposedFile, match=r"others may write to .*spool \(mode 777\)"):
+        store.sync()
+    assert not (tmp_path / "store").exists()
+    mk.Trust(tmp_path / "spool").allow_code()
+    assert store.sync().runs == (run.id,)

@@ -216,6 +216,19 @@ class LocalBackend:
         except OSError as error:
             self._fail("read", key, error)
 
+    def exposure(self, key: str) -> str | None:
+        """Return who else may have written a value, without reading it; None if nobody, or there is none."""
+        if os.name == "nt":
+            return None
+        try:
+            fd, _, places = open_judged(f"{self.url}/{key}")
+            os.close(fd)
+            return exposure(places, present_user())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self._fail("look at", key, error)
+
     def capabilities(self) -> dict[str, str]:
         """Find which atomic step this file system has, by using it, and keep to it.
 

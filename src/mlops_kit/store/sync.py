@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlops_kit.errors import IntegrityError, MlopsKitError, RunNotFound, StoreError
+from mlops_kit.errors import ExposedFile, IntegrityError, MlopsKitError, RunNotFound, StoreError
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem, SyncReport
 from mlops_kit.records.pending import Pending
 from mlops_kit.records.references import references
 from mlops_kit.records.run import InputRef, RunEnd, RunStart
-from mlops_kit.store import gc, keys
+from mlops_kit.store import gc, keys, trusted
 from mlops_kit.store import held as held_files
 from mlops_kit.store.backend import make_durable
 from mlops_kit.store.kinds import kind_of
@@ -21,6 +22,7 @@ from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.objects import digest_of
 from mlops_kit.store.spool import spool_of
+from mlops_kit.store.trust import trusted_by_name
 
 if TYPE_CHECKING:
     from mlops_kit.store.store import Store
@@ -43,6 +45,7 @@ def deliver(store: Store) -> SyncReport:
     recovered = held_files.recover_all(store.url, store.runs)
     if not held:
         return SyncReport(store.url, tuple(recovered))
+    _require_own(spool, held)
     store.ensure()
     delivery = _Delivery(store, spool, held)
     delivery.run()
@@ -54,6 +57,19 @@ def deliver(store: Store) -> SyncReport:
         delivery.objects,
         tuple(delivery.problems),
     )
+
+
+def _require_own(spool: LocalBackend, held: Iterable[str]) -> None:
+    """Refuse what somebody else may have put into a spool: in a store of the user's it would be trusted."""
+    if trusted_by_name(spool.url) or trusted.trusted_of(spool.url).code:
+        return
+    for key in held:
+        why = spool.exposure(key)
+        if why is not None:
+            raise ExposedFile(
+                f"Nothing in the spool {spool.url} is delivered, for {why}: somebody else could have written {key}. If "
+                f"all is yours, change that mode, or run: mlops-kit trust add {shlex.quote(spool.url)}"
+            )
 
 
 class _Delivery:
