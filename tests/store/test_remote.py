@@ -543,7 +543,9 @@ def test_the_doctor_finds_what_each_place_promises_and_leaves_nothing(url):
     report = store.doctor()
     assert report.ok, report
     assert report.promises[0] == "Many writers at once may use this store."
-    assert report.promises[1].startswith("Others may be able to write here")
+    assert report.promises[1].startswith(
+        "Pickles from here are not loaded, for who may write to it cannot be seen from here"
+    )
     assert list(store.backend.walk("")) == []
 
 
