@@ -202,7 +202,7 @@ def test_a_record_that_names_a_file_elsewhere_is_refused_unread(digest, stranger
     members = codec.unseal(entry.read_bytes(), where="m")
     members["body"] |= {"object": digest}
     entry.write_bytes(codec.seal("entry", {k: v for k, v in members.items() if k not in {"format", "record"}}))
-    with pytest.raises(IntegrityError, match="no digest"):
+    with pytest.raises(IntegrityError, match=r"no digest|may not be 7"):
         mk.ModelStore(mk.Store(root)).load("m:1")
 
 
