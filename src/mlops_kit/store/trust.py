@@ -90,8 +90,10 @@ def _facts(store: Store, found: Judged, digest: str, allow_code: str | None, nam
     )
     if decide(replace(first, exposed="")).trusted:
         return first
-    records = [judged for key in named_in if (judged := read_judged(store.backend, key)) is not None]
-    exposed = next((each.exposed for each in (found, *records) if each.exposed is not None), None)
+    if found.exposed is not None:
+        return replace(first, exposed=found.exposed)
+    records = [judged for key in dict.fromkeys(named_in) if (judged := read_judged(store.backend, key)) is not None]
+    exposed = next((each.exposed for each in records if each.exposed is not None), None)
     if exposed is None and records and not any(digest.encode() in each.data for each in records):
         exposed = "the record that named it is another now"
     unmade = None if exposed is not None or found.root is None else unmade_in(store.backend, found.root)
@@ -105,7 +107,7 @@ def unmade_in(backend: Backend, root: str) -> str | None:
         return made.why_not(None, root)
     if record.exposed is not None:
         return f"somebody else could have written {keys.STORE}: {record.exposed}"
-    return made.why_not(str(codec.unseal(record.data, where=keys.STORE, kind="store")["id"]), root)
+    return made.why_not(str(codec.unseal(record.data, where=keys.STORE, kind="store").get("id")), root)
 
 
 def _require_vouching(unsigned: str | None, begin: str, digest: str, url: str) -> None:
