@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -80,14 +81,15 @@ def _repetitive(table: pa.Table) -> list[str] | bool:
     if any(pa.types.is_nested(field.type) for field in table.schema):
         return True
     head = table.slice(0, _SAMPLE)
-    return [name for name in dict.fromkeys(table.column_names) if not _is_various(head[name])]
+    names = [name for name, column in zip(head.column_names, head.columns, strict=True) if not _is_various(column)]
+    return names or False
 
 
 def _is_various(column: Column) -> bool:
     kind = column.type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_temporal(kind)):
-        return False
-    return 2 * int(pc.count_distinct(column).as_py()) > len(column)
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return 2 * len(np.unique(column.to_numpy())) > len(column)
+    return bool(pa.types.is_temporal(kind)) and 2 * int(pc.count_distinct(column).as_py()) > len(column)
 
 
 @dataclass(frozen=True, slots=True)

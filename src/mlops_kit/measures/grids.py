@@ -61,7 +61,9 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     >>> len(set(bins.tolist())), bins[0], bins[-1]
     (6, np.uint16(0), np.uint16(65535))
     """
-    finite = np.sort(sample[np.isfinite(sample)])
+    finite = np.sort(sample)
+    if len(finite) and not (math.isfinite(finite[0]) and math.isfinite(finite[-1])):  # NaN is sorted last
+        finite = finite[np.isfinite(finite)]
     if not len(finite):
         return None
     first, last = float(finite[0]), float(finite[-1])
@@ -85,7 +87,7 @@ def place_grid(sample: Floats, spread: float = 0.0) -> Grid | None:
     return replace(best[0], cuts=_cuts(best[1]))
 
 
-def find_bins(values: Floats, grid: Grid) -> Codes:
+def find_bins(values: Floats, grid: Grid, *, finite: bool = False) -> Codes:
     """Find the bin of each value.
 
     Parameters
@@ -94,12 +96,16 @@ def find_bins(values: Floats, grid: Grid) -> Codes:
         The values.
     grid : Grid
         The bins.
+    finite : bool
+        Whether all values are known to be finite.
 
     Returns
     -------
     array of uint16
         From 0, below the grid, to ``len(grid.cuts)``, above it; 65,535 for NaN.
     """
+    if finite:
+        return _bins(_cells(values, grid), grid.cuts)
     missing = np.isnan(values)
     some = bool(missing.any())
     codes = _bins(_cells(np.where(missing, grid.low, values) if some else values, grid), grid.cuts)
@@ -157,8 +163,9 @@ def _cuts(cells: NDArray[np.int32]) -> tuple[int, ...]:
     depths = 2 ** np.arange(max(0, (len(cells) // target).bit_length() - 1))
     ends = np.concatenate([cells[depths - 1], cells[-depths] + 1])
     outside = [_even(1, int(cells[0])), _even(int(cells[-1]) + 1, CELLS + 1)]
-    every = set(np.concatenate([inner, ends, *outside]).astype(np.int64).tolist())
-    return (1, *sorted(cut for cut in every if 1 < cut <= CELLS), CELLS + 1)
+    every = np.concatenate([inner, ends, *outside]).astype(np.int64)
+    every = every[(every > 1) & (every <= CELLS)]
+    return (1, *sorted(set(every.tolist())), CELLS + 1)
 
 
 def _even(first: int, last: int) -> Floats:

@@ -226,10 +226,13 @@ def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: 
     lows, highs = [], []
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
-        codes = find_bins(block, grid)
-        own = spent[np.searchsorted(spent, start) : np.searchsorted(spent, start + len(block))] - start
-        low, high = block.min(), block.max()
-        if np.isfinite(low) and np.isfinite(high):
+        own = spent
+        if len(block) < len(values):
+            own = spent[np.searchsorted(spent, start) : np.searchsorted(spent, start + len(block))] - start
+        low, high = float(block.min()), float(block.max())
+        finite = math.isfinite(low) and math.isfinite(high)
+        codes = find_bins(block, grid, finite=finite)
+        if finite:
             counts += np.bincount(codes, minlength=bins)
             chosen += np.bincount(codes[own], minlength=bins)
         else:  # NaN spreads to both
@@ -240,9 +243,9 @@ def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: 
             block = block[np.isfinite(block)]
             if not len(block):
                 continue
-            low, high = block.min(), block.max()
-        lows.append(float(low))
-        highs.append(float(high))
+            low, high = float(block.min()), float(block.max())
+        lows.append(low)
+        highs.append(high)
         sums = _sums(block, grid)
         total, squares = total + sums[0], squares + sums[1]
     return replace(
