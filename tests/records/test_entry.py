@@ -21,7 +21,7 @@ ENTRIES = st.builds(
     at=st.datetimes(datetime(1970, 1, 1), datetime(2261, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - naive by rule
     by=st.fixed_dictionaries({"actor": st.text(st.characters(codec="utf-8")), "source": st.just("git")}),
     nonce=st.binary(min_size=16, max_size=16).map(bytes.hex),
-    kind=st.sampled_from(["check", "deliver", "a kind of a later release"]),
+    kind=st.sampled_from(["anchor", "deliver", "a kind of a later release"]),
     body=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(allow_nan=False)), max_size=4),
 )
 

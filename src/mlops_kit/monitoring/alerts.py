@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from mlops_kit.records import codec
 from mlops_kit.records.alert import Alert
+from mlops_kit.records.shape import checked, reading
 
 PENDING, FIRING, RESOLVED = "pending", "firing", "resolved"
 
@@ -135,8 +136,9 @@ class Held:
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Held:
         """Read what `plain` gave."""
-        times = {name: codec.moment(state[name]) for name in ("since", "changed", "told", "ended") if name in state}
-        return cls(**{**state, "recent": tuple(state["recent"]), **times})
+        with reading("of an alert"):
+            times = {name: codec.moment(state[name]) for name in ("since", "changed", "told", "ended") if name in state}
+            return checked(cls(**{**state, "recent": tuple(state["recent"]), **times}))
 
     def alert(self, monitor: str) -> Alert:
         """Show it as users see it."""

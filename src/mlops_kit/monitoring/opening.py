@@ -13,6 +13,7 @@ from mlops_kit.monitoring.reference import follows_alias, identity_of, read_refe
 from mlops_kit.monitoring.settings import Settings
 from mlops_kit.records.monitor import MonitorRecord
 from mlops_kit.records.quality import Expectation
+from mlops_kit.records.shape import reading
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class Opening:
         from mlops_kit.monitoring.epoch import Epoch  # noqa: PLC0415 - as above
         from mlops_kit.monitoring.watch import Context  # noqa: PLC0415 - as above
 
-        settings = Settings.read(state["settings"])
+        with reading(f"of the beginning of the monitor {self._name}"):
+            settings = Settings.read(state["settings"])
+            rules = [Expectation.from_members(one) for one in state["rules"]]
         stated = self._stated.plain()
         if any(state["settings"].get(name) != value for name, value in stated.items()):
             raise Conflict(
@@ -187,7 +190,6 @@ class Opening:
         what = f"reference of the monitor {self._name}"
         profiles = {name: self._store.objects.get(one, what=what) for name, one in state["profiles"].items()}
         baseline = Baseline.decode(self._store.objects.get(state["baseline"], what=what), profiles, where=what)
-        rules = [Expectation.from_members(one) for one in state["rules"]]
         own = [one for one in self._expectations if one not in rules]
         context = Context(
             self._name, state["epoch"], settings, baseline, (*rules, *own), self._metrics or settings.metrics

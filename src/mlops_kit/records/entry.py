@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from mlops_kit.records import codec
 from mlops_kit.records.bounds import parse
@@ -16,7 +16,8 @@ from mlops_kit.safe_text import clean
 FIRST_PREV = "0" * 64
 UNREADABLE = "unreadable"
 """The kind of what stands in a history for an entry that cannot be read; no entry that is written has it."""
-_BODIES = {
+_CHECK = Annotated[dict[str, Any], Members({"state": list[str], "marks": dict[str, Count], "day": str}, {"at": str})]
+BODIES = {
     "create": Members({"name": str}, {}),
     "register": Members(
         {"version": Number},
@@ -52,6 +53,21 @@ _BODIES = {
     "describe": Members({"version": Number}, {"description": str, "card": dict[str, Any]}),
     "archive": Members({"version": Number}, {"reason": str}),
     "delete": Members({"version": Number}, {"reason": str}),
+    "begin": Members(
+        {
+            "epoch": Number,
+            "reference": str,
+            "identity": str,
+            "baseline": str,
+            "profiles": dict[str, str],
+            "settings": dict[str, Any],
+            "rules": list[dict[str, Any]],
+            "check": _CHECK,
+            "alerts": list[dict[str, Any]],
+        },
+        {"spec": str, "tell": list[dict[str, Any]]},
+    ),
+    "check": Members({"check": _CHECK, "alerts": list[dict[str, Any]]}, {"tell": list[dict[str, Any]]}),
     "freeze": Members({"frozen": bool}, {"reason": str}),
 }
 """What the entries that this release understands must say; of other kinds nothing is asked."""
@@ -181,7 +197,7 @@ class Entry:
                     clocks=members.get("clocks"),
                 )
             )
-            expected = _BODIES.get(entry.kind)
+            expected = BODIES.get(entry.kind)
             if expected is not None:
                 check_members(expected, entry.body)
         return entry

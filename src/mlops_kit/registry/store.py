@@ -259,7 +259,7 @@ class ModelStore(GovernedModels):
 
         def decide(state: State) -> Decision:
             seqs = state.get("versions", ())
-            if version > len(seqs) or journal.entry(seqs[version - 1]).body.get("object") != found.body["object"]:
+            if version > len(seqs) or journal.entry(seqs[version - 1]).body.get("object") != found.body.get("object"):
                 raise VersionNotFound(
                     f"The version {name}:{version} that was found a moment ago is not in {self.store.url} any more: "
                     "the store was removed or replaced meanwhile. Look at models.versions(name)."

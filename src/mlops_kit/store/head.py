@@ -15,7 +15,7 @@ from typing import Any
 
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records import codec, versions
-from mlops_kit.records.entry import FIRST_PREV, Entry
+from mlops_kit.records.entry import BODIES, FIRST_PREV, Entry
 from mlops_kit.records.shape import ODD, Count, Members, check_members
 
 WHOLE = 256
@@ -81,7 +81,7 @@ class Head:
             seq, tip = int(hint["seq"]), str(hint["tip"])
             if "fold" in hint:
                 fold = dict(hint["fold"])
-                check_members(_FOLD if "versions" in fold else _ANY, fold)
+                check_members(_FOLD if "versions" in fold else BODIES["begin"] if "check" in fold else _ANY, fold)
                 versions.brief(fold)  # raises if an alias points to no version
                 return cls(seq, tip, None, fold, seen=None, steps=None)
             brief, (number, digest) = dict(hint["brief"]), hint["base"]
