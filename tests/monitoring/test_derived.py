@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import mlops_kit as mk
 from mlops_kit.errors import InvalidInput
@@ -170,3 +171,19 @@ def test_columns_of_one_name_are_refused_wherever_rows_come_in(tmp_path):
     monitor = mk.Monitor(pd.DataFrame({"a": np.arange(300.0)}), name="m", store=tmp_path)
     with pytest.raises(InvalidInput, match=r"one name.*'a'"):
         monitor.log(twice, np.zeros(300))
+
+
+def test_inputs_of_a_model_that_its_recorded_data_lacks_are_named(tmp_path):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"a": rng.normal(size=1000), "b": rng.normal(size=1000)})
+    data["y"] = (data.a + data.b > 0).astype(int)
+
+    @mk.track(register="made", store=tmp_path)
+    def train(data):
+        inputs = data[["a"]].assign(ratio=data.a / (1 + data.b.abs()))
+        return LogisticRegression().fit(inputs, data["y"])
+
+    train(data)
+    report = mk.Monitor("made:1", store=tmp_path).check(data)
+    assert report.to_frame().set_index("name").loc["ratio", "status"] == "not watched"
+    assert any("ratio (an input of the model that the recorded training data lacks)" in note for note in report.notes)

@@ -1,9 +1,11 @@
 """Labels find their predictions, and whatever does not fit is counted."""
 
+import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mlops_kit as mk
 from mlops_kit.monitoring.labels import distinct, joined, without_known
 
 
@@ -59,3 +61,18 @@ def test_every_label_is_joined_once_or_counted(arrived, logged):
     found = zip(rows["id"], rows["label"], rows["prediction"], strict=True) if len(rows) else []
     assert list(found) == expected
     assert set(left["id"]) == set(known) - set(first)
+
+
+def test_predictions_that_are_logged_again_under_their_id_count_once(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=3000), "y": rng.integers(0, 2, 3000)}).assign(p=lambda rows: rows.y)
+    seen, ids = frame.head(300), [f"k{number}" for number in range(300)]
+    monitor = mk.Monitor(frame, name="retry", prediction="p", target="y", store=tmp_path, window=100)
+    start = pd.Timestamp("2026-05-01", tz="UTC")
+    for minute in range(2):
+        monitor.log(seen[["x"]], seen.p, ids=ids, at=start + pd.Timedelta(minutes=minute))
+        monitor.check(now=(start + pd.Timedelta(minutes=minute)).to_pydatetime())
+    monitor.log_labels(ids, seen.y, at=start)
+    report = monitor.check(now=(start + pd.Timedelta(hours=1)).to_pydatetime())
+    assert (report.coverage.predictions, report.coverage.share) == (300, 1.0)
+    assert any(note.startswith("300 predictions came again") for note in report.notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,8 @@ class Baseline:
             exclude=settings.exclude,
             moments=settings.moments,
         )
+        lacking = dict.fromkeys(reference.lacking, "an input of the model that the recorded training data lacks")
+        view = replace(view, unwatched=view.unwatched | lacking)
         table = view.of(table, spent=half_of(table.num_rows))
         for name, values in ((PREDICTION, reference.prediction), (LABEL, reference.target)):
             if values is not None:

@@ -20,6 +20,7 @@ from mlops_kit.monitoring.reading import SEGMENT, Rest, Windows, join_labels, jo
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import (
     AT,
+    ID,
     JOINED,
     LABELS,
     LOGGED,
@@ -36,6 +37,7 @@ from mlops_kit.monitoring.watch import (
     Watch,
     begin_inputs,
     first_performance,
+    see_ids,
     see_labels,
     see_moments,
     see_time,
@@ -235,7 +237,10 @@ class Epoch:
         """Take note of when predictions were made, those too that wait for their window."""
         for segment in new:
             if segment.kind == PREDICTIONS:
-                watch = see_moments(watch, self.segments.read(segment, [AT]).column(AT).to_pandas(), self.context)
+                table = self.segments.read(segment, [AT, ID])
+                watch = see_moments(watch, table.column(AT).to_pandas(), self.context)
+                if ID in table.column_names:
+                    watch = see_ids(watch, table.column(ID).to_pylist())
         return watch
 
     def _windows(self, known: Known, new: list[Segment], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:

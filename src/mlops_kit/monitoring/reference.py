@@ -42,6 +42,8 @@ class Reference:
         What its training measured.
     categories : tuple of str
         The features that are declared as categories though their values are numbers.
+    lacking : tuple of str
+        The inputs of the model that its recorded training data has no columns for.
     """
 
     told: str
@@ -54,6 +56,7 @@ class Reference:
     spec: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def default_name(given: object) -> str | None:
@@ -171,6 +174,7 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
         task=task,
         spec=spec,
         metrics=found.metrics if isinstance(found, ModelRecord) else {},
+        lacking=tuple(name for name in features if name not in table.column_names),
         categories=tuple(escaped(table.select([name for name in rest if name in coded])).column_names),
     )
 

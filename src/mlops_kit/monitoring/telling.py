@@ -101,7 +101,7 @@ def told(
         bands=bands,
         levels=levels,
         joint=_joint(watch),
-        coverage=Coverage(round(watch.logged) + waiting, **watch.labels.plain()),
+        coverage=Coverage(max(0, round(watch.logged) + waiting - watch.ids.repeated), **watch.labels.plain()),
         notes=tuple(_notes(watch, shown, context, waiting, now)),
     )
 
@@ -145,6 +145,9 @@ def _notes(
     settings = context.settings
     if watch.latest is not None and now - watch.latest > timedelta(days=1):
         yield f"The last prediction was made on {watch.latest:%Y-%m-%d %H:%M}, {(now - watch.latest).days} days ago."
+    if watch.ids.repeated:
+        again = plural(watch.ids.repeated, "prediction")
+        yield f"{again} came again under an id that was known: each id is judged and counted once."
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
     if watch.logged > watch.rows:
@@ -207,9 +210,7 @@ def _unwatched(context: Context) -> list[FeatureReport]:
     """Name the columns that are not compared, each with the reason in place of a measure."""
     from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
 
-    view, profile = context.baseline.view, context.baseline.profile.by_name
-    old = dict.fromkeys(_unseen(context), "values of its kind are not compared")
-    reasons = old | {name: reason for name, reason in view.unwatched.items() if name in profile}
+    reasons = dict.fromkeys(_unseen(context), "values of its kind are not compared") | context.baseline.view.unwatched
     reasons = {name: reason for name, reason in reasons.items() if name not in context.settings.matched_on}
     return [
         FeatureReport(unescaped(name), _DRIFT, UNWATCHED, 0.0, None, reason, 0, column=unescaped(name))

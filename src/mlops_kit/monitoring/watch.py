@@ -18,6 +18,7 @@ from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
+from mlops_kit.monitoring.ids import RecentIds
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaults
 from mlops_kit.monitoring.labels import LabelCounts
@@ -123,6 +124,8 @@ class Watch:
         The moment of the latest prediction.
     days : mapping of str to int
         By day since 1970, how many predictions there were, of the last days.
+    ids : RecentIds
+        The last ids that were given, so that a prediction that is logged again is known.
     periods : mapping of str to dict
         For each length of a period, in seconds, how many predictions each period has that is not judged yet.
 
@@ -144,6 +147,7 @@ class Watch:
     latest: datetime | None = None
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
     days: Mapping[str, int] = field(default_factory=dict)
+    ids: RecentIds = field(default_factory=RecentIds)
 
     def plain(self, *, with_predictions: bool) -> dict[str, Any]:
         """Give it as plain values, all but the alerts; say whether the reference holds predictions."""
@@ -161,6 +165,7 @@ class Watch:
             "labels": self.labels.plain(),
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
+            **({"ids": self.ids.plain()} if self.ids != RecentIds() else {}),
             **({"days": dict(self.days)} if self.days else {}),
             **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
@@ -188,6 +193,7 @@ class Watch:
             last=None if last is None else codec.moment(last),
             latest=codec.moment(state["latest"]) if "latest" in state else None,
             days=dict(state.get("days", {})),
+            ids=RecentIds.of(state["ids"]) if "ids" in state else RecentIds(),
             periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
         )
 
@@ -433,6 +439,11 @@ def see_moments(watch: Watch, moments: pd.Series[Any], context: Context) -> Watc
                 counts[str(period)] = counts.get(str(period), 0) + int(rows)
     latest = latest if watch.latest is None else max(latest, watch.latest)
     return replace(watch, latest=latest, periods=periods, days=by_day(watch.days, moments))
+
+
+def see_ids(watch: Watch, ids: list[str | None]) -> Watch:
+    """Take note of the ids that predictions were given, and of those that were logged again."""
+    return replace(watch, ids=watch.ids.after(ids))
 
 
 def _period(rule: Expectation) -> str:
