@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import MlopsKitError
+from mlops_kit.errors import MlopsKitError, RecordingWarning
 
 BIG = "x" * 5_000_000
 FRAME = pd.DataFrame({"age": [30, 40]})
@@ -88,7 +88,6 @@ LOGGED = {
     "log_metrics(5)": lambda run: run.log_metrics(5),
     "log_metrics(a class)": lambda run: run.log_metrics(argparse.Namespace),
     "set_tags(5)": lambda run: run.set_tags(5),
-    "log_metric(BIG key)": lambda run: run.log_metric(BIG, "no number"),
     "log_param([BIG] as key)": lambda run: run.log_param([BIG], 1),
     "log_artifact(BIG)": lambda run: run.log_artifact(BIG),
     "log_model(name=5)": lambda run: run.log_model([1], 5),
@@ -115,6 +114,12 @@ def test_what_cannot_be_logged_or_asked_is_refused_in_few_words(call):
         with pytest.raises(MlopsKitError) as caught:
             LOGGED[call](run)
         assert len(str(caught.value)) < 4000
+
+
+def test_a_metric_that_is_no_number_is_a_problem_in_few_words():
+    with mk.start_run() as run, pytest.warns(RecordingWarning):
+        run.log_metric(BIG, "no number")
+    assert [len(problem) < 4000 for problem in run.problems] == [True]
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end():

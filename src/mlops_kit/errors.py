@@ -112,6 +112,13 @@ __all__ = [
 _LONGEST = 3000
 
 
+def _shortened(message: str, longest: int) -> str:
+    """Cut a message that is too long in its middle."""
+    if len(message) <= longest:
+        return message
+    return f"{message[: longest * 2 // 3]} … {message[-longest // 3 :]}"
+
+
 class MlopsKitError(Exception):
     """Base of every error raised by mlops_kit.
 
@@ -138,9 +145,8 @@ class MlopsKitError(Exception):
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str) -> None:
-        message = masked_text(message)
-        if len(message) > _LONGEST:  # an argument that is quoted may be of any length
-            message = f"{message[: _LONGEST * 2 // 3]} … {message[-_LONGEST // 3 :]}"
+        # An argument that is quoted may be of any length. A secret is masked before a cut could hide what it is.
+        message = _shortened(masked_text(_shortened(message, 10 * _LONGEST)), _LONGEST)
         super().__init__(clean_lines(message))
 
     def __str__(self) -> str:

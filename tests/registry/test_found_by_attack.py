@@ -126,16 +126,16 @@ def test_a_missing_entry_in_the_middle_of_a_journal_is_never_passed_over(tmp_pat
         mk.ModelStore(mk.Store(tmp_path / "store")).load("m:3")
 
 
-def test_names_that_cannot_be_datasets_cost_the_data_but_not_its_fingerprint():
-    frame = pd.DataFrame({"a": [1, 2]})
-
+def test_arguments_whose_names_cannot_both_be_datasets_are_kept_under_names_of_their_own():
     @mk.track
-    def fit(X, x):
-        return len(X) + len(x)
+    def fit(X, x, con):
+        return len(X) + len(x) + len(con)
 
-    with pytest.warns(mk.errors.RecordingWarning):
-        fit(frame, frame)
-    assert {ref.fingerprint for ref in fit.last_run.inputs.values()} == {mk.fingerprint(frame)}
+    frames = [pd.DataFrame({"a": [number]}) for number in range(3)]
+    fit(*frames)
+    run = fit.last_run
+    assert [run.dataset(name).fingerprint for name in ("X", "x", "con")] == [mk.fingerprint(frame) for frame in frames]
+    assert len({ref.dataset.casefold() for ref in run.inputs.values()}) == 3
 
 
 def test_one_empty_start_record_does_not_hide_the_other_runs(tmp_path):
