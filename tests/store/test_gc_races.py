@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mlops_kit.records import codec
+from mlops_kit.records.run import RunStart
 from mlops_kit.store import gc, keys, sweeps
 from mlops_kit.store.objects import Objects, digest_of
 
@@ -63,7 +64,8 @@ class Races(RuleBasedStateMachine):
     def a_long_run_begins(self, content, process):
         run_id = f"{int(self.world.wall):08x}-{secrets.token_hex(6)}"
         at = codec.moment(codec.timestamp(codec.datetime.fromtimestamp(self.world.wall, codec.UTC)))
-        self.backend.put(keys.run_key(run_id, "start"), codec.seal("run-start", {"at": codec.timestamp(at)}))
+        start = RunStart(run_id, "long", "default", at, {"actor": "ann", "source": "user"}, "host", 1)
+        self.backend.put(keys.run_key(run_id, "start"), start.encode())
 
         def write():
             self.name_it(self.processes[process].put(content), run_id)
@@ -111,7 +113,8 @@ class Races(RuleBasedStateMachine):
 
     def name_it(self, digest, run_id=None):
         run_id = run_id or f"{int(self.world.wall):08x}-{secrets.token_hex(6)}"
-        record = codec.seal("run-end", {"artifacts": [{"name": "x", "object": digest}]})
+        members = {"at": "2023-11-14T12:00:00.000000Z", "status": "finished"}
+        record = codec.seal("run-end", {**members, "artifacts": [{"name": "x", "object": digest, "size": 1}]})
         self.backend.put(keys.run_key(run_id, "end"), record)
         self.acknowledged.add(digest)
 
