@@ -265,3 +265,24 @@ def test_what_fails_after_the_store_was_made_or_the_check_was_recorded_fails_not
         monitor.check()
     assert deletes.failed
     assert store.fsck().ok
+
+
+def test_what_leads_to_a_file_is_synced_once_in_a_process_and_not_with_each_folder_that_is_new(disk, tmp_path):
+    store = opened(tmp_path / "store")
+    models = mk.ModelStore(store)
+    disk.watch(tmp_path)
+    models.register("m", [0])
+    syncs = []
+
+    def counting(fd, real=os.fsync):
+        syncs.append(fd)
+        real(fd)
+
+    disk._patch.setattr(os, "fsync", counting)
+    for number in range(20):
+        models.register("m", [number])
+    assert len(syncs) <= 20 * 5  # the object and its folder, a new folder's name, the entry and its folder
+    syncs.clear()
+    for _ in range(20):
+        models.register("m", [0])
+    assert len(syncs) <= 20 * 2

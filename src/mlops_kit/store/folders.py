@@ -151,12 +151,12 @@ class Folders:
     root : str
         An absolute path, free of links. That it stays free of them is checked for its last component.
     made : callable
-        Called before a folder is made, which whoever writes there has to sync.
+        Takes the name of a folder that is about to be made, empty for the root; whoever writes there has to sync it.
     seen : callable, optional
         Takes the absolute path, the state and, if there is one, the descriptor of each folder on the way.
     """
 
-    def __init__(self, root: str, made: Callable[[], None] = lambda: None, seen: Seen | None = None) -> None:
+    def __init__(self, root: str, made: Callable[[str], None] = lambda _name: None, seen: Seen | None = None) -> None:
         self.root = root
         self._made = made
         self._seen = seen
@@ -210,7 +210,7 @@ class Folders:
         except FileNotFoundError:
             if not make:
                 raise
-            self._made()
+            self._made("")
             os.makedirs(self.root, 0o755, exist_ok=True)
             return os.open(self.root, how)
         except OSError as error:
@@ -224,7 +224,7 @@ class Folders:
         except FileNotFoundError:
             if not make:
                 raise
-            self._made()
+            self._made(name)
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o755, dir_fd=fd)
             return os.open(name, how, dir_fd=fd)
@@ -235,7 +235,7 @@ class Folders:
         for number in range(len(parts) + 1):
             full = os.path.join(self.root, *parts[:number])
             if make and not os.path.lexists(full):
-                self._made()
+                self._made(parts[number - 1] if number else "")
                 os.makedirs(full, 0o755, exist_ok=True)
             found = os.lstat(full)
             if self._seen is not None:

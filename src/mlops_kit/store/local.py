@@ -54,7 +54,7 @@ class LocalBackend:
         self.root = Path(os.path.realpath(root))
         self.url = str(self.root)
         self._reached: set[str] = set()
-        self._folders = Folders(self.url, made=self._reached.clear)
+        self._folders = Folders(self.url, made=self._forget)
         self._place: _Step = _rename_exclusive if os.name == "nt" else _link
 
     def get(self, key: str) -> bytes | None:
@@ -326,6 +326,10 @@ class LocalBackend:
                 "power cut may still take it. Check the disk; writing the same again syncs it."
             ) from error
         self._reached.update(reached)
+
+    def _forget(self, made: str) -> None:
+        """Forget what was synced of a folder that has to be made: it was that of a store that is gone."""
+        self._reached -= {folder for folder in self._reached if not made or made in folder.split("/")}
 
     def _sync_above(self) -> None:
         """Sync the folders that lead to the root, as far as this user may read them, on the same disk."""
