@@ -258,7 +258,7 @@ CASES = {
         added(f"{JOURNAL}/000000000003.json.bak"), [("unknown-file", f"{JOURNAL}/000000000003.json.bak")]
     ),
     "a foreign journal": Case(
-        added("journals/other/x/000000000001.json"), [("unknown-file", "journals/other/x/000000000001.json")]
+        added("journals/other/x/000000000001.json"), [("damaged", "journals/other/x/000000000001.json")]
     ),
     "what a dead writer left": Case(
         leftover, [], ("tmp/4711471147114711-4: removed; a writer that is gone left it behind",), []

@@ -15,6 +15,7 @@ import mlops_kit as mk
 from mlops_kit.records.metrics import write_lines
 from mlops_kit.store import held
 from mlops_kit.store.held import HeldFile, held_of
+from mlops_kit.store.spool import spool_of
 
 RUN = "6921b1aa-0123456789ab"
 POINTS = [("loss", 1.0, 0, 5.0), ("loss", 0.5, 1, 6.0), ("auc", float("inf"), None, 7.0)]
@@ -48,6 +49,10 @@ def killed(tmp_path):
         return mk.list_runs()[0]
 
     return run
+
+
+def file_of(url):
+    return spool_of(str(url)).root / "held" / f"{RUN}.jsonl"
 
 
 def values(run):
@@ -128,7 +133,7 @@ def test_a_torn_file_gives_the_lines_before_the_tear(tmp_path_factory, cut):
     url = str(tmp_path_factory.mktemp("store"))
     file = HeldFile(url, RUN)
     file.save(POINTS, {}, {})
-    path = held._folder(url) / f"{RUN}.jsonl"
+    path = file_of(url)
     data = path.read_bytes()[:cut]
     path.write_bytes(data)
     assert held_of(url, RUN).points == POINTS[: data.count(b"\n")]
@@ -149,3 +154,33 @@ def test_points_that_are_in_a_segment_already_count_once(tmp_path):
     assert held.recover(store.url, store.runs, run.id)
     assert mk.get_run(run.id, store=store).metric_history("auc") == [POINTS[2][1:]]
     assert mk.get_run(run.id, store=store).metric_history("loss") == [point[1:] for point in POINTS[:2]]
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_what_lies_behind_a_link_is_neither_read_nor_written(tmp_path, place):
+    own, points, outside = HeldFile(str(tmp_path), RUN), list(POINTS), tmp_path / "outside"
+    own.save(points, {}, {})
+    path = file_of(tmp_path)
+    linked = path if place == "file" else path.parent
+    linked.rename(outside)
+    linked.symlink_to(outside)
+    target = outside if place == "file" else outside / path.name
+    before = target.read_bytes()
+    points.append(("auc", 0.5, 2, 8.0))
+    with pytest.raises(OSError, match=r"symbolic link|No such device"):
+        own.save(points, {}, {})
+    assert held_of(str(tmp_path), RUN) == held.Held()
+    own.remove()
+    assert target.read_bytes() == before
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path):
+    own, points = HeldFile(str(tmp_path), RUN), list(POINTS)
+    own.save(points, {}, {})
+    path = file_of(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    points.append(("auc", 0.5, 2, 8.0))
+    assert held_of(str(tmp_path), RUN) == held.Held()
+    with pytest.raises(OSError, match=r"symbolic link|No such device"):
+        own.save(points, {}, {})

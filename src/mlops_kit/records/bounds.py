@@ -15,10 +15,38 @@ MAX_BYTES = 2**27
 """The longest record that is read; objects may be longer."""
 MAX_NESTING = 330
 """The deepest nesting that is read: `codec.plain` goes 100 levels deep, each of at most three in JSON."""
+_LONGEST = {".json": MAX_BYTES, ".jsonl": 8 * MAX_BYTES}
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"[0-9]{4301}")
 _STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(code, 0) for code in range(256))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def check_size(size: int, key: str) -> None:
+    """Check the length of a file before it is read; objects and parquet files may be of any.
+
+    Parameters
+    ----------
+    size : int
+        In bytes.
+    key : str
+        Its place in the store.
+
+    Raises
+    ------
+    IntegrityError
+        It is longer than any record, or any segment of points, that a writer makes.
+
+    Examples
+    --------
+    >>> check_size(2**40, "objects/ab/abcd")
+    >>> check_size(2**40, "store.json")
+    Traceback (most recent call last):
+    mlops_kit.errors.IntegrityError: The record store.json has 1,099,511,627,776 bytes; none has more than 134,217,728.
+    """
+    longest = next((most for ending, most in _LONGEST.items() if key.endswith(ending)), None)
+    if longest is not None and size > longest:
+        raise IntegrityError(f"The record {key} has {size:,} bytes; none has more than {longest:,}.")
 
 
 def parse(data: bytes, *, where: str) -> Any:

@@ -134,7 +134,8 @@ class _Checker:
         try:
             data = self._backend.get(key)
         except MlopsKitError as error:
-            self._report("unreadable", key, str(error))
+            self._has_store |= key == keys.STORE
+            self._report("damaged" if isinstance(error, IntegrityError) else "unreadable", key, str(error))
             return
         if data is None:
             return

@@ -18,6 +18,7 @@ _O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _SAFELY: int = _O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _SAFELY | getattr(os, "O_NONBLOCK", 0)
 _WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _SAFELY | getattr(os, "O_NONBLOCK", 0)
 _FOLDER = os.O_RDONLY | _SAFELY | getattr(os, "O_DIRECTORY", 0)
 _PASS = _FOLDER | getattr(os, "O_PATH", 0)  # with it, a folder that may not be listed can be passed through
 _NO_FOLDER = {errno.ENOTDIR, errno.ELOOP, errno.EMLINK}
@@ -102,6 +103,16 @@ class OpenFolder:
     def open_new(self, name: str) -> int:
         """Make a file that is not there yet."""
         return os.open(self.name(name), _WRITE_NEW, 0o644, dir_fd=self.fd)
+
+    def open_to_append(self, name: str, *, anew: bool) -> int:
+        """Open a regular file of this user only, which is made if it is missing and emptied if it begins anew."""
+        fd = os.open(self.name(name), _APPEND | (os.O_TRUNC if anew else 0), 0o600, dir_fd=self.fd)
+        try:
+            self._check(name, os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def remove(self, name: str) -> None:
         """Remove a file or a link."""

@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from mlops_kit.errors import MlopsKitError
 from mlops_kit.records import codec
 from mlops_kit.records.metrics import Point, read_lines, write_lines
 from mlops_kit.records.run import History
+from mlops_kit.store.folders import Folders
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.spool import spool_of
 
@@ -77,7 +77,7 @@ class HeldFile:
             if is_new or added != self._added:
                 data += added
             if data or self._exists:
-                _write(_path(self._url, self._run_id), data, anew=is_new)
+                _write(self._url, self._run_id, data, anew=is_new)
                 self._exists = True
             self._points, self._written, self._added = points, count, added
 
@@ -86,8 +86,7 @@ class HeldFile:
         with self._lock:
             self._is_over, self._points = True, None
             if self._exists:
-                with contextlib.suppress(OSError):
-                    _path(self._url, self._run_id).unlink()
+                _remove(self._url, self._run_id)
 
 
 def held_of(url: str, run_id: str) -> Held:
@@ -106,8 +105,8 @@ def held_of(url: str, run_id: str) -> Held:
         Empty if there is no file. A line that was torn, and what follows it, is left out.
     """
     try:
-        data = _path(url, run_id).read_bytes()
-    except OSError:
+        data = spool_of(url).get(_key(run_id)) or b""
+    except MlopsKitError:
         return Held()
     held = Held()
     for line in data.splitlines(keepends=True):
@@ -180,16 +179,15 @@ def recover(url: str, runs: Runs, run_id: str) -> bool:
             number += 1  # equal points are those of another process that recovers the same file
         if held.params or held.tags:
             runs.write_start(replace(start, params={**start.params, **held.params}, tags={**start.tags, **held.tags}))
-    with contextlib.suppress(OSError):
-        _path(url, run_id).unlink()
+    _remove(url, run_id)
     return bool(held.points or held.params or held.tags)
 
 
 def recover_all(url: str, runs: Runs) -> list[str]:
     """Recover every run of a store that left something on this machine; return the ids of those that had."""
     try:
-        names = sorted(os.listdir(_folder(url)))
-    except OSError:
+        names = sorted(spool_of(url).names("held/"))
+    except MlopsKitError:
         return []
     found = []
     for match in filter(None, map(_FILE.fullmatch, names)):
@@ -199,12 +197,13 @@ def recover_all(url: str, runs: Runs) -> list[str]:
     return found
 
 
-def _folder(url: str) -> Path:
-    return Path(spool_of(url).root) / "held"
+def _key(run_id: str) -> str:
+    return f"held/{run_id}.jsonl"
 
 
-def _path(url: str, run_id: str) -> Path:
-    return _folder(url) / f"{run_id}.jsonl"
+def _remove(url: str, run_id: str) -> None:
+    with contextlib.suppress(MlopsKitError):
+        spool_of(url).delete(_key(run_id))
 
 
 def _line(members: dict[str, Any]) -> bytes:
@@ -212,13 +211,16 @@ def _line(members: dict[str, Any]) -> bytes:
     return b"%s\t%08x\n" % (body, crc32(body))
 
 
-def _write(path: Path, data: bytes, *, anew: bool) -> None:
+def _write(url: str, run_id: str, data: bytes, *, anew: bool) -> None:
     """Append, or put a new file in the place of the old; not synced: it is for processes that die, not machines."""
+    root, (folder, _, name) = spool_of(url).url, _key(run_id).rpartition("/")
     if anew:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = path.with_suffix(".new") if anew else path
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if anew else 0) | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(target, flags, 0o600), "ab") as file:
-        file.write(data)
-    if anew:
-        target.replace(path)
+        os.makedirs(root, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.join(root, folder), 0o700)
+    with Folders(root).open(folder) as place:
+        target = f"{run_id}.new" if anew else name
+        with open(place.open_to_append(target, anew=anew), "ab") as file:
+            file.write(data)
+        if anew:
+            os.replace(place.name(target), place.name(name), src_dir_fd=place.fd, dst_dir_fd=place.fd)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
+from mlops_kit.records import bounds
 from mlops_kit.store.backend import Bytes, Found, Judged
 from mlops_kit.store.folders import Folders, ForeignFile, OpenFolder, foreign_message, is_regular, kind_of
 from mlops_kit.store.judged import open_judged, present_user, within
@@ -62,11 +63,25 @@ class LocalBackend:
         folder, _, name = key.rpartition("/")
         try:
             with self._folders.open(folder) as place:
-                return _read(*place.open_to_read(name))
+                return self._value(key, *place.open_to_read(name))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._fail("read", key, error)
+
+    def _value(self, key: str, fd: int, found: os.stat_result) -> bytes:
+        """Read an open file whole and close it, unless it is longer than anything of its kind or than the memory."""
+        try:
+            bounds.check_size(found.st_size, key)
+        except BaseException:
+            os.close(fd)
+            raise
+        try:
+            return _read(fd, found)
+        except MemoryError as error:
+            raise StoreError(
+                f"Cannot read {key!r} in the store {self.url}: its {found.st_size:,} bytes do not fit into memory."
+            ) from error
 
     def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
         """Write a value whole or not at all, over what is there; `durable` survives a power cut."""
@@ -208,7 +223,7 @@ class LocalBackend:
             return None if data is None else Judged(data, self.url, None if own else "it is not in your home folder")
         try:
             fd, found, places = open_judged(f"{self.url}/{key}")
-            return Judged(_read(fd, found), self.url, exposure(places, present_user()))
+            return Judged(self._value(key, fd, found), self.url, exposure(places, present_user()))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ForeignFile as error:

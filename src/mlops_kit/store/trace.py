@@ -110,13 +110,13 @@ class _Tracer:
         last: dict[str, int] = {}
         for found in self.backend.walk("journals/"):
             match = _ENTRY.fullmatch(found.key)
-            data = self.backend.get(found.key) if match else None
-            if match is None or data is None:
+            if match is None:
                 continue
             if int(match[2]) != last.get(match[1], 0) + 1:
                 self.problems.append(Problem("missing", found.key, "an entry is missing before it"))
             last[match[1]] = int(match[2])
             with self.noting(found.key):
+                data = self.backend.get(found.key) or b""
                 record = codec.unseal(data, where=found.key, kind="entry")
                 Entry.of(record, where=found.key)
                 self.note(data, record)
@@ -128,11 +128,11 @@ class _Tracer:
                 continue
             run = self.runs.setdefault(match[1], _Run())
             run.sign = max(run.sign, found.modified)
-            data = self.backend.get(found.key) if match[2] != "lease" else None
-            if not data:  # a start is not synced: after a power cut it may be empty, and names nothing
-                continue
             before = len(self.problems)
             with self.noting(found.key):
+                data = self.backend.get(found.key) if match[2] != "lease" else None
+                if not data:  # a start is not synced: after a power cut it may be empty, and names nothing
+                    continue
                 record = codec.unseal(data, where=found.key, kind=f"run-{match[2]}")
                 (run.ended_by if match[2] == "end" else run.started_by)(record, found)
                 self.note(data, record)
