@@ -93,6 +93,45 @@ def test_merging_is_exact_whatever_the_values(values, words, cut, reference):
     assert TableProfile.decode(known.encode(), where="a test") == known
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 12).flatmap(
+        lambda rows: st.lists(
+            st.lists(st.floats(width=64) | st.integers(-3, 3).map(float), min_size=rows, max_size=rows),
+            min_size=1,
+            max_size=8,
+        )
+    )
+)
+def test_a_column_is_described_beside_others_as_it_is_alone(columns):
+    data = pa.table({f"c{i}": values for i, values in enumerate(columns)})
+    wide = profile_table(data)
+    alone = [profile_table(data.select([name])) for name in data.column_names]
+    assert wide.columns == tuple(profile.columns[0] for profile in alone)
+    again = profile_table(data.slice(0, 1), like=wide)
+    parts = zip(data.column_names, alone, strict=True)
+    assert again.columns == tuple(profile_table(data.slice(0, 1).select([name]), like=of)[name] for name, of in parts)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300, 3000, 5000])
+def test_counts_and_sums_are_those_of_each_value(rows):
+    rng = np.random.default_rng(rows)
+    drawn = [rng.normal(50, 10, rows), rng.lognormal(0, 6, rows), rng.standard_cauchy(rows) ** 9, np.full(rows, 0.1)]
+    drawn += [rng.integers(0, 3, rows).astype(float), np.append(rng.normal(0, 1, rows - 1), 1e300)]
+    data = pa.table({f"c{i}": values for i, values in enumerate(drawn)})
+    profile, sample = profile_table(data), spend(rows)
+    assert {column.grid.scale for column in profile.columns} == ({"linear", "log"} if rows > 7 else {"linear"})
+    for column, values in zip(profile.columns, drawn, strict=True):
+        codes = encode_column(data[column.name], column)
+        assert column.counts == tuple(np.bincount(codes, minlength=len(column.grid.cuts) + 1).tolist())
+        assert column.spent == tuple(np.bincount(codes[sample], minlength=len(column.counts)).tolist())
+        assert (column.low, column.high) == (values.min(), values.max())
+        with np.errstate(over="ignore"):
+            units = np.clip((values - column.grid.low) * 2.0**-column.grid.exponent, 1 - 2.0**31, 2.0**31 - 1)
+        whole = [int(unit) for unit in np.rint(units)]
+        assert (column.total, column.squares) == (sum(whole), sum(unit * unit for unit in whole))
+
+
 def test_profiles_on_other_bins_are_not_merged():
     with pytest.raises(InvalidInput, match=r"other bins or levels.*like="):
         merge(profile_table(table()), profile_table(table(seed=1)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,17 +20,19 @@ from numpy.typing import NDArray
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures import columns as read
-from mlops_kit.measures.grids import MISSING, Codes, Floats, find_bins, place_grid
+from mlops_kit.measures.grids import MISSING, Codes, Floats, count_bins, find_bins, place_grid, place_grids
 from mlops_kit.records.profile import ColumnProfile, Grid, TableProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 LEVELS = 256
 """How many categories of a column are counted apart; the others are counted together."""
 
 _SHARE, _MOST = 5, 20_000
 _BLOCK = 1 << 14
+_FEW = 4096
+_BLOCK_OF_COLUMNS = 1 << 16
 _CLIP = 2.0**31
 _WORD, _HALF = 63, 32
 _SEED = 20_260_501
@@ -62,17 +65,17 @@ def profile_table(table: pa.Table, like: TableProfile | None = None) -> TablePro
     >>> merge(profile, profile_table(table, like=profile)) == merge(profile_table(table, like=profile), profile)
     True
     """
+    return TableProfile(table.num_rows, tuple(profile_columns(table, like)))
+
+
+def profile_columns(table: pa.Table, like: TableProfile | None = None) -> Iterator[ColumnProfile]:
+    """Describe the columns of a table one after the other; see `profile_table`."""
     spent = spend(table.num_rows)
     known = {} if like is None else like.by_name
-    made = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = read.kind_of(column.type)
-        given = known.get(name)
-        if given is None or given.kind != kind or not (given.grid or given.levels):
-            made.append(_first(name, kind, column, spent))
-        else:
-            made.append(_again(given, kind, column))
-    return TableProfile(table.num_rows, tuple(made))
+    columns = zip(table.column_names, table.itercolumns(), strict=True)
+    step = max(1, _BLOCK_OF_COLUMNS // max(1, table.num_rows))
+    while chosen := list(islice(columns, step)):
+        yield from _of_columns(chosen, known, spent)
 
 
 def merge(*profiles: TableProfile) -> TableProfile:
@@ -167,17 +170,70 @@ def spend(rows: int) -> Rows:
     return np.sort(np.random.default_rng([_SEED, rows]).choice(rows, number, replace=False, shuffle=False))
 
 
-def _first(name: str, kind: str, column: Any, spent: Rows) -> ColumnProfile:
-    plain = ColumnProfile(name, kind, read.type_of(column.type), len(column))
-    if kind == "number":
-        values = read.numbers(column)
+def _of_columns(
+    columns: list[tuple[str, Any]], known: dict[str, ColumnProfile], spent: Rows
+) -> Iterator[ColumnProfile]:
+    """Describe some columns in order; of the numbers, those that are finite and few are described in one go."""
+    plain = [ColumnProfile(name, read.kind_of(of.type), read.type_of(of.type), len(of)) for name, of in columns]
+    given = [_like(column, known) for column in plain]
+    values = {place: read.numbers(columns[place][1]) for place, of in enumerate(plain) if of.kind == "number"}
+    together = {place: of for place, of in values.items() if 0 < len(of) <= _FEW and np.isfinite(of).all()}
+    described: dict[int, ColumnProfile] = {}
+    if together:
+        grids = [None if (like := given[place]) is None else like.grid for place in together]
+        rows = _of_rows([plain[place] for place in together], np.array(list(together.values())), grids, spent)
+        described = dict(zip(together, rows, strict=True))
+    for place, (_, column) in enumerate(columns):
+        if place in described:
+            yield described[place]
+        elif (like := given[place]) is None:
+            yield _first(plain[place], column, values.get(place), spent)
+        elif place in values:
+            yield _of_numbers(plain[place], values[place], like.grid, np.empty(0, np.int64))
+        else:
+            yield _of_levels(replace(plain[place], levels=like.levels), column)
+
+
+def _like(plain: ColumnProfile, known: dict[str, ColumnProfile]) -> ColumnProfile | None:
+    """Find the profile on whose bins or levels a column is described."""
+    like = known.get(plain.name)
+    return like if like is not None and like.kind == plain.kind and (like.grid or like.levels) else None
+
+
+def _of_rows(
+    plain: list[ColumnProfile], values: Floats, grids: list[Grid | None], spent: Rows
+) -> Iterator[ColumnProfile]:
+    """Describe the rows of a matrix of finite numbers, on grids that are given or placed now."""
+    lows, highs = values.min(axis=1).tolist(), values.max(axis=1).tolist()
+    fresh = np.flatnonzero([grid is None for grid in grids])
+    samples = np.sort(values[np.ix_(fresh, spent)], axis=1)
+    placed = place_grids(samples, [highs[row] - lows[row] for row in fresh]) if len(fresh) else []
+    chosen = dict(zip(fresh.tolist(), count_bins(samples, placed), strict=True)) if placed else {}
+    left = iter(placed)
+    every = [next(left) if grid is None else grid for grid in grids]
+    found = zip(plain, lows, highs, _sums(values, every), every, count_bins(values, every), strict=True)
+    for row, (column, low, high, (total, squares), grid, counts) in enumerate(found):
+        yield replace(
+            column,
+            low=low,
+            high=high,
+            total=total,
+            squares=squares,
+            grid=grid,
+            counts=tuple(counts),
+            spent=tuple(chosen.get(row, ())),
+        )
+
+
+def _first(plain: ColumnProfile, column: Any, values: Floats | None, spent: Rows) -> ColumnProfile:
+    if values is not None:
         grid = place_grid(values[spent], _spread(values))
         if grid is None:  # nothing in the sample: perhaps there is something elsewhere
             grid, spent = place_grid(values), spent[:0]
         return _of_numbers(plain, values, grid, spent)
-    if kind == "category":
+    if plain.kind == "category":
         return _first_of_levels(plain, column, spent)
-    return _of_moments(plain, column) if kind == "moment" else replace(plain, nulls=column.null_count)
+    return _of_moments(plain, column) if plain.kind == "moment" else replace(plain, nulls=column.null_count)
 
 
 def _first_of_levels(plain: ColumnProfile, column: Any, spent: Rows) -> ColumnProfile:
@@ -207,13 +263,6 @@ def _spread(values: Floats) -> float:
     if len(values) and not (math.isfinite(values.min()) and math.isfinite(values.max())):  # NaN spreads to both
         values = values[np.isfinite(values)]
     return float(values.max()) - float(values.min()) if len(values) else 0.0
-
-
-def _again(given: ColumnProfile, kind: str, column: Any) -> ColumnProfile:
-    plain = ColumnProfile(given.name, kind, read.type_of(column.type), len(column))
-    if kind == "number":
-        return _of_numbers(plain, read.numbers(column), given.grid, np.empty(0, np.int64))
-    return _of_levels(replace(plain, levels=given.levels), column)
 
 
 def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: Rows) -> ColumnProfile:
@@ -246,8 +295,8 @@ def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: 
             low, high = float(block.min()), float(block.max())
         lows.append(low)
         highs.append(high)
-        sums = _sums(block, grid)
-        total, squares = total + sums[0], squares + sums[1]
+        ((more, more_squares),) = _sums(block[None], [grid])
+        total, squares = total + more, squares + more_squares
     return replace(
         plain,
         nulls=nulls,
@@ -262,20 +311,21 @@ def _of_numbers(plain: ColumnProfile, values: Floats, grid: Grid | None, spent: 
     )
 
 
-def _sums(values: Floats, grid: Grid) -> tuple[int, int]:
-    """Add up values and their squares as integers, which are the same in any order."""
+def _sums(values: Floats, grids: Sequence[Grid]) -> list[tuple[int, int]]:
+    """Add up the values of each row, and their squares, as integers, which are the same in any order."""
     with np.errstate(over="ignore"):
-        units = values - grid.low
-        units *= 2.0**-grid.exponent
+        units = values - np.array([grid.low for grid in grids])[:, None]
+        units *= np.array([2.0**-grid.exponent for grid in grids])[:, None]
     np.maximum(units, 1 - _CLIP, out=units)
     np.minimum(units, _CLIP - 1, out=units)
     whole = np.rint(units, out=units).astype(np.int64)
-    total = int(whole.sum())
-    large = max(abs(int(whole.min())), abs(int(whole.max()))) ** 2 * len(whole) >= 2**_WORD
+    totals = whole.sum(axis=1).tolist()
+    large = max(abs(int(whole.min())), abs(int(whole.max()))) ** 2 * whole.shape[1] >= 2**_WORD
     whole *= whole
     if not large:
-        return total, int(whole.sum())
-    return total, (int((whole >> _HALF).sum()) << _HALF) + int((whole & (2**_HALF - 1)).sum())
+        return list(zip(totals, whole.sum(axis=1).tolist(), strict=True))
+    upper, lower = (whole >> _HALF).sum(axis=1).tolist(), (whole & (2**_HALF - 1)).sum(axis=1).tolist()
+    return [(total, (high << _HALF) + low) for total, high, low in zip(totals, upper, lower, strict=True)]
 
 
 def _of_levels(plain: ColumnProfile, column: Any) -> ColumnProfile:
