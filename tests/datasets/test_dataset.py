@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from scipy import sparse
 import mlops_kit as mk
 from mlops_kit.datasets.dataset import Dataset, origin_of
 from mlops_kit.datasets.frames import write_parquet
+from mlops_kit.datasets.storage import describe
 from mlops_kit.errors import (
     AliasNotFound,
     DatasetNotFound,
@@ -34,6 +36,7 @@ from mlops_kit.errors import (
     UnsupportedData,
     VersionNotFound,
 )
+from mlops_kit.measures.profile import profile_table
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.store.objects import digest_of
 
@@ -538,8 +541,23 @@ def test_a_profile_that_fails_costs_no_data(local, monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("mlops_kit.measures.profile.profile_table", fail)
+    monkeypatch.setattr("mlops_kit.measures.profile.profile_columns", fail)
     assert keep(FRAME, local).to_pandas().equals(FRAME)
+
+
+def test_the_profile_of_a_wide_table_is_written_column_by_column():
+    def written(columns):
+        table = pa.table({f"c{i}": values for i, values in enumerate(np.random.default_rng(0).random((columns, 300)))})
+        tracemalloc.start()
+        record = describe(table)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert record == profile_table(table).encode()
+        return len(record), peak
+
+    written(2)
+    (few, peak), (many, more) = written(500), written(1000)
+    assert more - peak < 2.5 * (many - few)  # the record and little else
 
 
 def test_a_version_is_checked_against_expectations_and_against_an_earlier_one(store):

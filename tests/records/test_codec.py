@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlops_kit.errors import IntegrityError, NewerFormat
 from mlops_kit.records import bounds, codec
 from mlops_kit.records.bounds import parse
-from mlops_kit.records.codec import Repr, canonical, plain, seal, unplain, unseal
+from mlops_kit.records.codec import Repr, canonical, plain, seal, seal_list, unplain, unseal
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fp1.json").read_text(encoding="utf-8"))["records"]
 
@@ -246,6 +246,13 @@ def test_the_sum_covers_all_the_bytes_before_it():
     head, _, tail = data.rpartition(b',"sum":"')
     assert tail == hashlib.sha256(head).hexdigest().encode() + b'"}'
     assert json.loads(data) == {"format": 1, "record": "demo", "x": 1, "sum": tail[:-2].decode()}
+
+
+@pytest.mark.parametrize("name", ["a", "columns", "f\n", "of", "z"])
+@pytest.mark.parametrize("others", [{}, {"b": 1, "y": {"z": [2]}}])
+@pytest.mark.parametrize("items", [[], [1], [{"b": 1, "a": "ż"}, [2.5, None], "x"]])
+def test_a_list_that_is_sealed_item_by_item_is_sealed_as_a_whole(name, others, items):
+    assert seal_list("demo", others, name, iter(items)) == seal("demo", {**others, name: items})
 
 
 def test_any_one_bit_flipped_in_a_record_is_seen():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_kit.errors import IntegrityError, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.records.dataset import ColumnRecord, Manifest, Part
-from mlops_kit.records.profile import TableProfile
+from mlops_kit.records.profile import encode_profile
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -62,27 +62,31 @@ def prepare(data: Any) -> Prepared:
 
 def write_manifest(prepared: Prepared, store: Store, *, profiled: bool = False) -> tuple[str, int]:
     """Write a table's bytes and the manifest that names them; give the manifest's digest and the bytes' size."""
+    store.ensure()
+    part = _write_part(prepared, store)
+    profile = describe(prepared.content) if profiled else None
+    digest = None if profile is None else store.objects.put(profile)
+    manifest = Manifest(
+        prepared.fingerprint, prepared.identity, prepared.rows, prepared.columns, prepared.header, (part,), digest
+    )
+    return store.objects.put(manifest.encode()), part.size
+
+
+def _write_part(prepared: Prepared, store: Store) -> Part:
     from mlops_kit.datasets import frames  # noqa: PLC0415 - loads pyarrow
 
-    store.ensure()
     data = frames.write_parquet(prepared.table)
-    rows = prepared.rows
-    part = Part("parquet", store.objects.put(data), len(data), rows, *frames.measure(data))
-    profile = describe(prepared.content) if profiled else None
-    digest = None if profile is None else store.objects.put(profile.encode())
-    manifest = Manifest(
-        prepared.fingerprint, prepared.identity, rows, prepared.columns, prepared.header, (part,), digest
-    )
-    return store.objects.put(manifest.encode()), len(data)
+    return Part("parquet", store.objects.put(data), len(data), prepared.rows, *frames.measure(data))
 
 
-def describe(data: Any) -> TableProfile | None:
-    """Profile a table, or give None where that fails: nothing that can be kept is lost for want of a profile."""
+def describe(data: Any) -> bytes | None:
+    """Write the profile of a table, or give None where that fails: nothing is lost for want of a profile."""
     from mlops_kit.datasets.natives import noted  # noqa: PLC0415 - loads pyarrow
-    from mlops_kit.measures.profile import profile_table  # noqa: PLC0415 - likewise
+    from mlops_kit.measures.profile import profile_columns  # noqa: PLC0415 - likewise
 
     try:
-        return profile_table(to_arrow(noted(data)[0]))
+        table = to_arrow(noted(data)[0])
+        return encode_profile(table.num_rows, profile_columns(table))
     except Exception:  # noqa: BLE001 - data of any type may fail in any way here, and is to be kept all the same
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -208,7 +209,7 @@ class TableProfile:
 
     def encode(self) -> bytes:
         """Write the record."""
-        return codec.seal("profile", {"rows": self.rows, "columns": [_members(column) for column in self.columns]})
+        return encode_profile(self.rows, self.columns)
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> TableProfile:
@@ -216,6 +217,11 @@ class TableProfile:
         members = codec.unseal(data, where=where, kind="profile")
         with reading(where):
             return checked(cls(members["rows"], tuple(_column(column) for column in members["columns"])))
+
+
+def encode_profile(rows: int, columns: Iterable[ColumnProfile]) -> bytes:
+    """Write the record of a profile whose columns are made one after the other; see `TableProfile.encode`."""
+    return codec.seal_list("profile", {"rows": rows}, "columns", map(_members, columns))
 
 
 def ordinal(value: float) -> int:

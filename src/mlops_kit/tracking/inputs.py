@@ -171,7 +171,7 @@ def _profiled(store: Store, value: Any, kind: str) -> str | None:
     if kind != "table" or _bytes(value) > SNAPSHOT_BYTES:
         return None
     profile = describe(value)
-    return None if profile is None else store.objects.put(profile.encode())
+    return None if profile is None else store.objects.put(profile)
 
 
 def _fingerprint(name: str, value: Any, note: Callable[[str], None]) -> str:
