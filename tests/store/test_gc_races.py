@@ -35,9 +35,11 @@ class Races(RuleBasedStateMachine):
         try:
             self.all_ends_well()
         finally:
-            for actor in self.actors:
-                actor.kill()
-            sweeps.time = self._time
+            try:
+                for actor in self.actors:
+                    actor.kill()
+            finally:
+                sweeps.time = self._time
 
     @property
     def actors(self):

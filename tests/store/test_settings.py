@@ -1,7 +1,9 @@
 """The user's settings: changed in one step, by one at a time, and believed only if nobody else may write them."""
 
 import os
+import re
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -63,7 +65,7 @@ def test_what_others_may_write_is_not_believed_and_not_changed(path, bit, place)
     with pytest.raises(ExposedFile):
         settings.change(path, lambda _: b"2")
     assert path.read_bytes() == b"1"
-    assert [found.name for found in path.parent.iterdir()] == ["trust.json"]
+    assert [found.name for found in path.parent.iterdir()] == ["trust.json", "trust.json.lock"]
 
 
 @posix
@@ -106,14 +108,71 @@ def test_a_change_that_fails_leaves_all_as_it_was(path):
     assert settings.read(path) == b"2"
 
 
-def test_a_lock_that_stays_is_named(path, monkeypatch):
-    monkeypatch.setattr(settings, "_BUSY_SECONDS", 0.1)
-    path.parent.mkdir()
-    lock = path.with_name("trust.json.lock")
-    lock.touch()
-    with pytest.raises(StoreError, match=str(lock)):
-        settings.change(path, lambda _: b"2")
-    assert lock.exists()
+HOLDER = """
+import sys
+from pathlib import Path
+from mlops_kit.store import settings
+
+def hold(data):
+    print("held", flush=True)
+    sys.stdin.read()
+    return b"never"
+
+settings.change(Path(sys.argv[1]), hold)
+"""
+
+
+def test_a_process_that_holds_the_lock_is_waited_for_and_one_that_was_killed_is_not(path, monkeypatch):
+    settings.change(path, lambda _: b"1")
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        monkeypatch.setattr(settings, "_BUSY_SECONDS", 0.1)
+        with pytest.raises(StoreError, match=re.escape(str(path.with_name("trust.json.lock")))):
+            settings.change(path, lambda _: b"2")
+        assert settings.read(path) == b"1"
+        holder.kill()
+    settings.change(path, lambda data: data + b"3")
+    assert settings.read(path) == b"13"
+
+
+def test_a_lock_and_a_draft_that_somebody_left_are_no_hindrance(path):
+    path.parent.mkdir(mode=0o700)
+    for end in (".lock", ".new"):
+        path.with_name(path.name + end).write_bytes(b"left")
+    settings.change(path, lambda _: b"2")
+    assert settings.read(path) == b"2"
+
+
+@posix
+def test_a_child_that_is_forked_while_a_thread_changes_settings_may_change_them_too(path):
+    script = """
+import os, sys, threading
+from pathlib import Path
+from mlops_kit.store import settings
+path = Path(sys.argv[1])
+settings._BUSY_SECONDS = 600
+inside, go = threading.Event(), threading.Event()
+
+def slow(data):
+    inside.set()
+    go.wait()
+    return b"parent"
+
+thread = threading.Thread(target=settings.change, args=(path, slow))
+thread.start()
+inside.wait()
+child = os.fork()
+if not child:
+    settings.change(path, lambda data: data + b" child")
+    os._exit(0)
+go.set()
+thread.join()
+os.waitpid(child, 0)
+print(path.read_text())
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(path)], capture_output=True, check=True)
+    assert done.stdout == b"parent child\n"
 
 
 def test_a_folder_that_cannot_be_made_is_a_store_error(path):

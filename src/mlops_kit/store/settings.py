@@ -6,8 +6,9 @@ import contextlib
 import os
 import stat
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlops_kit.errors import ExposedFile, MlopsKitError, StoreError
@@ -123,42 +124,84 @@ def change(path: Path | None, edit: Callable[[bytes | None], bytes]) -> None:
     """
     if path is None:
         raise StoreError(f"There is no place for settings, as this user has no home folder. {VARIABLE} names one.")
-    lock = path.with_name(path.name + ".lock")
     try:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)
-        _take(lock)
-        try:
-            _write(lock, edit(read(path)), os.O_TRUNC)
-            os.replace(lock, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(lock)
-            raise
+        with _locked(path):
+            draft = path.with_name(path.name + ".new")
+            try:
+                _write(draft, edit(read(path)))
+                os.replace(draft, path)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft)
+                raise
     except MlopsKitError:
         raise
     except OSError as error:
         raise _failed("write", path, error) from error
 
 
-def _take(lock: Path) -> None:
-    """Make the lock, which is also the draft of the new file, as git does with its own settings."""
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file of settings: one of the system, which ends with a process that is killed."""
+    lock = path.with_name(path.name + ".lock")
     until = time.monotonic() + _BUSY_SECONDS
-    while True:
+    if not _threads[0].acquire(timeout=_BUSY_SECONDS):  # the lock of the system does not tell threads apart
+        raise _busy(lock)
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
-            _write(lock, b"", os.O_EXCL)
-        except FileExistsError:
-            if time.monotonic() > until:
-                raise StoreError(
-                    f"Another process is changing {lock.with_suffix('')}. If none is, one was interrupted there: "
-                    f"remove {lock}."
-                ) from None
-            time.sleep(0.02)
-        else:
-            return
+            while not _is_taken(handle):
+                if time.monotonic() > until:
+                    raise _busy(lock)
+                time.sleep(0.02)
+            yield
+        finally:
+            os.close(handle)
+    finally:
+        _threads[0].release()
 
 
-def _write(path: Path, data: bytes, how: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+def _busy(lock: Path) -> StoreError:
+    return StoreError(
+        f"Another process is changing {lock.with_suffix('')}: it has held {lock} for five seconds. Try again."
+    )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _is_taken(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _is_taken(handle: int) -> bool:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # holds on shared homes too, and in no forked child
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+
+_threads = [threading.Lock()]
+
+
+def _renew_lock() -> None:
+    _threads[0] = threading.Lock()  # the thread that holds it in the parent is not in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with open(handle, "wb") as file:
         file.write(data)
         file.flush()
