@@ -228,6 +228,12 @@ def test_names_that_hold_what_a_terminal_obeys_are_only_shown(store):
     assert not set(done.output) & set(odd) - set("]0;owned[31m")
 
 
+def test_the_address_of_a_store_that_is_not_there_is_only_shown(tmp_path):
+    Path("pyproject.toml").write_text('[tool.mlops_kit]\nstore = "odd\\u001b[31m\\u202e"\n')
+    done = CliRunner().invoke(main, ["fsck"], color=True)
+    assert f"There is no store at {tmp_path}/odd\\x1b[31m\\u202e." in done.output
+
+
 def test_an_empty_store_is_no_error_and_stays_empty(tmp_path):
     here = tmp_path / ".mlops"
     assert ask("models") == f"There are no models in {here} yet.\n"

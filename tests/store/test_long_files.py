@@ -63,6 +63,14 @@ def test_gc_names_it_and_deletes_nothing(store, read, pattern):
     assert max(read) <= MAX_BYTES
 
 
+def test_a_hint_is_read_past_and_mended(store, read):
+    key = lengthen(store, "journals/models/a/head.json")
+    assert [version.version for version in mk.ModelStore(mk.Store(store.url)).versions("a")] == [1]
+    assert mk.ModelStore(mk.Store(store.url)).audit().ok is False
+    assert max(read) <= MAX_BYTES
+    assert store.fsck(repair=True).repaired == (f"{key}: written again from the entries of the journal",)
+
+
 def test_points_too_are_of_a_bounded_length(store, tmp_path):
     key = "runs/2026-01-01/0123abcd-0123456789ab.metrics-000001.jsonl"
     store.backend.put(key, b"")

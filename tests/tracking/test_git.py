@@ -370,3 +370,12 @@ def test_a_diff_leaves_out_key_files_and_masks_secrets_and_says_where(committed)
     assert b"+tokens = split(line)" in diff
     assert answer["left_out"] == {"secret": [".env", "deploy/server.pem"]}
     assert answer["masked"] == ["train.py:2"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a device of POSIX")
+def test_a_list_of_files_that_never_ends_keeps_nobody_waiting(committed):
+    with open(".git/config", "a") as config:
+        config.write("[diff]\norderFile = /dev/zero\n")
+    Path("train.py").write_text("depth = 4\n")
+    answer = GitState(str(Path.cwd()), ()).result(lambda text: text.decode())
+    assert "depth = 4" in answer["diff"]

@@ -16,6 +16,7 @@ from mlops_kit.cli.monitor import alerts, check, monitor
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines, say, say_unread
 from mlops_kit.cli.trust import audit, trust
 from mlops_kit.errors import IntegrityError, InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
+from mlops_kit.safe_text import clean
 from mlops_kit.views.versions import datasets_text, history_text
 
 
@@ -128,7 +129,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     """Check every digest, checksum, chain and reference of a store; exit 1 if something is wrong."""
     report = mk.Store(store).fsck(repair=repair)
     if not report.files:
-        raise click.ClickException(f"There is no store at {report.url}.")
+        raise click.ClickException(f"There is no store at {clean(report.url)}.")
     say(repr(report))
     sys.exit(0 if report.ok else 1)
 

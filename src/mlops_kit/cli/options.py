@@ -13,7 +13,7 @@ import click
 import mlops_kit as mk
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.check import unread
-from mlops_kit.safe_text import clean_lines
+from mlops_kit.safe_text import clean, clean_lines
 
 WRONG = 2
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +34,7 @@ def of_place(command: F) -> F:
 def _existing(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
     """Refuse an address where nothing was ever recorded: a mistyped one would look like an empty store."""
     if url is not None and mk.Store(url).describe() is None:
-        raise click.BadParameter(f"there is no store at {url}.")
+        raise click.BadParameter(f"there is no store at {clean(url)}.")
     return url
 
 

@@ -8,6 +8,7 @@ import click
 
 import mlops_kit as mk
 from mlops_kit.cli.options import say
+from mlops_kit.safe_text import clean
 
 
 @click.group()
@@ -79,7 +80,7 @@ def audit(name: str | None, anchors: tuple[str, ...], store: str | None) -> None
     """
     kept = dict(_named(anchor, name) for anchor in anchors)
     if mk.Store(store).describe() is None:
-        raise click.BadParameter(f"there is no store at {mk.Store(store).url}.", param_hint="'--store'")
+        raise click.BadParameter(f"there is no store at {clean(mk.Store(store).url)}.", param_hint="'--store'")
     report = mk.ModelStore(store).audit(name, anchor=kept or None)
     say(repr(report))
     sys.exit(0 if report.ok else 1)

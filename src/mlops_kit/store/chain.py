@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_kit.errors import MlopsKitError
+from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
@@ -151,12 +151,10 @@ def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folde
 
 
 def _hint(backend: Backend, key: str) -> dict[str, Any] | None:
-    data = backend.get(key)
-    if data is None:
-        return None
     try:
-        return codec.unseal(data, where=key, kind="head")
-    except MlopsKitError:
+        data = backend.get(key)
+        return None if data is None else codec.unseal(data, where=key, kind="head")
+    except (IntegrityError, NewerFormat):
         return {}
 
 

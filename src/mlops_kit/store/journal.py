@@ -393,7 +393,14 @@ class Journal:
         """Start from head.json if it is sound and nothing more is demanded, else from nothing."""
         if self._rule is not None:
             return Head()
-        return Head.hinted(self._backend.get(keys.head_key(self._kind, self._folder)))
+        return Head.hinted(self._hint(keys.head_key(self._kind, self._folder)))
+
+    def _hint(self, key: str) -> bytes | None:
+        """Read a hint; one that is too long to be one is none."""
+        try:
+            return self._backend.get(key)
+        except IntegrityError:
+            return None
 
     def _held(self, head: Head, believed: float) -> Head:
         """Hold a head against the entry it rests on, unless that was done less than so many seconds ago.
@@ -463,7 +470,7 @@ class Journal:
 
     def _whole(self, head: Head) -> Head:
         """Read the rest of the fold if a hint has a part of it only."""
-        return head.whole(lambda: self._backend.get(keys.fold_key(self._kind, self._folder)))
+        return head.whole(lambda: self._hint(keys.fold_key(self._kind, self._folder)))
 
     def _followed(self, head: Head, entry: Entry, data: bytes) -> Head:
         """Fold the next entry into the state of a head, in place."""
