@@ -131,6 +131,8 @@ def is_secret_name(name: str) -> bool:
         return not before or before in _TOKENS
     if single == "token" and before in _VOCABULARY:
         return False
+    if single in {"url", "uri"} and before == "webhook":  # who has the address may write
+        return True
     return single in _SECRET_ENDINGS or single.endswith(_SECRET_WORDS) or (single == "key" and before in _KEYS)
 
 

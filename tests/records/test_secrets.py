@@ -48,6 +48,7 @@ from mlops_kit.records.secrets import masked
         "licenseKey",
         "subscription_key",
         "slack_webhook",
+        "slack_webhook_url",
         "jwt",
     ],
 )

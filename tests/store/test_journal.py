@@ -160,7 +160,7 @@ def test_time_never_runs_back_within_a_journal(backend, monkeypatch):
     class Early(datetime):
         @classmethod
         def now(cls, tz=None):
-            return now - timedelta(days=3)
+            return now - timedelta(minutes=3)  # further off, the store would date the entries
 
     monkeypatch.setattr(journal_module, "datetime", Early)
     journal = opened(backend)
@@ -174,12 +174,7 @@ def test_the_newest_entry_at_a_moment_is_found_by_binary_search(backend, monkeyp
     start = datetime(2026, 1, 1, tzinfo=UTC)
     times = iter([start + timedelta(hours=hour) for hour in (0, 1, 1, 2, 5)])
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return next(times)
-
-    monkeypatch.setattr(journal_module, "datetime", Clock)
+    monkeypatch.setattr(journal_module.clocks, "corrected", lambda _now, _backend: next(times))
     journal = opened(backend)
     for _ in range(5):
         add(journal)

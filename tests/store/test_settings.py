@@ -212,3 +212,25 @@ def test_a_run_whose_store_fails_returns_its_result_even_where_there_is_no_home_
     with pytest.warns(RecordingWarning, match="MLOPS_KIT_SPOOL names one"):
         assert mk.track(lambda: 1, name="train", store=store)() == 1
     assert os.listdir() == []
+
+
+@posix
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can be somebody else for a moment")
+@pytest.mark.parametrize(("owner", "readable"), [(0, True), (54321, False)])
+def test_a_folder_that_another_user_has_closed_is_not_where_ones_own_settings_are(path, tmp_path, owner, readable):
+    settings.change(path, lambda _: b"1")
+    os.chown(path.parent, owner, owner)
+    path.parent.chmod(0o000 if owner else 0o700)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    os.seteuid(54321)
+    try:
+        if readable:
+            assert settings.read(path) is None
+            with pytest.raises(StoreError, match="Cannot write the settings"):
+                settings.change(path, lambda _: b"2")
+        else:
+            with pytest.raises((StoreError, ExposedFile)):
+                settings.read(path)
+    finally:
+        os.seteuid(0)

@@ -76,8 +76,8 @@ def _is_writable() -> bool:
     place = settings.path_of("stores.json")
     if place is None:
         return False
-    folder = next(each for each in place.parents if each.exists())
-    return folder.is_dir() and os.access(folder, os.W_OK)
+    folder = next(each for each in place.parents if os.path.exists(each))
+    return os.path.isdir(folder) and os.access(folder, os.W_OK)
 
 
 def _with(data: bytes | None, store_id: str, path: str) -> bytes:

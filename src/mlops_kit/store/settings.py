@@ -66,7 +66,7 @@ def read(path: Path | None, *, secret: bool = False) -> bytes | None:
     Returns
     -------
     bytes or None
-        None if there is no such file.
+        None if there is no such file, or it is in a folder that another user has closed to this one.
 
     Raises
     ------
@@ -85,7 +85,19 @@ def read(path: Path | None, *, secret: bool = False) -> bytes | None:
     except MlopsKitError:
         raise
     except OSError as error:
+        if isinstance(error, PermissionError) and _is_closed_by_another(path):
+            return None
         raise _failed("read", path, error) from error
+
+
+def _is_closed_by_another(path: Path) -> bool:
+    """Return whether the way to a file ends at a folder of another user, as where HOME is still that of root."""
+    if os.name == "nt":
+        return False
+    effective = os.access in os.supports_effective_ids
+    above = reversed(path.parents)
+    closed = next((each for each in above if not os.access(each, os.X_OK, effective_ids=effective)), None)
+    return closed is not None and os.stat(closed).st_uid != os.geteuid()
 
 
 def _check(path: Path, found: os.stat_result, forbidden: int) -> None:
