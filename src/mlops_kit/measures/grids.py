@@ -231,7 +231,8 @@ def _cuts(cells: NDArray[np.int32]) -> list[tuple[int, ...]]:
     every = np.concatenate([inner, *outside]).astype(np.int64)
     owner = np.concatenate([row[starts], np.tile(np.arange(rows), len(outside))])
     inside = (every >= 1) & (every <= CELLS + 1)
-    owner, cuts = np.divmod(np.unique(owner[inside] * (CELLS + 2) + every[inside]), CELLS + 2)
+    keys = np.sort(owner[inside] * (CELLS + 2) + every[inside])
+    owner, cuts = np.divmod(keys[np.diff(keys, prepend=-1) > 0], CELLS + 2)
     return list(map(tuple, _parted(cuts, np.bincount(owner).tolist())))
 
 
