@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         log_model,
         log_param,
         log_params,
+        set_tag,
+        set_tags,
         start_run,
     )
     from mlops_kit.tracking.decorator import track
@@ -60,6 +62,8 @@ _HOMES = {
     "log_model": "mlops_kit.tracking.current",
     "log_param": "mlops_kit.tracking.current",
     "log_params": "mlops_kit.tracking.current",
+    "set_tag": "mlops_kit.tracking.current",
+    "set_tags": "mlops_kit.tracking.current",
     "start_run": "mlops_kit.tracking.current",
     "track": "mlops_kit.tracking.decorator",
 }
@@ -95,6 +99,8 @@ __all__ = [
     "log_model",
     "log_param",
     "log_params",
+    "set_tag",
+    "set_tags",
     "start_run",
     "track",
 ]

@@ -167,6 +167,12 @@ def test_a_column_that_polars_does_not_have_is_named():
         to_polars(table)
 
 
+def test_a_column_at_which_polars_panics_is_named():
+    table = pa.table({"a": [1], "odd": pa.array([D("1.5")], pa.decimal256(50, 2))})
+    with pytest.raises(UnsupportedData, match=r"'odd' has the type decimal256"):
+        to_polars(table)
+
+
 MAKES = {
     "pandas": pd.DataFrame({"a": [1, None], "b": ["x", "y"]}),
     "indexed": pd.DataFrame({"a": [1, 2]}, index=[7, 3]),

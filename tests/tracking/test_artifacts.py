@@ -172,6 +172,32 @@ def test_what_is_left_out_of_a_folder_is_a_problem_of_the_run(folder, what):
     assert len(run.problems) == 1
 
 
+def test_a_folder_with_the_store_in_it_is_kept_without_the_store():
+    Path("train.py").write_text("pass")
+    for _ in range(2):
+        with (
+            mk.start_run() as run,
+            pytest.warns(mk.errors.RecordingWarning, match="it is the store that keeps the run"),
+        ):
+            run.log_artifact(".", "project")
+        assert list(run.artifacts) == ["project/train.py"]
+
+
+@posix
+def test_a_folder_that_a_link_led_to_before_is_named_as_what_it_is():
+    Path("both/real").mkdir(parents=True)
+    Path("both/real/x").write_bytes(b"x")
+    Path("both/link").symlink_to("real")
+    with mk.start_run() as run, pytest.warns(mk.errors.RecordingWarning, match="kept as 'both/link'"):
+        run.log_artifact("both")
+    assert list(run.artifacts) == ["both/link/x"]
+
+
+def test_no_path_is_no_folder():
+    with mk.start_run() as run, pytest.raises(InvalidInput, match="no file or folder ''"):
+        run.log_artifact("")
+
+
 @posix
 def test_what_a_strict_run_would_leave_out_of_a_folder_is_an_error(folder):
     os.mkfifo(folder / "odd")

@@ -128,6 +128,15 @@ def test_a_process_that_was_taken_for_dead_leaves_the_end_to_who_resumed_its_run
     assert mk.get_run(run.id).status == "failed"
 
 
+def test_tags_are_set_on_the_current_run():
+    with mk.start_run(tags={"team": "fraud"}) as run:
+        mk.set_tag("team", "risk")
+        mk.set_tags({"ticket": 4711, "token": "sesame"})
+    assert mk.get_run(run.id).tags == {"team": "risk", "ticket": "4711", "token": "********"}
+    with pytest.raises(mk.errors.NoActiveRun, match=r"set_tag\(\) was called"):
+        mk.set_tag("team", "risk")
+
+
 def test_an_unknown_run_cannot_be_resumed():
     with pytest.raises(RunNotFound):
         mk.start_run(resume="0123")

@@ -54,6 +54,16 @@ def test_the_last_run_is_known_on_every_decorator_that_copied_it(how):
     assert late.last_run.params == outer.last_run.params == {"n": 3}
 
 
+def test_the_last_run_of_a_function_that_calls_itself_is_the_outermost():
+    @timed
+    @mk.track
+    def factorial(n):
+        return n * factorial(n - 1) if n else 1
+
+    factorial(3)
+    assert factorial.last_run.params == {"n": 3}
+
+
 def test_each_tracked_function_has_its_own():
     @mk.track
     def one():

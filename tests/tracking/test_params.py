@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import enum
+import functools
+import itertools
+import operator
 import pickle
 import random
 import time
@@ -430,6 +433,10 @@ CONTAINERS = {
     "nested": lambda data: {"a": [{"b": (Split(data, 5),)}]},
     "object with a text of its own": Holder,
     "object": Plain,
+    "partial": lambda data: functools.partial(print, data),
+    "keywords of a partial": lambda data: functools.partial(print, end={"a": [data]}),
+    "values of a dict": lambda data: {"a": data}.values(),
+    "values of a proxy": lambda data: MappingProxyType({"a": data}).values(),
 }
 
 
@@ -463,6 +470,51 @@ def test_data_inside_of_any_container_is_an_input_and_never_text(make, data, tmp
     again = run.diff(fit.last_run)
     assert not again.differences
     assert {name.removeprefix("params.").partition(".")[0] for name in again.not_compared} <= {"logged"}
+
+
+NAMES = ["Cleo Sample", "Dora Sample"]
+
+
+class Guarded:
+    """An object whose text shows what it holds out of sight."""
+
+    __slots__ = ("__held",)
+
+    def __init__(self, held):
+        self.__held = held
+
+    def __repr__(self):
+        return f"Guarded({self.__held})"
+
+
+SHOWING = {
+    "categorical": lambda: pd.Categorical(NAMES),
+    "extension array": lambda: pd.Series(NAMES, dtype=object).array,
+    "extension array of moments": lambda: pd.Series(pd.to_datetime(["2024", "2025"])).array,
+    "object that hides what it holds": lambda: Guarded([{"rows": pd.Series(NAMES)}]),
+    "iterator that shows its rest": lambda: itertools.repeat(pd.Series(NAMES)),
+    "bound to data": lambda: [operator.methodcaller("take", pd.Series(NAMES))],
+}
+
+
+@pytest.mark.parametrize("make", SHOWING.values(), ids=list(SHOWING))
+def test_no_text_of_a_value_shows_rows(make):
+    value = make()
+    assert any(part in repr(value) for part in ("Sample", "2024"))
+    found = repr(bound(lambda x: None, value).params)
+    assert "Sample" not in found
+    assert "2024" not in found
+
+
+def test_text_that_shows_no_rows_is_kept():
+    values = [np.random.default_rng(0), np.random.RandomState(0), range(3), np.dtype("int8"), Decimal(1)]
+    assert bound(lambda x: None, values).params["x"] == [
+        "Generator(PCG64)",
+        "RandomState(MT19937)",
+        "range(0, 3)",
+        "dtype('int8')",
+        "Decimal('1')",
+    ]
 
 
 def test_data_inside_of_a_container_is_found_and_named_by_its_place():

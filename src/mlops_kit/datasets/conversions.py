@@ -87,7 +87,7 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
         return pl.DataFrame(height=table.num_rows)
     try:
         made = pl.from_arrow(table)
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:  # a panic of Rust is no Exception
         raise UnsupportedData(_without_polars(pl, table) or f"polars cannot hold the table: {error}.") from error
     assert isinstance(made, pl.DataFrame)  # noqa: S101 - for the type checker: a table gives a frame
     made.columns = table.column_names  # an empty name would be replaced
@@ -284,6 +284,6 @@ def _without_polars(pl: Any, table: pa.Table) -> str | None:
     for name in table.column_names:
         try:
             pl.from_arrow(table.select([name]))
-        except Exception as error:  # noqa: BLE001 - as above
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - as above
             return f"Column {name!r} has the type {table.schema.field(name).type}, which polars cannot hold: {error}."
     return None

@@ -15,10 +15,11 @@ from typing import Any
 from mlops_kit.errors import InvalidInput
 
 _MAX_NAME = 255
+_THE_STORE = "it is the store that keeps the run"
 
 
 def read(
-    path_or_bytes: str | Path | bytes, name: str | None, note: Callable[[str], None]
+    path_or_bytes: str | Path | bytes, name: str | None, note: Callable[[str], None], *, store: str = ""
 ) -> Iterator[tuple[str, bytes]]:
     """Read what is to be kept.
 
@@ -30,6 +31,8 @@ def read(
         What to call it.
     note : callable
         Takes a sentence on each thing in a folder that cannot be kept.
+    store : str, optional
+        The address of the store that keeps it: below a folder it is left out, for it would hold itself.
 
     Yields
     ------
@@ -49,19 +52,28 @@ def read(
         return
     try:
         path = Path(path_or_bytes)
-        is_folder, is_file = path.is_dir(), path.is_file()
+        is_folder, is_file = path.is_dir() and str(path_or_bytes) != "", path.is_file()
     except (TypeError, ValueError, OSError) as error:
         raise InvalidInput(f"{path_or_bytes!r} is neither the path of a file nor bytes: {error}.") from error
     if not is_folder and not is_file:
-        raise InvalidInput(f"There is no file or folder {str(path)!r} in {os.getcwd()} to keep.")
+        raise InvalidInput(f"There is no file or folder {str(path_or_bytes)!r} in {os.getcwd()} to keep.")
     base = artifact_name(name if name is not None else path.resolve().name)
     if is_folder:
-        yield from _folder(path, base, {}, note)
+        yield from _folder(path, base, _places(store), note)
         return
     try:
         yield base, _content(path)
     except OSError as error:
         raise InvalidInput(f"The file {str(path)!r} cannot be read: {error}.") from error
+
+
+def _places(store: str) -> dict[tuple[int, int], str]:
+    """Return where the folder of a store lies on the disk, if it has one, as a folder that is kept already."""
+    try:
+        about = os.stat(store)
+    except (OSError, ValueError):
+        return {}
+    return {(about.st_dev, about.st_ino): _THE_STORE}
 
 
 def _folder(
@@ -83,7 +95,8 @@ def _folder(
             about = entry.stat()
             there = known.get((about.st_dev, about.st_ino)) if stat.S_ISDIR(about.st_mode) else None
             if there is not None:
-                note(f"The link {str(entry)!r} is not kept: it leads to the folder {there!r}, which is.")
+                why = _THE_STORE if there == _THE_STORE else f"it is kept as {there!r}"
+                note(f"The folder {str(entry)!r} is not kept: {why}.")
             elif stat.S_ISDIR(about.st_mode):
                 yield from _folder(entry, below, known, note)
             else:

@@ -314,6 +314,56 @@ def log_dataset(data: Any, name: str) -> None:
     _required("log_dataset").log_dataset(data, name)
 
 
+def set_tag(key: str, value: object) -> None:
+    """Tag the current run.
+
+    Parameters
+    ----------
+    key : str
+        The tag; set again, the last value counts.
+    value : object
+        Kept as text.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://set-tag-doc") as run:
+    ...     mk.set_tag("team", "risk")
+    >>> run.tags
+    {'team': 'risk'}
+    """
+    _required("set_tag").set_tag(key, value)
+
+
+def set_tags(tags: Mapping[str, object]) -> None:
+    """Set several tags of the current run.
+
+    Parameters
+    ----------
+    tags : mapping
+        Values by tag, each as in `set_tag`.
+
+    Raises
+    ------
+    NoActiveRun
+        No run is active here.
+
+    Examples
+    --------
+    >>> import mlops_kit as mk
+    >>> with mk.start_run(store="memory://set-tags-doc") as run:
+    ...     mk.set_tags({"team": "risk", "ticket": 4711})
+    >>> run.tags
+    {'team': 'risk', 'ticket': '4711'}
+    """
+    _required("set_tags").set_tags(tags)
+
+
 def _required(call: str) -> Run:
     run = current_run()
     if run is None:

@@ -190,6 +190,7 @@ class Recording:
         for message in (problem, unbound):
             if message and self._recorder is not None:
                 self._recorder.problem(message)
+        self._wrapper = wrapper
         set_last_run(wrapper, self._run)
 
     def __enter__(self) -> Self:
@@ -207,6 +208,7 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deactivate(self._activation)
+        set_last_run(self._wrapper, self._run)  # again: it may have called itself
         if self._recorder is not None:
             self._recorder.leave(error)
         if active_run() is None:

@@ -7,18 +7,20 @@ the whole value beside its text, so that two values are never taken for equal be
 from __future__ import annotations
 
 import enum
+import functools
+import gc
 import inspect
 import os
 import re
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from itertools import islice
-from types import ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from mlops_kit.fingerprints.data import is_data as is_foreign_data
@@ -37,10 +39,12 @@ _MAX_PARTS = 1_000_000
 _HEAD = 8
 _HEAD_ITEM = 20
 _SHOWN = 200
+_MAX_REFERENTS = 10_000
 _REPR = 1000
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # differs from run to run and says nothing
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, bytearray})
 _PLAIN = _SCALARS | {datetime}
+_SHOWN_BY_NAME = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType)
 _RANGES = (range, memoryview, str, bytes, bytearray)
 _NOT_DATA = _PLAIN | {dict, list, tuple, set, frozenset}
 
@@ -152,13 +156,13 @@ class _Reduction:
             return described(type_name(value), self._members(value, named, path, above))
         if (mapping := _as_mapping(value)) is not None:
             return self._members(value, mapping, path, above)
-        if isinstance(value, AbstractSet | Sequence | deque) and not isinstance(value, _RANGES):
+        if isinstance(value, AbstractSet | Sequence | deque | ValuesView) and not isinstance(value, _RANGES):
             return self._elements(value, path, above)
         return self._other(value, path, above)
 
     def _placed(self, data: Any, path: str) -> Repr:
         """Set data apart under its path, and leave its shape in its place."""
-        text = f"{type(data).__name__} of shape {getattr(data, 'shape', '?')}"
+        text = _shape(data)
         if self._data is None or len(self._data) >= _MAX_DATA:
             return Repr(type_name(data), text, _whole(data))
         self._data[path] = data
@@ -258,12 +262,42 @@ def _headed(value: Any, length: int) -> Repr:
 
 
 def safe_repr(value: Any) -> Repr:
-    """Return the start of a value's ``repr``, whatever its ``__repr__`` does, with the fingerprint of the whole."""
+    """Return the start of a value's ``repr``, whatever its ``__repr__`` does, with the fingerprint of the whole.
+
+    Where the ``repr`` may show data, the shape or the type stands in its place.
+    """
     try:
-        text = repr(value)
+        text = _shape(value) if _may_show_data(value) else repr(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
         text = f"<{type(value).__qualname__} whose repr raises {type(error).__name__}>"
     return Repr(type_name(value), _ADDRESS.sub("", text[:_REPR]), _whole(value))
+
+
+def _shape(value: Any) -> str:
+    return f"{type(value).__name__} of shape {getattr(value, 'shape', '?')}"
+
+
+def _may_show_data(value: Any) -> bool:
+    """Check whether the ``repr`` of a value may show rows: it is an array, or refers to data or to too much to see."""
+    if type(value).__repr__ is object.__repr__:
+        return False
+    if is_data(value) or getattr(value, "shape", ()):
+        return True
+    waiting, met = deque([value]), {id(value): value}
+    while waiting:
+        for part in gc.get_referents(waiting.popleft()):
+            if id(part) in met or type(part) in _PLAIN or isinstance(part, _SHOWN_BY_NAME) or _is_generator(part):
+                continue
+            if is_data(part) or len(met) >= _MAX_REFERENTS:
+                return True
+            met[id(part)] = part
+            waiting.append(part)
+    return False
+
+
+def _is_generator(value: Any) -> bool:
+    """Check whether a value is a random generator: its arrays are its state."""
+    return type(value).__module__.startswith("numpy.random")
 
 
 def type_name(value: Any) -> str:
@@ -297,8 +331,10 @@ def _step_names(value: Any, steps: set[int]) -> Any:
 
 
 def _named_fields(value: Any) -> dict[str, Any] | None:
-    """Read the fields of a named tuple, dataclass, attrs or pydantic object; None for all others."""
+    """Read the fields of a named tuple, dataclass, attrs or pydantic object, or of a partial; None for all others."""
     kind = type(value)
+    if kind is functools.partial:
+        return {"func": value.func, "args": value.args, "keywords": value.keywords}
     if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
         names = list(kind._fields)
     elif is_dataclass(kind):

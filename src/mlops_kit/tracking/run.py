@@ -157,7 +157,7 @@ class Run(RecordedRun):
             There is no such file, or the name is missing or points out of its place.
         """
         recorder = self._writable("artifacts")
-        for item, data in artifacts.read(path_or_bytes, name, recorder.refused):
+        for item, data in artifacts.read(path_or_bytes, name, recorder.refused, store=self.store_url):
             with recorder.guarded(f"The artifact {item!r}"):
                 self._store.ensure()
                 ref = ArtifactRef(item, self._store.objects.put(data), len(data))
