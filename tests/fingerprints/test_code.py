@@ -1,9 +1,11 @@
+import copy
 import functools
 import gc
 import importlib
 import json
 import linecache
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -195,6 +197,14 @@ def test_a_class_attribute_set_at_run_time_counts():
     before = value(scope["f"])
     scope["Base"].rate = 0.5
     assert value(scope["f"]) != before
+
+
+@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy, pickle.dumps, lambda each: each.__reduce_ex__(4)])
+def test_a_class_stays_what_it_is_when_an_instance_is_copied_or_pickled(project, use):
+    own = project(train="class Model:\n    rate = 1\n    def predict(self, x):\n        return x\n")
+    before = value(own.Model)
+    use(own.Model())
+    assert value(own.Model) == before
 
 
 def test_a_metaclass_of_the_user_counts():

@@ -21,7 +21,11 @@ _NOT_OF_A_CLASS = frozenset(
     {"__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__"}
     | {"__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__", "__module__"}
     | {"__orig_bases__", "__parameters__", "__qualname__", "__static_attributes__", "__type_params__"}
-    | {"__weakref__", "_abc_impl"}
+    | {
+        "__slotnames__",
+        "__weakref__",
+        "_abc_impl",
+    }  # copyreg notes the first when an instance is copied
 )
 _OF_FIELDS = ("name", "type", "default", "default_factory", "init", "repr", "hash", "compare", "kw_only", "metadata")
 _DATA = frozenset({*ATOMS, tuple, list, set, frozenset, dict})
