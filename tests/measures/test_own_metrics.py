@@ -155,3 +155,8 @@ def test_what_is_no_metric_is_refused(options):
 def test_an_unknown_name_is_answered_with_the_likely_one():
     with pytest.raises(InvalidInput, match="Did you mean 'accuracy'"):
         metric("acuracy")
+    with pytest.raises(InvalidInput, match=r"Did you mean 'f1'\? "):
+        metric("f-1")
+    with pytest.raises(InvalidInput) as caught:
+        metric("precision_at(0)")
+    assert str(caught.value).count("'precision'") == 1

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import fbeta_score, make_scorer, mean_absolute_error, ndcg_score, roc_auc_score
+from sklearn.svm import LinearSVC
 
 import mlops_kit as mk
 from mlops_kit import conditions as c
@@ -74,6 +75,18 @@ def test_the_task_can_be_stated():
     assert ranked.value == pytest.approx(ndcg_score([gains], [gains - X["x"]], k=20))
     with pytest.raises(InvalidInput, match="no task 'clusters'"):
         mk.Gate(c.at_least("auc", 0.5), on=X, task="clusters")
+
+
+def test_a_classifier_of_two_classes_ranks_by_how_likely_the_positive_one_is():
+    fitted = LogisticRegression().fit(X, CLASSES)
+    likely = fitted.predict_proba(X)
+    for positive, column in ((None, 1), (1, 1), (0, 0)):
+        truth = CLASSES if positive != 0 else 1 - CLASSES
+        ranked = judged(fitted, c.at_least("ndcg(20)", 0.5), truth, task="ranking", positive=positive)
+        assert ranked.value == pytest.approx(ndcg_score([truth], [likely[:, column]], k=20))
+    separating = LinearSVC().fit(X, CLASSES)
+    by_margin = judged(separating, c.at_least("ndcg(20)", 0.5), CLASSES, task="ranking").value
+    assert by_margin == pytest.approx(ndcg_score([CLASSES], [separating.decision_function(X)], k=20))
 
 
 def f2(truth, predicted):

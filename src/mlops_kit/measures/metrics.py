@@ -381,7 +381,7 @@ def _scorer(name: str) -> Metric:
         from mlops_kit.measures.own_metrics import own_metric  # noqa: PLC0415 - loads scikit-learn
 
         return own_metric(get_scorer(name), name=name)
-    close = difflib.get_close_matches(name, [*_METRICS, *_ALIASES, *get_scorer_names()], 3)
+    close = difflib.get_close_matches(name, dict.fromkeys([*_METRICS, *_ALIASES, *get_scorer_names()]), 3)
     meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     patterns = ["f2", "quantile_loss(0.9)", "ndcg(10)", "precision_at(10)", "recall_at(10)"]
     raise InvalidInput(

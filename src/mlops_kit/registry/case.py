@@ -360,8 +360,10 @@ def _asked(
         task = task or BINARY
         return Predicted.of([], [], task=task, classes=classes if task in CLASSES else None)
     given = functools.partial(judged.takes, holdout)
-    if task in {REGRESSION, RANKING} or (kind is None and classes is None and wanted == REGRESSION):
-        return Predicted.of(holdout.truth, _method(model)(given()), task=task or REGRESSION, **beside)
+    if task == RANKING:
+        return Predicted.of(holdout.truth, _ranking(model, given, classes, positive), task=task, **beside)
+    if task == REGRESSION or (kind is None and classes is None and wanted == REGRESSION):
+        return Predicted.of(holdout.truth, _method(model)(given()), task=REGRESSION, **beside)
     beside |= {"task": task, "classes": classes, "positive": positive}
     if kind == "score":
         scores = -model.decision_function(given())
@@ -384,6 +386,17 @@ def _scores(model: Any, given: Callable[[], Any], classes: int) -> dict[str, Any
         if scores.ndim == 1 or scores.shape[1] == classes:  # not the one-against-one votes of some
             return {"scores": scores}
     return {}
+
+
+def _ranking(model: Any, given: Callable[[], Any], classes: Sequence[Any] | None, positive: Any) -> Any:
+    """Ask a model for the numbers that it ranks by: of a classifier of two classes, how likely the positive one is."""
+    scored = _scores(model, given, len(classes)) if classes is not None and len(classes) == _TWO else {}
+    of_first = positive is not None and classes is not None and positive == classes[0]
+    if "probabilities" in scored:
+        return scored["probabilities"][:, 0 if of_first else 1]
+    if "scores" in scored and scored["scores"].ndim == 1:
+        return -scored["scores"] if of_first else scored["scores"]
+    return _method(model)(given())
 
 
 def _as_classes(truth: Any, told: Any, kind: type) -> dict[str, Any]:
