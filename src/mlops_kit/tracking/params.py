@@ -279,9 +279,9 @@ def _shape(value: Any) -> str:
 
 def _may_show_data(value: Any) -> bool:
     """Check whether the ``repr`` of a value may show rows: it is an array, or refers to data or to too much to see."""
-    if type(value).__repr__ is object.__repr__:
+    if inspect.getattr_static(type(value), "__repr__") is object.__repr__:
         return False
-    if is_data(value) or getattr(value, "shape", ()):
+    if is_data(value) or getattr(value, "shape", None):
         return True
     waiting, met = deque([value]), {id(value): value}
     while waiting:
