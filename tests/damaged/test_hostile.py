@@ -163,3 +163,17 @@ def test_a_record_kept_as_an_object_is_read_or_is_a_typed_error(seed):
             repr(decode(changed, where="here"))
         except MlopsKitError:
             return
+
+
+def test_a_number_of_thousands_of_digits_is_not_shown_whole():
+    backend = MemoryBackend("digits")
+    store = mk.Store.on(backend)
+    mk.ModelStore(store).register("m", 1)
+    key = "journals/models/m/000000000002.json"
+    record = codec.unseal(backend.get(key), where=key)
+    backend.put(key, codec.seal("entry", {**record, "seq": 10**4000}))
+    backend.delete("journals/models/m/head.json")
+    fresh = mk.Store.on(backend)
+    history = mk.ModelStore(fresh).history("m")
+    assert "carries the number 10000000000000000000:" in history.problems[0].message
+    assert len(repr(fresh.fsck())) + len(repr(mk.ModelStore(fresh).audit())) + len(history.problems[0].message) < 2000

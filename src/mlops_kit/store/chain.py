@@ -136,7 +136,7 @@ def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folde
     """Say why an entry cannot stand where it does: the kind of problem, and in words."""
     before = tips[-1] if tips else FIRST_PREV
     if entry.seq != seq:
-        return "moved", f"It carries the number {entry.seq}: it was moved here, or one was inserted."
+        return "moved", f"It carries the number {entry.seq!s:.20}: it was moved here, or one was inserted."
     if entry.prev != before:
         told = f"entry {seq - 1} as it stands there is {before}" if tips else "it is the first"
         return (

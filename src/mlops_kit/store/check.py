@@ -190,7 +190,7 @@ class _Checker:
             record = codec.unseal(data, where=key, kind="entry")
             entry = Entry.of(record, where=key)
             if entry.seq != int(match[2]):
-                raise IntegrityError(f"It carries the number {entry.seq}: it was moved here.")
+                raise IntegrityError(f"It carries the number {entry.seq!s:.20}: it was moved here.")
             if entry.kind == "create" and not match[1].endswith(f"/{folder(entry.body['name'])}/"):
                 raise IntegrityError(f"It begins the journal of {entry.body['name']!r:.200}: it was moved here.")
             self._chains.setdefault(match[1], {})[entry.seq] = (entry, tip(data))

@@ -43,8 +43,8 @@ class Entries:
             entry = Entry.decode(data, where=key)
             if entry.seq != seq:
                 raise IntegrityError(
-                    f"The entry at {key} in {self._backend.url} carries the number {entry.seq}: it was moved there. "
-                    "Compare with a copy of the store."
+                    f"The entry at {key} in {self._backend.url} carries the number {entry.seq!s:.20}: it was moved "
+                    "there. Compare with a copy of the store."
                 )
             return entry, data
 
