@@ -54,7 +54,19 @@ def test_rows_in_parts_are_the_same_as_at_once_and_the_state_reads_back():
         parts = Ending.of(parts.plain()).after(part)
     whole = begun().after(rows)
     assert parts.logs == pytest.approx(whole.logs)
-    assert (parts.n, parts.open[0]) == (whole.n, whole.open[0]) == (330, 30)
+    assert (parts.n, parts.open[0]) == (whole.n, whole.open[0])
+    assert parts.open[0] == 30
+    assert parts.total == pytest.approx(whole.total)
+
+
+@pytest.mark.parametrize("day", [None, 100])
+def test_the_mean_is_that_of_the_losses_since_they_became_better(day):
+    rng = np.random.default_rng(2)
+    ending = begun(day=day)
+    for number, mean in enumerate([0.478] * 4 + [0.1] * 4):
+        ending = ending.after(losses(rng, mean, 500), np.full(500, 101 + number))
+    assert ending.ended
+    assert ending.mean == pytest.approx(0.1, abs=0.05)
 
 
 def test_days_enter_whole_so_that_early_right_answers_end_nothing():

@@ -490,7 +490,7 @@ def test_a_little_of_everything_is_seen_in_all_columns_together(store):
     assert report.joint > 1  # each column's own evidence is the highest there ever was, and may exceed it
 
 
-def test_a_rise_of_losses_that_ended_keeps_its_date_and_its_evidence(store):
+def test_a_rise_of_losses_that_ended_keeps_its_date_and_tells_what_the_loss_is_below(store):
     monitor = mk.Monitor(judged(4000), name="m", prediction="predicted", target="y", store=store)
     told = {}
     for day in (*range(12), *range(80, 90)):
@@ -502,7 +502,8 @@ def test_a_rise_of_losses_that_ended_keeps_its_date_and_its_evidence(store):
     assert told[10].harmed
     assert abs((told[10].since - START).days - 5) <= 1
     assert told[10].lately > 0.4
-    assert (told[89].since, told[89].lately, told[89].evidence) == (told[10].since, told[10].lately, told[10].evidence)
+    assert (told[89].since, told[89].lately, told[89].harmed) == (told[10].since, told[10].lately, False)
+    assert told[89].now < told[89].below < told[10].lately
 
 
 def test_the_truth_of_rows_that_wait_for_a_window_is_that_of_predictions_too(store):
@@ -908,9 +909,10 @@ def test_an_alert_tells_what_was_worst_and_how_it_is_now(store):
     for number, error in enumerate([0.2, 0.6, 0.1, 0.1]):
         rows, at = day(error, 100 + number), start + pd.Timedelta(days=number)
         monitor.log_labels(monitor.log(rows[["x"]], rows.p, at=at), rows.y, at=at)
-    report = monitor.check(now=(start + pd.Timedelta(days=5)).to_pydatetime())
-    alert = next(one for one in report.alerts if one.subject == "error")
-    worst, last = float(alert.message.split()[0]), float(alert.message.split("mean of ")[1].split()[0])
+    monitor.check(now=(start + pd.Timedelta(days=5)).to_pydatetime())
+    alert = next(one for one in monitor.alerts() if one.subject == "error")
+    worst, last = float(alert.message.split()[0]), float(alert.message.split("since then ")[1].split(",")[0])
+    assert alert.state == "resolved"
     assert worst == pytest.approx(0.6, abs=0.1)
     assert last == pytest.approx(0.1, abs=0.04)
     assert "until 2026-05-02" in alert.message

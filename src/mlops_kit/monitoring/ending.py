@@ -48,13 +48,13 @@ class Ending:
     steps : int
         How many steps there were.
     open : tuple of float
-        Rows and log E of the step that is not complete.
+        Rows, sum of losses and log E of the step that is not complete.
     waiting : dict of str to list
         The same of each day that is not complete, and the sum of its losses.
     entered : tuple of int
         The days that were complete.
     n, total : int and float
-        The losses that entered, and their sum.
+        The losses of the steps since the loss became better, as far as can be told, and their sum.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Ending:
     first: int | None = None
     logs: tuple[float, ...] = (-math.inf,) * len(STAKES)
     steps: int = 0
-    open: tuple[float, ...] = (0.0,) * (len(STAKES) + 1)
+    open: tuple[float, ...] = (0.0,) * (len(STAKES) + 2)
     waiting: dict[str, list[float]] | None = None
     entered: tuple[int, ...] = ()
     n: int = 0
@@ -98,7 +98,7 @@ class Ending:
 
     @property
     def mean(self) -> float | None:
-        """The mean of the losses that entered."""
+        """The mean loss since it became better."""
         return self.total / self.n if self.n else None
 
     @property
@@ -141,13 +141,12 @@ class Ending:
         found, start = self, 0
         while not found.ended and start < len(losses):
             stop = min(len(losses), start + self.step - int(found.open[0]))
-            logs = np.array(found.open[1:]) + won[start:stop].sum(axis=0)
-            rows = found.open[0] + stop - start
-            counted = replace(found, n=found.n + stop - start, total=found.total + float(losses[start:stop].sum()))
+            logs = np.array(found.open[2:]) + won[start:stop].sum(axis=0)
+            rows, total = found.open[0] + stop - start, found.open[1] + float(losses[start:stop].sum())
             if rows == self.step:
-                found = replace(counted.entered_with(logs, 0, 0.0), open=(0.0,) * len(self.open))
+                found = replace(found.entered_with(logs, self.step, total), open=(0.0,) * len(self.open))
             else:
-                found = replace(counted, open=(rows, *logs.tolist()))
+                found = replace(found, open=(rows, total, *logs.tolist()))
             start = stop
         return found
 
@@ -155,9 +154,11 @@ class Ending:
         """Return the test after a step that won so much."""
         start = 1 / math.log2(self.steps + 2) - 1 / math.log2(self.steps + 3)
         after = np.logaddexp(self.logs, math.log(start)) + logs
-        return replace(
-            self, logs=tuple(after.tolist()), steps=self.steps + 1, n=self.n + rows, total=self.total + total
-        )
+        if np.logaddexp.reduce(self.logs) > math.log(
+            start * len(STAKES)
+        ):  # what was won before outweighs a new beginning
+            rows, total = rows + self.n, total + self.total
+        return replace(self, logs=tuple(after.tolist()), steps=self.steps + 1, n=rows, total=total)
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values."""
