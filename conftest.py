@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -26,7 +28,9 @@ def _one_font_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Let no test see the developer's stores and settings, nor those of another test."""
     for name in list(os.environ):
         if name.startswith("MLOPS_KIT_"):
@@ -43,3 +47,15 @@ def _isolated(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     }.items():
         monkeypatch.setenv(name, str(home / folder))
     monkeypatch.chdir(tmp_path)
+    yield
+    _forget_open_runs()
+
+
+def _forget_open_runs() -> None:
+    """Let no run that a test left open be the one that the next test logs to."""
+    active, program = (sys.modules.get(f"mlops_kit.{name}") for name in ("store.active", "tracking.program"))
+    if active is not None and program is not None:
+        active._opened.clear()
+        active._innermost.set(None)
+        program._open.clear()
+        program._tidy()

@@ -160,11 +160,14 @@ def test_an_end_counts_its_points_where_they_are_though_they_were_delivered_befo
     complete(root, run.run.id, points=33)
 
 
+OLD, YOUNG = (f"tmp/1a2b3c4d5e6f7a8b-{number}" for number in (1, 2))
+
+
 def test_old_temporary_files_leave_a_spool_and_young_ones_stay(places):
     spool = spool_of(str(places("old")))
-    spool.put("tmp/old", b"left by a writer that was killed")
-    spool.put("tmp/young", b"being written")
+    spool.put(OLD, b"left by a writer that was killed")
+    spool.put(YOUNG, b"being written")
     two_days_ago = time.time() - 2 * 86_400
-    os.utime(spool.root / "tmp/old", (two_days_ago, two_days_ago))
+    os.utime(spool.root / OLD, (two_days_ago, two_days_ago))
     mk.Store(places("old")).sync()
-    assert [found.key for found in spool.walk("tmp/")] == ["tmp/young"]
+    assert [found.key for found in spool.walk("tmp/")] == [YOUNG]

@@ -49,7 +49,7 @@ def remote(url: str) -> RemoteBackend:
     >>> remote("s3://:secret@bucket")
     Traceback (most recent call last):
     ...
-    mlops_kit.errors.InvalidInput: 's3://:…@bucket' holds a password, and addresses are written to records and \
+    mlops_kit.errors.InvalidInput: 's3://********@bucket' holds a password, and addresses are written to records and \
 messages. Give it to the provider's own configuration instead.
     """
     try:
