@@ -25,8 +25,8 @@ NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SOUND = Path(__file__).parents[1] / "compat" / "v1"
 HINTS = {"head", "mark", "sweep", "lease", "resume", "object: of an epoch that is over"}
 """What is no content, or none any more: with it damaged, every read gives the right answer all the same."""
-SPARES = {"start"}
-"""What another record repeats: reads may do without it."""
+SPARES = {"start", "object: environment"}
+"""What reads may do without: another record repeats it, or only a warning about another Python rests on it."""
 
 
 class Noting(MemoryBackend):

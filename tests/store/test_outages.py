@@ -12,7 +12,7 @@ import servers
 from spools import left_in
 
 import mlops_kit as mk
-from mlops_kit.errors import RecordingWarning
+from mlops_kit.errors import ExposedFile, RecordingWarning
 from mlops_kit.store import retry
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.spool import spool_of
@@ -205,5 +205,8 @@ def test_a_permission_that_is_lost_in_the_middle_of_a_run_costs_nothing(tmp_path
         os.seteuid(me)
         for path in (root, *root.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
+    with pytest.raises(ExposedFile, match="others may write"):
+        mk.Store(root).sync()
+    monkeypatch.setenv("MLOPS_KIT_TRUST", str(spool))
     assert mk.Store(root).sync().runs == (run.id,)
     complete(root, run.id)
