@@ -103,7 +103,7 @@ _PLAIN = frozenset({"None", "True", "False", "null", "true", "false"})
 
 @functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Tell whether a name says that its value is a secret, by its last word.
+    """Check whether a name says that its value is a secret, by its last word.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_file(path: str) -> bool:
-    """Tell whether a file holds keys or passwords, by its name.
+    """Check whether a file holds keys or passwords, by its name.
 
     Parameters
     ----------
@@ -195,5 +195,5 @@ def masked_text(text: str, *, is_code: bool = False) -> str:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Tell whether a value is no secret under any name, or a count under a name in the plural."""
+    """Check whether a value is no secret under any name, or a count under a name in the plural."""
     return value in _PLAIN or (name.endswith(("s", "S")) and value.replace(".", "", 1).isdigit())

@@ -159,7 +159,7 @@ def _ends(low: float, high: float) -> tuple[float, float] | None:
 
 
 def _cells_of_rows(values: Floats, ends: Sequence[_Ends]) -> NDArray[np.int32]:
-    """Give the cell of each value of a matrix, whose rows have ends of their own."""
+    """Return the cell of each value of a matrix, whose rows have ends of their own."""
     low, high = np.array([pair if scale == "linear" else (0.0, 1.0) for scale, *pair in ends]).T[:, :, None]
     with np.errstate(over="ignore"):
         cells = _linear_cells(values, low, high)

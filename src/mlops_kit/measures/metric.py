@@ -89,7 +89,7 @@ class Metric:
     stated: Any = None
 
     def undefined(self, given: Predicted) -> str | None:
-        """Tell in words why there is no value on these rows; None if there is one."""
+        """Return in words why there is no value on these rows; None if there is one."""
         if given.task not in self.tasks:
             return f"{self.name} is for {' and '.join(self.tasks)} tasks, and this is a {given.task} one"
         if not given.n:
@@ -104,11 +104,11 @@ class Metric:
         return flaw or (None if self.check is None else self.check(given))
 
     def per_row(self, given: Predicted) -> Rows | None:
-        """Give what each row contributes and which rows count; None for a metric that is no mean over rows."""
+        """Return what each row contributes and which rows count; None for a metric that is no mean over rows."""
         return None if self.rows is None else self.rows(given)
 
     def on(self, given: Predicted) -> Formula:
-        """Give the formula on these rows, where the metric is defined."""
+        """Return the formula on these rows, where the metric is defined."""
         if (rows := self.per_row(given)) is not None:
             return formulas.mean(*rows)
         if self.formula is None:
@@ -128,18 +128,18 @@ class Metric:
         return None if self.own is None else _OWN_SAMPLES
 
     def strata(self, given: Predicted) -> NDArray[np.int64] | None:
-        """Tell how a bootstrap must be stratified so that each sample has what the truth must hold."""
+        """Return how a bootstrap must be stratified so that each sample has what the truth must hold."""
         return given.truth if self.requires in {"positive", "negative", "classes"} else None
 
 
 def _outside(given: Predicted) -> str | None:
-    """Tell whether some probabilities are none."""
+    """Check whether some probabilities are none."""
     beyond = 0 if given.scores is None else int(np.sum((given.scores < 0) | (given.scores > 1)))
     return f"{beyond} probabilities are below 0 or above 1" if beyond else None
 
 
 def _lacks(given: Predicted, requires: str) -> str | None:
-    """Tell what the rows lack that a metric requires."""
+    """Return what the rows lack that a metric requires."""
     if requires == "spread" and (given.n < 2 or np.ptp(given.truth) == 0):  # noqa: PLR2004 - one value has no spread
         return "all true values are equal"
     if requires == "nonzero" and bool(np.any(given.truth == 0)):

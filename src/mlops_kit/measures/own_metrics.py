@@ -101,7 +101,7 @@ class _Called:
     given: Predicted
 
     def __call__(self, weights: Floats) -> Floats:
-        """Ask for each weighting; NaN where the function fails."""
+        """Call for each weighting; NaN where the function fails."""
         return np.array([self._one(row) for row in weights])
 
     def _one(self, row: Floats) -> float:

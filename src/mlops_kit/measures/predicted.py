@@ -156,7 +156,7 @@ class Predicted:
         return None
 
     def named(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Give the classes that numbers stand for, as the data has them; values of a regression stay as they are."""
+        """Return the classes that numbers stand for, as the data has them; values of a regression stay as they are."""
         if not self.classes:
             return numbers
         kinds = {type(value) for value in self.classes}

@@ -71,7 +71,7 @@ FIRST_NUMBER_BETS = (
 
 @cache
 def fixed_weights(bins: int) -> Floats:
-    """Give the weights of the bets on a single step in so many bins, which has no past for the shape."""
+    """Return the weights of the bets on a single step in so many bins, which has no past for the shape."""
     return _shared((0.30, 8), (0.35, 4), (0.15, 8), (0.15, 3), (SPIKE_WEIGHT, len(SPIKE_RATIOS) * bins))
 
 

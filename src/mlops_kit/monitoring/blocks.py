@@ -388,7 +388,7 @@ class BlockState:
         return found
 
     def leading(self, block: Block, row: int) -> int:
-        """Give the number of rows before the onset that the bet tells which has won most."""
+        """Return the number of rows before the onset that the bet tells which has won most."""
         best = int(np.argmax(self.won[row] + block.weights[row]))
         if len(self.spikes):
             most = self.spikes[row].max(axis=0)

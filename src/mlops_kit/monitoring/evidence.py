@@ -479,7 +479,7 @@ def _missing_streams(column: ColumnProfile) -> list[Stream]:
 
 
 def _level_groups(column: ColumnProfile) -> tuple[tuple[int, ...], int]:
-    """Give the cell of each level, and how many cells there are: the frequent levels, perhaps the rare, the unseen.
+    """Return the cell of each level, and how many cells there are: the frequent levels, perhaps the rare, the unseen.
 
     The rows that chose the levels are not in the pool: no level is in it because of what was chosen.
     """

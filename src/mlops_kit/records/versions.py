@@ -223,7 +223,7 @@ def aliases_of(state: dict[str, Any], version: int) -> list[str]:
 
 
 def retired_text(name: str, alias: str, retired: dict[str, Any]) -> str:
-    """Say when and by whom an alias was retired, and what can be done.
+    """Describe when and by whom an alias was retired, and what can be done.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def spelled(state: dict[str, Any], alias: str) -> str | None:
 
 
 def before(state: dict[str, Any], alias: str) -> tuple[int | None, int]:
-    """Give the version an alias points to, None if it was retired, and the one that a rollback would restore.
+    """Return the version an alias points to, None if it was retired, and the one that a rollback would restore.
 
     That is the version that was live before, passing over versions that were archived or deleted since. Of an alias
     that was retired it is the one it pointed to; what stood before a retirement stands no more after a promotion.

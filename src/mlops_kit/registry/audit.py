@@ -152,7 +152,7 @@ def _signed(chain: Chain, trust: StoreTrust, url: str, problems: list[Problem], 
 
 
 def _ahead(chain: Chain, now: float) -> Iterable[str]:
-    """Tell which entries are dated far ahead of the time at which they were written."""
+    """Return which entries are dated far ahead of the time at which they were written."""
     for entry, after in zip_longest(chain.entries, chain.entries[1:]):
         written = after.clock.timestamp() if after is not None and after.clock is not None else now
         if entry.clock is None and is_ahead(entry.at, written):
@@ -164,7 +164,7 @@ def _ahead(chain: Chain, now: float) -> Iterable[str]:
 
 
 def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:
-    """Tell which objects are not the bytes that an entry says a version, or the reference of a monitor, has."""
+    """Return which objects are not the bytes that an entry says a version, or the reference of a monitor, has."""
     kind = kind_of(chain.kind)
     content = () if kind is None else kind.content
     for entry, digest in ((entry, entry.body.get(member)) for member in content for entry in chain.entries):

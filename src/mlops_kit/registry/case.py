@@ -378,7 +378,7 @@ def _asked(
 
 
 def _scores(model: Any, given: Callable[[], Any], classes: int) -> dict[str, Any]:
-    """Ask a classifier for probabilities, or else for scores."""
+    """Query a classifier for probabilities, or else for scores."""
     if callable(getattr(model, "predict_proba", None)):
         return {"probabilities": model.predict_proba(given())}
     if callable(getattr(model, "decision_function", None)):

@@ -311,7 +311,7 @@ class GovernedModels(RecordedModels):
         return self._append(name, decide)
 
     def required(self, name: str) -> dict[str, dict[str, Any]]:
-        """Tell which gate the promotions to each alias of a model need.
+        """Return which gate the promotions to each alias of a model need.
 
         Parameters
         ----------

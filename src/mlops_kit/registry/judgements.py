@@ -252,7 +252,7 @@ def _compared(made: Comparison) -> str:
 
 
 def _groups(made: Measurement | Comparison) -> str:
-    """Say on how many groups a finding rests, and that few make it rough."""
+    """Describe on how many groups a finding rests, and that few make it rough."""
     if made.groups is None:
         return ""
     rough = "" if made.groups >= _FEW_GROUPS else f" (rough: fewer than {_FEW_GROUPS})"

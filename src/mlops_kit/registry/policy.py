@@ -166,7 +166,7 @@ def refuse_without(state: State, alias: str, journal: Journal, content: Callable
 
 
 def gate_text(content: Mapping[str, Any]) -> str:
-    """Say in a line what a gate asks, of which data."""
+    """Describe in a line what a gate asks, of which data."""
     names = [str(condition["name"]) for condition in content["conditions"]]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     data = ", ".join(

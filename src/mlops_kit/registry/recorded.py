@@ -199,7 +199,7 @@ class RecordedModels:
         return None if found is None else dict(found)
 
     def retired(self, name: str) -> dict[str, dict[str, Any]]:
-        """Tell which aliases of a model were taken out of service.
+        """Return which aliases of a model were taken out of service.
 
         Parameters
         ----------

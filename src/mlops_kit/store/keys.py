@@ -157,7 +157,7 @@ def sweep_key(seq: int) -> str:
 
 
 def number_in(key: str) -> int:
-    """Give the number that a mark, a sweep or an entry has by its key; 0 for what has none.
+    """Return the number that a mark, a sweep or an entry has by its key; 0 for what has none.
 
     Examples
     --------

@@ -38,7 +38,7 @@ class Mark:
 
 
 def set_first(tracked: Any) -> None:
-    """Say of a function that it has had no run."""
+    """Report of a function that it has had no run."""
     mark = Mark()
     tracked.last_run = None
     setattr(tracked, _MARK, mark)
