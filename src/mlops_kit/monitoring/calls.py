@@ -8,6 +8,33 @@ from typing import Any
 from mlops_kit.errors import InvalidInput
 
 _MATRIX = 2
+_LONGEST_VERSION = 200
+
+
+def version_named(version: Any, own: str | None) -> str | None:
+    """Return the name of a version as a user passed it: a number is one of the monitor's own model.
+
+    Raises
+    ------
+    InvalidInput
+        It is no version.
+
+    Examples
+    --------
+    >>> version_named(4, "fraud:3"), version_named("fraud:4", None), version_named(None, "fraud:3")
+    ('fraud:4', 'fraud:4', None)
+    """
+    if version is None:
+        return None
+    if isinstance(version, int) and not isinstance(version, bool) and version > 0:
+        return str(version) if own is None else f"{own.rpartition(':')[0]}:{version}"
+    named = getattr(version, "spec", version)
+    if not isinstance(named, str) or not 0 < len(named) <= _LONGEST_VERSION or not named.isprintable() or "@" in named:
+        raise InvalidInput(
+            f"version={version!r:.200} is no version: give its number or its name, such as 'fraud:3'. An alias is "
+            "none, for it moves."
+        )
+    return named
 
 
 def rows_among(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -74,6 +74,8 @@ class PredictionLog:
         Where to write.
     names : sequence of str
         What the columns of an array are called.
+    version : str, optional
+        Which version of a model makes the predictions, where a call does not tell.
     limit : int
         Rows that may wait.
     interval : float
@@ -85,11 +87,12 @@ class PredictionLog:
         segments: Segments,
         *,
         names: Sequence[str] = (),
+        version: str | None = None,
         limit: int = LIMIT_ROWS,
         interval: float = INTERVAL_SECONDS,
     ) -> None:
         self._segments = segments
-        self._names = tuple(names)
+        self._names, self._version = tuple(names), version
         self._limit, self._interval = limit, interval
         self._begin()
         _logs.add(self)
@@ -105,7 +108,9 @@ class PredictionLog:
         self._is_ending = False
         self.failure: str | None = None
 
-    def add(self, data: Any, predictions: Any, *, ids: Any = None, at: Any = None) -> Sequence[str]:
+    def add(
+        self, data: Any, predictions: Any, *, ids: Any = None, at: Any = None, version: str | None = None
+    ) -> Sequence[str]:
         """Log predictions: an append; see `Monitor.log`.
 
         Parameters
@@ -118,6 +123,8 @@ class PredictionLog:
             One for each row.
         at : datetime or array-like, optional
             When.
+        version : str, optional
+            Of the model that made them.
 
         Returns
         -------
@@ -138,6 +145,7 @@ class PredictionLog:
         now = datetime.now(UTC)
         moment = now if at is None else moments_of(at, rows, now)
         batch = Batch(PREDICTIONS, rows, held(predictions), held(data), None if ids is None else held(ids), moment)
+        batch.version = version or self._version
         with self._lock:
             batch.first = self._count
             self._count += rows

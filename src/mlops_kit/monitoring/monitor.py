@@ -139,7 +139,7 @@ class Monitor:
         retention: Duration | None = None,
         store: StoreLike = None,
     ) -> None:
-        from mlops_kit.monitoring.reference import default_name  # noqa: PLC0415 - loads what reading models takes
+        from mlops_kit.monitoring.reference import default_name, version_of  # noqa: PLC0415 - loads what models take
 
         self._metrics = metrics_of(metrics)
         self._stated = Settings.of(
@@ -175,10 +175,19 @@ class Monitor:
             self.store = Store.on(MemoryBackend(space))
             weakref.finalize(self, forget, space)
         self._opening_lock = threading.RLock()
+        self._version = version_of(reference, self._source)
         self._log: PredictionLog | None = None
         self._place: Opening | None = None
 
-    def log(self, X: Any, predictions: Any, *, ids: Any = None, at: Any = None) -> Sequence[str]:  # noqa: N803 - the field's name for data
+    def log(
+        self,
+        X: Any,  # noqa: N803 - the field's name for data
+        predictions: Any,
+        *,
+        ids: Any = None,
+        at: Any = None,
+        version: Any = None,
+    ) -> Sequence[str]:
         """Log predictions: an append to a buffer, which a thread writes to the store.
 
         Parameters
@@ -191,6 +200,9 @@ class Monitor:
             One for each row, by which its label will be known.
         at : datetime or array-like, optional
             When; by default now.
+        version : str or int, optional
+            Which version of the model made them, such as ``"fraud:3"``; by default the one that the name of the
+            reference meant when this monitor was made.
 
         Returns
         -------
@@ -200,14 +212,15 @@ class Monitor:
         Raises
         ------
         InvalidInput
-            The numbers of rows, predictions and ids differ.
+            The numbers of rows, predictions and ids differ, or the version is none.
         Conflict
             The monitor of this name has another reference.
         """
-        from mlops_kit.monitoring.calls import flat  # noqa: PLC0415 - only those who log need it
+        from mlops_kit.monitoring.calls import flat, version_named  # noqa: PLC0415 - only those who log need it
 
-        log = self._opened_log()
-        return log.add(X, flat(predictions, lambda: self._opening().epoch().context.shape), ids=ids, at=at)
+        log, made_by = self._opened_log(), version_named(version, self._version)
+        kept = flat(predictions, lambda: self._opening().epoch().context.shape)
+        return log.add(X, kept, ids=ids, at=at, version=made_by)
 
     def log_labels(self, ids: Any, y: Any, *, at: Any = None) -> None:
         """Log what came true.
@@ -362,7 +375,7 @@ class Monitor:
         -------
         pandas.DataFrame
             ``id``, ``at``, ``prediction``, ``label`` and ``label_at`` where known, ``weight`` (how many predictions a
-            row stands for), and the features.
+            row stands for), ``version`` (of the model that made it), and the features.
         """
         from mlops_kit.monitoring.reading import read_predictions  # noqa: PLC0415 - loads pandas and pyarrow
 
@@ -397,13 +410,15 @@ class Monitor:
     def _opened_log(self) -> PredictionLog:
         if self._log is not None:
             return self._log
+        from mlops_kit.monitoring.reference import version_of  # noqa: PLC0415 - loads what reading models takes
         from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - loads pandas and pyarrow
 
         with self._opening_lock:  # threads that make the first call together share one log
             if self._log is None:
                 context = self._opening().epoch().context
                 names = [unescaped(name) for name in context.baseline.features]
-                self._log = PredictionLog(Segments(self.store, self.name), names=names)
+                self._version = self._version or version_of(self._reference, self._source)
+                self._log = PredictionLog(Segments(self.store, self.name), names=names, version=self._version)
             return self._log
 
     def _opening(self) -> Opening:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.monitoring.ids import PredictionIds
-from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, PREDICTION, PREDICTIONS, WEIGHT
+from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, PREDICTION, PREDICTIONS, VERSION, WEIGHT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,7 @@ class Batch:
     at: Any = None
     first: int = 0
     share: float = 1.0
+    version: str | None = None
 
     @property
     def kept(self) -> int:
@@ -47,11 +48,11 @@ class Part:
 
 
 def groups_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """Put batches together until they make a large segment; kinds, and given and made ids, do not mix."""
+    """Put batches together until they make a large segment; kinds do not mix, nor do given and made ids."""
     group: list[Batch] = []
     rows = 0
     for batch in batches:
-        alike = not group or (batch.kind, batch.ids is None) == (group[-1].kind, group[-1].ids is None)
+        alike = not group or _sort(batch) == _sort(group[-1])
         if group and (not alike or rows + batch.rows > _MOST_ROWS):
             yield group
             group, rows = [], 0
@@ -59,6 +60,10 @@ def groups_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         rows += batch.rows
     if group:
         yield group
+
+
+def _sort(batch: Batch) -> tuple[str, bool, bool]:
+    return batch.kind, batch.ids is None, batch.version is None
 
 
 def parts_of(group: Sequence[Batch], names: Sequence[str]) -> list[Part]:
@@ -151,6 +156,7 @@ def _predictions(batch: Batch, names: Sequence[str]) -> pa.Table:
     own = {
         AT: moments_of(batch.at, batch.rows, datetime.now(UTC)),
         WEIGHT: pa.array(np.full(batch.rows, 1 / batch.share)),
+        **({} if batch.version is None else {VERSION: pa.array([batch.version] * batch.rows, pa.string())}),
         PREDICTION: values_of(batch.values),
     }
     if batch.ids is None:

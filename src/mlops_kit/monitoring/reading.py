@@ -23,6 +23,7 @@ from mlops_kit.monitoring.segments import (
     NUMBER,
     PREDICTION,
     PREDICTIONS,
+    VERSION,
     WEIGHT,
     Segment,
     Segments,
@@ -87,7 +88,7 @@ class Windows:
 
     def __iter__(self) -> Iterator[pa.Table]:
         for part in self._parts:
-            table = mixed(self._segments.read(part.segment)).slice(part.offset)
+            table = versioned(mixed(self._segments.read(part.segment)).slice(part.offset))
             held = [known for _, known in self._held]
             whole = _whole([*held, table])
             if whole is None:
@@ -124,6 +125,11 @@ def _whole(tables: Sequence[pa.Table]) -> pa.Table | None:
     """Put tables together; None if they differ in columns, or in types that do not meet."""
     alike = all(set(table.column_names) == set(tables[0].column_names) for table in tables)
     return together(tables) if alike else None
+
+
+def versioned(table: pa.Table) -> pa.Table:
+    """Return rows with the column of versions, which is empty where they were logged without any."""
+    return table if VERSION in table.column_names else table.add_column(0, VERSION, pa.nulls(len(table), pa.string()))
 
 
 def mixed(table: pa.Table) -> pa.Table:
@@ -168,8 +174,8 @@ class Joined:
     Parameters
     ----------
     rows : DataFrame
-        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `SEGMENT` (the name of that of the
-        prediction) and the columns of the segments.
+        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, ``version``, `SEGMENT` (the name of that of
+        the prediction) and the columns of the segments.
     waiting : DataFrame
         Labels without a prediction, so far.
     counts : LabelCounts
@@ -254,6 +260,8 @@ def joined_table(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
     made = {}
     for name, kept in names.items():
         made[kept] = pa.Array.from_pandas(rows[name])
+    if rows["version"].notna().any():
+        made[VERSION] = pa.Array.from_pandas(rows["version"], type=pa.string())
     for column in columns:
         if column in rows:
             made[column] = pa.Array.from_pandas(
@@ -265,7 +273,7 @@ def joined_table(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
 def read_joined(segments: Segments, segment: Segment) -> pd.DataFrame:
     """Read what `joined_table` made."""
     names = {ID: "id", AT: "at", LABEL_AT: "label_at", PREDICTION: "prediction", LABEL: "label", WEIGHT: "weight"}
-    return segments.read(segment).to_pandas().rename(columns=names)
+    return versioned(segments.read(segment)).to_pandas().rename(columns={**names, VERSION: "version"})
 
 
 def ripe(
@@ -307,8 +315,9 @@ def _ids(segments: Segments, segment: Segment) -> pd.DataFrame:
 
 
 def _predictions(segments: Segments, segment: Segment, columns: Sequence[str]) -> pd.DataFrame:
-    table = segments.read(segment, [ID, NUMBER, AT, PREDICTION, WEIGHT, *columns])
-    rows = table.to_pandas().rename(columns={AT: "at", PREDICTION: "prediction", WEIGHT: "weight", ID: "id"})
+    table = versioned(segments.read(segment, [ID, NUMBER, AT, PREDICTION, WEIGHT, VERSION, *columns]))
+    names = {AT: "at", PREDICTION: "prediction", WEIGHT: "weight", VERSION: "version", ID: "id"}
+    rows = table.to_pandas().rename(columns=names)
     if NUMBER in rows:
         rows["id"] = f"{segment.writer}-" + rows.pop(NUMBER).astype(str)
     return rows.assign(**{SEGMENT: segment.name})
@@ -343,7 +352,8 @@ def read_predictions(segments: Segments, since: datetime | None) -> pd.DataFrame
         elif segment.kind == LABELS:
             truths.append(segment)
     if not parts:
-        return pd.DataFrame({"id": [], "at": [], "prediction": [], "label": [], "label_at": [], "weight": []})
+        names = ("id", "at", "prediction", "label", "label_at", "weight", "version")
+        return pd.DataFrame({name: [] for name in names})
     rows = pd.concat(parts, ignore_index=True)
     labels, _ = distinct(_labels(segments, truths))
     places = pd.Series(np.arange(len(labels)), index=labels["id"].to_numpy()).reindex(rows["id"]).to_numpy()
@@ -357,10 +367,10 @@ def _shown(segment: Segment, table: pa.Table) -> pd.DataFrame:
     """Give rows the names that users see; a feature of such a name gets a quote behind it."""
     from mlops_kit.monitoring.rows import unescaped  # noqa: PLC0415 - only those who look at rows need it
 
-    frame = table.to_pandas()
-    own = {"id": ID, "at": AT, "prediction": PREDICTION, "weight": WEIGHT}
+    frame = versioned(table).to_pandas()
+    own = {"id": ID, "at": AT, "prediction": PREDICTION, "weight": WEIGHT, "version": VERSION}
     ids = f"{segment.writer}-" + frame[NUMBER].astype(str) if NUMBER in frame else frame[ID]
-    first = pd.DataFrame({"id": ids, "at": frame[AT], "prediction": frame[PREDICTION], "weight": frame[WEIGHT]})
+    first = pd.DataFrame({"id": ids, **{name: frame[kept] for name, kept in own.items() if name != "id"}})
     rest = frame.drop(columns=[name for name in (*own.values(), NUMBER) if name in frame])
     rest.columns = [unescaped(name) for name in rest.columns]
     taken = {*own, "label", "label_at"}

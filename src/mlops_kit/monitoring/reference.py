@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.datasets.dataset import Dataset
-from mlops_kit.errors import DatasetNotFound, InvalidInput, InvalidSpec, ModelNotFound
+from mlops_kit.errors import DatasetNotFound, InvalidInput, InvalidSpec, MlopsKitError, ModelNotFound
 from mlops_kit.monitoring.book import KIND
 from mlops_kit.records.model import ModelRecord
 from mlops_kit.records.names import parse_spec
@@ -77,6 +77,17 @@ def default_name(given: object) -> str | None:
 def follows_alias(given: object) -> bool:
     """Tell whether a reference is a name that moves, so that another version behind it is no mistake."""
     return isinstance(given, str) and "@" in given
+
+
+def version_of(given: object, store: Store) -> str | None:
+    """Return the version of a model that a reference means now; None where it is none, or nobody can tell yet."""
+    if not isinstance(given, str) or given.startswith("fp1:"):
+        return None
+    try:
+        found = _found(given, store)
+    except MlopsKitError:
+        return None
+    return found.spec if isinstance(found, ModelRecord) else None
 
 
 def identity_of(given: object, store: Store) -> str:

@@ -27,7 +27,8 @@ PREDICTIONS, LABELS, JOINED, STATE = "predictions", "labels", "joined", "state"
 LOGGED = frozenset({PREDICTIONS, LABELS})
 """The kinds that are logged; the others are written by checks."""
 ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
-OWN = (ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL)
+VERSION = "#version"
+OWN = (ID, NUMBER, AT, WEIGHT, VERSION, PREDICTION, LABEL)
 """The columns of a segment that are the log's own."""
 _NAME = re.compile(r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state)\.(\d+)-(\d+)\.([0-9a-f]{64})")
 
