@@ -185,6 +185,15 @@ def test_bets_on_one_step_win_nothing_in_the_mean():
     assert (won.mean(axis=0) < 1 + 4 * won.std(axis=0) / math.sqrt(3000)).all()
 
 
+def test_a_bet_on_a_spike_wins_nothing_in_the_mean():
+    rng = np.random.default_rng(9)
+    pool = rng.integers(1, 8, 30)
+    values = np.repeat(np.arange(30), pool)
+    counts = np.array([np.bincount(rng.permutation(values)[:20], minlength=30) for _ in range(4000)])
+    won = np.exp(bets.spike(counts, np.full((4000, 1), 20), pool / pool.sum()))
+    assert (won.mean(axis=0) < 1 + 4 * won.std(axis=0) / math.sqrt(4000)).all()
+
+
 # Evidence
 
 
@@ -203,6 +212,7 @@ def test_the_mean_of_the_evidence_at_a_fixed_time_is_at_most_one():
 
 def test_the_weights_of_the_starts_and_of_the_epochs_add_up():
     assert 1 - prior(10**6) == pytest.approx(sum(prior(t - 1) - prior(t) for t in range(1, 10**6 + 1)))
+    assert prior(0) == prior(0, 1) == 1
     assert sum(epoch_alpha(0.05, k) for k in range(1, 10**5)) == pytest.approx(0.05, abs=1e-6)
 
 
@@ -228,6 +238,40 @@ def test_a_change_raises_the_evidence_of_its_stream_alone(reference, name, chang
     }
     assert crossed.keys() == {name}
     assert 4000 < crossed[name] < 5000
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7, -1.3])
+def test_a_few_rows_at_one_value_inside_the_bulk_are_found(value):
+    rng = np.random.default_rng(int(100 + 10 * value))
+    profile = profile_table(pa.table({"x": rng.normal(size=10_000)}))
+    plan = Plan.of(profile, monitor="m", alpha=0.025 / 20)
+    x = np.r_[rng.normal(size=10_000), np.where(rng.random(1600) < 0.03, value, rng.normal(size=1600))]
+    (block, _) = run(plan, encode_table(pa.table({"x": x}), profile), [len(x)]).blocks
+    assert 10_000 < block.crossed[0] <= 11_600
+    assert 9000 <= block.onset[0] < 11_000
+
+
+def test_a_state_goes_on_with_the_weights_of_starts_that_it_began_with(reference, codes):
+    plan = Plan.of(reference, monitor="m", columns=("x",))
+    members = run(plan, codes, [3000]).members(plan)
+    assert members.pop("pace") == 30
+    old = State.from_members(plan, members)
+    assert old.pace == 1
+    used = whole_steps(plan, old, 3000)
+    assert advance(plan, old, {"x": codes["x"][:used]}).pace == 1
+
+
+def test_bets_on_spikes_of_another_kind_begin_again(reference, codes):
+    plan = Plan.of(reference, monitor="m")
+    state = run(plan, codes, [3000])
+    members = state.members(plan)
+    members["bets"].remove(bets.SPIKE_BET)
+    members["blocks"][0] |= dict.fromkeys(("spikes", "spike_climb", "spike_counts"), members["blocks"][0]["frozen"])
+    read = State.from_members(plan, members).blocks[0]
+    assert not read.spikes.any()
+    assert read.spike_from.tolist() == [state.steps, state.rows]
+    assert np.array_equal(read.won, state.blocks[0].won)
+    assert np.array_equal(State.from_members(plan, state.members(plan)).blocks[0].spikes, state.blocks[0].spikes)
 
 
 def test_a_column_that_is_not_there_leaves_its_evidence_as_it_is(reference, codes):

@@ -19,7 +19,7 @@ from mlops_kit.monitoring.bets import (
     NUMBER_BETS,
     NUMBER_WEIGHTS,
     SHAPE_CELLS,
-    SPIKE_CELLS,
+    SPIKE_BET,
     SPIKE_RATIOS,
     SPIKE_WEIGHT,
     Floats,
@@ -27,6 +27,7 @@ from mlops_kit.monitoring.bets import (
     level_bets,
     level_weights,
     number_bets,
+    spike,
 )
 from mlops_kit.monitoring.effect import bins_of
 from mlops_kit.monitoring.ranks import Words, draw_ranks
@@ -64,6 +65,12 @@ class Block:
     weights: Floats
     ends: Ints
     seen: NDArray[np.bool_]
+
+    @cached_property
+    def own(self) -> NDArray[np.bool_]:
+        """Which cells each stream has, of those of the widest."""
+        found: NDArray[np.bool_] = np.arange(self.reference.shape[1]) < np.array(self.cells)[:, None]
+        return found
 
     @cached_property
     def totals(self) -> Ints:
@@ -147,12 +154,12 @@ class BlockState:
         Each bet from its best start on, and the number of rows before that start.
     shape : array of shape (streams, 16)
         The fading histogram of ranks; of levels, empty.
-    spikes : array of shape (streams, 2, 256)
+    spikes : array of shape (streams, 2, cells)
         What each bet on a spike has won: A itself, not its logarithm; of levels, empty.
-    spike_climb, spike_start : array of shape (streams, 256)
+    spike_climb, spike_start : array of shape (streams, cells)
         For each cell the bet with the lower ratio from its best start on, and the number of rows before that.
-    spike_counts : array of shape (streams, 256)
-        Ranks that wait to be bet on: small steps are bet on together, which takes as long as one of them.
+    spike_counts : array of shape (streams, cells)
+        Values that wait to be bet on: small steps are bet on together, which takes as long as one of them.
     spike_from : array of shape (2,)
         How many steps and rows came before these.
     evidence, peak : array of shape (streams,)
@@ -190,14 +197,14 @@ class BlockState:
         """Give the state before the first row."""
         streams = len(block.places)
         numbers = block.kind == "number"
-        cells = (streams if numbers else 0, SPIKE_CELLS)
+        cells = (streams if numbers else 0, block.reference.shape[1])
         return cls(
             pool=block.reference.copy(),
             won=np.full(block.weights.shape, -np.inf),
             climb=np.zeros(block.weights.shape),
             start=np.zeros(block.weights.shape, np.int64),
             shape=np.zeros((streams, SHAPE_CELLS if numbers else 0)),
-            spikes=np.zeros((cells[0], len(SPIKE_RATIOS), SPIKE_CELLS), np.float32),
+            spikes=np.zeros((cells[0], len(SPIKE_RATIOS), cells[1]), np.float32),
             spike_climb=np.zeros(cells, np.float32),
             spike_start=np.zeros(cells, np.int64),
             spike_counts=np.zeros(cells, np.int64),
@@ -271,12 +278,16 @@ class BlockState:
                 getattr(state, name)[row] = members[name][place]
             if names is not None:
                 large = unpacked.setdefault(id(members), {}) or _large_of(members, unpacked[id(members)], points)
-                state.spike_from[:] = members["spike_from"]
                 totals[:, row] = large["totals"][:, place]
-                for name in _LARGE:
+                large = {name: large[name] for name in _LARGE if SPIKE_BET in names or not name.startswith("spike")}
+                if SPIKE_BET in names:
+                    state.spike_from[:] = members["spike_from"]
+                for name, values in large.items():
                     mine = getattr(state, name)
                     if len(mine):
-                        mine[row] = large[name].reshape(-1, *mine.shape[1:])[place]
+                        theirs = values.reshape(len(members["pool"]), *mine.shape[1:-1], -1)[place]
+                        width = min(mine.shape[-1], theirs.shape[-1])  # as wide as the widest stream of its block
+                        mine[row, ..., :width] = theirs[..., :width]
             else:  # that of all its rows stands for the effect
                 totals[0, row] = block.binned_row(row, state.pool[row])
                 if state.crossed[row] >= 0:
@@ -299,20 +310,19 @@ class BlockState:
         Returns
         -------
         tuple
-            The state with the rows in its pool; the logarithms of the e-values, of shape (streams, steps, bets); the
-            counts that are bet on as spikes, of shape (streams, steps, 256), or of levels none; and the pool after
-            each step, of shape (streams, steps, cells).
+            The state with the rows in its pool; the logarithms of the e-values, of shape (streams, steps, bets); and
+            the counts of each step and the pool after it, of shape (streams, steps, cells).
         """
         counts = _counts(cells, self.pool.shape[1])
         pooled = np.cumsum(counts, axis=1)
         pooled += self.pool[:, None]
-        shape, spikes = self.shape.copy(), np.zeros((0, counts.shape[1], SPIKE_CELLS), np.int64)
+        shape = self.shape.copy()
         if block.kind == "number":
             draws = draw_ranks(cells, counts, pooled, block.keys, steps)
-            bets, spikes = number_bets(draws, counts.sum(axis=2), shape)
+            bets = number_bets(draws, counts.sum(axis=2), shape)
         else:
             bets = level_bets(counts, pooled)
-        return replace(self, pool=pooled[:, -1], shape=shape), bets, spikes, pooled
+        return replace(self, pool=pooled[:, -1], shape=shape), bets, counts, pooled
 
     def remember(self, block: Block, pooled: Ints, kept: NDArray[np.bool_]) -> BlockState:
         """Remember the totals of these steps: first of those remembered before, then of those in `pooled`."""
@@ -342,38 +352,32 @@ class BlockState:
         np.add(self.won, bets, out=self.won)
         _climb(self.climb, self.start, bets, before)
 
-    def bet_on_spikes(self, spikes: Ints, point: tuple[int, int], weigh: Callable[[int, int], float]) -> None:
-        """Bet on cells of ranks as spikes.
+    def bet_on_spikes(
+        self, counts: Ints, pooled: Ints, point: tuple[int, int], weigh: Callable[[int, int], float]
+    ) -> None:
+        """Bet on cells as spikes.
 
         Parameters
         ----------
-        spikes : array of shape (streams, 256)
-            How many ranks of a step are in each cell.
+        counts, pooled : array of shape (streams, cells)
+            How many values of a step are in each cell, and how many of the pool, the step included.
         point : pair of int
             How many steps and rows there were up to and with it.
         weigh : callable
             Gives the weight of the starts of a change after one number of steps and up to another.
         """
-        if not len(spikes):
+        if not len(self.spikes):
             return
-        np.add(self.spike_counts, spikes, out=self.spike_counts)
+        np.add(self.spike_counts, counts, out=self.spike_counts)
         steps, rows = self.spike_from.tolist()
         if point[1] - rows < SPIKE_ROWS:
             return
-        counts = self.spike_counts
-        lost = counts.sum(axis=1)[:, None] * np.log1p((SPIKE_RATIOS - 1) / SPIKE_CELLS)
-        start = weigh(steps, point[0])
-        for place, powers in enumerate(_POWERS):
-            held = self.spikes[:, place].astype(np.float64)
-            held += start
-            held *= powers.take(np.minimum(counts, len(powers) - 1))
-            held *= np.exp(-lost[:, place, None])
-            self.spikes[:, place] = np.minimum(held, _MOST)
-        won = counts.astype(np.float32)
-        won *= np.float32(np.log(SPIKE_RATIOS[0]))
-        won -= lost[:, :1].astype(np.float32)
-        _climb(self.spike_climb, self.spike_start, won, rows)
-        counts[:] = 0
+        shares = pooled / np.maximum(pooled.sum(axis=1), 1)[:, None]
+        won = spike(self.spike_counts, self.spike_counts.sum(axis=1)[:, None], shares)
+        held = (self.spikes + weigh(steps, point[0])) * np.exp(won.transpose(0, 2, 1))
+        self.spikes[:] = np.minimum(held, _MOST)
+        _climb(self.spike_climb, self.spike_start, won[..., 0].astype(np.float32), rows)
+        self.spike_counts[:] = 0
         self.spike_from[:] = point
 
     def weigh(self, block: Block) -> Floats:
@@ -384,16 +388,17 @@ class BlockState:
         with np.errstate(divide="ignore"):
             found: Floats = np.log(np.exp(weighted - safe[:, None]).sum(axis=1)) + safe
             if len(self.spikes):
-                found = np.logaddexp(found, np.log(self.spikes.mean(axis=(1, 2), dtype=np.float64) * SPIKE_WEIGHT))
+                won = np.where(block.own, self.spikes.sum(axis=1, dtype=np.float64), 0.0).sum(axis=1)
+                found = np.logaddexp(found, np.log(won / len(SPIKE_RATIOS) / np.array(block.cells) * SPIKE_WEIGHT))
         return found
 
     def leading(self, block: Block, row: int) -> int:
         """Return the number of rows before the onset that the bet tells which has won most."""
         best = int(np.argmax(self.won[row] + block.weights[row]))
         if len(self.spikes):
-            most = self.spikes[row].max(axis=0)
+            most = self.spikes[row, :, : block.cells[row]].max(axis=0)
             cell = int(most.argmax())
-            won = float(most[cell]) * SPIKE_WEIGHT / self.spikes[row].size
+            won = float(most[cell]) * SPIKE_WEIGHT / len(SPIKE_RATIOS) / block.cells[row]
             if won > 0 and np.log(won) > self.won[row, best] + block.weights[row, best]:
                 return int(self.spike_start[row, cell])
         return int(self.start[row, best])
@@ -402,7 +407,6 @@ class BlockState:
 SPIKE_ROWS = 100
 """So many rows at least are bet on together as spikes."""
 _MOST = 1e30
-_POWERS = SPIKE_RATIOS[:, None] ** np.arange(2 * SPIKE_ROWS)
 _MARKS = ("alerted", "onset")
 _LARGE = {"spikes": "<f4", "spike_climb": "<f4", "spike_start": "<i8", "spike_counts": "<i8", "frozen": "<i8"}
 
