@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import mlops_kit as mk
+from mlops_kit.store import serializers
 
 TRAINING = """
 import mlops_kit as mk
@@ -109,6 +110,12 @@ def _govern(models):
     models.archive("governed:2", reason="slow")
     models.delete("governed:3", reason="private data")
     models.freeze("governed", reason="the end of the quarter")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_pickled_here():
+    """Forget what earlier tests of this process pickled: a process may load its own pickles from anywhere."""
+    serializers.pickled.clear()
 
 
 @pytest.fixture

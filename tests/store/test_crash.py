@@ -127,9 +127,10 @@ def whole(root):
 
 
 @pytest.fixture(params=["new", "used"])
-def prepare(request, tmp_path):
-    """Give what lays out the store as it was before: nothing, or one with a version that is live."""
+def prepare(request, tmp_path, monkeypatch):
+    """Return what lays out the store as it was before: nothing, or a trusted copy of one with a live version."""
     root, base = tmp_path / "store", tmp_path / "base"
+    monkeypatch.setenv("MLOPS_KIT_TRUST", str(root))
     if request.param == "used":
         models = mk.ModelStore(base)
         models.register("m", [0])

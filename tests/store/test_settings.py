@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -23,6 +24,14 @@ posix = pytest.mark.skipif(os.name == "nt", reason="mode bits")
 def path(tmp_path, monkeypatch):
     monkeypatch.setenv("MLOPS_KIT_CONFIG", str(tmp_path / "mine"))
     return settings.path_of("trust.json")
+
+
+@pytest.fixture
+def open_folder():
+    """Return a folder that everybody may enter; those of pytest are closed to other users, also while a test runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_they_are_where_the_variable_says(path, tmp_path):
@@ -217,12 +226,14 @@ def test_a_run_whose_store_fails_returns_its_result_even_where_there_is_no_home_
 @posix
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can be somebody else for a moment")
 @pytest.mark.parametrize(("owner", "readable"), [(0, True), (54321, False)])
-def test_a_folder_that_another_user_has_closed_is_not_where_ones_own_settings_are(path, tmp_path, owner, readable):
+def test_a_folder_that_another_user_has_closed_is_not_where_ones_own_settings_are(
+    open_folder, monkeypatch, owner, readable
+):
+    monkeypatch.setenv("MLOPS_KIT_CONFIG", str(open_folder / "mine"))
+    path = settings.path_of("trust.json")
     settings.change(path, lambda _: b"1")
     os.chown(path.parent, owner, owner)
     path.parent.chmod(0o000 if owner else 0o700)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     os.seteuid(54321)
     try:
         if readable:

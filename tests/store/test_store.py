@@ -257,8 +257,9 @@ def test_a_backend_of_ones_own_holds_a_store():
     assert store.fsck().ok
 
 
-def test_a_store_can_be_moved_and_copied_as_files(rich_store, tmp_path):
+def test_a_store_can_be_moved_and_copied_as_files(rich_store, tmp_path, monkeypatch):
     moved = shutil.move(rich_store, tmp_path / "elsewhere")
+    monkeypatch.setenv("MLOPS_KIT_TRUST", str(moved))
     assert mk.Store(moved).fsck().ok
     assert mk.ModelStore(moved).load("rich@champion")["trees"] == 2
     assert mk.Dataset.load("customers:1", store=moved).n_rows == 3
