@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,20 +22,20 @@ def read(path_or_bytes, name):
 
 def test_a_file_keeps_its_own_name_unless_given_another():
     Path("report.html").write_bytes(b"<p>")
-    assert list(read("report.html", None)) == [("report.html", b"<p>")]
-    assert list(read(Path("report.html"), "out/r.html")) == [("out/r.html", b"<p>")]
+    assert list(read("report.html", None)) == [("report.html", b"<p>", False)]
+    assert list(read(Path("report.html"), "out/r.html")) == [("out/r.html", b"<p>", False)]
 
 
 def test_a_folder_is_kept_file_by_file():
     Path("plots/deep").mkdir(parents=True)
     Path("plots/a.txt").write_bytes(b"a")
     Path("plots/deep/b.txt").write_bytes(b"b")
-    assert list(read("plots", None)) == [("plots/a.txt", b"a"), ("plots/deep/b.txt", b"b")]
+    assert list(read("plots", None)) == [("plots/a.txt", b"a", False), ("plots/deep/b.txt", b"b", False)]
 
 
 @pytest.mark.parametrize("data", [b"x", bytearray(b"x"), memoryview(b"x")])
 def test_bytes_need_a_name(data):
-    assert list(read(data, "x")) == [("x", b"x")]
+    assert list(read(data, "x")) == [("x", b"x", False)]
     with pytest.raises(InvalidInput, match="name="):
         list(read(data, None))
 
@@ -194,8 +195,24 @@ def test_a_folder_that_a_link_led_to_before_is_named_as_what_it_is():
 
 
 def test_no_path_is_no_folder():
-    with mk.start_run() as run, pytest.raises(InvalidInput, match="no file or folder ''"):
+    with mk.start_run() as run, pytest.warns(mk.errors.RecordingWarning, match="no file or folder ''"):
         run.log_artifact("")
+    assert run.artifacts == {}
+
+
+@posix
+def test_programs_of_a_folder_may_be_run_when_it_comes_back(folder):
+    script = folder / "serve.sh"
+    script.write_text("#!/bin/sh\necho served\n")
+    script.chmod(0o750)
+    with mk.start_run() as run:
+        run.log_artifact(folder)
+        run.log_artifact(script)
+    again = mk.get_run(run.id)
+    back = again.load("ckpt")
+    assert subprocess.run([back / "serve.sh"], check=True, capture_output=True).stdout == b"served\n"
+    assert [name for name, ref in again.artifacts.items() if ref.executable] == ["ckpt/serve.sh", "serve.sh"]
+    assert not os.access(back / "config.json", os.X_OK)
 
 
 @posix

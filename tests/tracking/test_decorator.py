@@ -10,6 +10,7 @@ import os
 import random
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -557,3 +558,32 @@ print("done")
         MLOPS_KIT_SUMMARY="1",
     )
     assert done.stdout == "done\n"
+
+
+@mk.track
+def descend(depth):
+    """Call itself without end, each time as a run of its own."""
+    return descend(depth + 1)
+
+
+def test_a_recursion_without_end_is_the_error_of_the_function_and_told_as_such(monkeypatch):
+    def plunge(depth):
+        return plunge(depth + 1)
+
+    tracked = mk.track(plunge)
+    with pytest.raises(RecursionError, match="maximum recursion depth"):
+        mk.track(lambda: plunge(0))()
+    assert mk.last_run().error["type"] == "builtins.RecursionError"
+    assert mk.last_run().problems == ()
+    assert tracked.last_run is None
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 90)
+    try:
+        with warnings.catch_warnings(record=True, action="always") as told, pytest.raises(RecursionError):
+            descend(0)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert (descend.last_run.status, descend.last_run.error["type"]) == ("failed", "builtins.RecursionError")
+    assert descend.last_run.params == {"depth": 0}
+    messages = [str(warning.message) for warning in told if "could not be recorded" in str(warning.message)]
+    assert all("Python's recursion limit of" in message for message in messages)

@@ -78,6 +78,34 @@ def test_the_last_run_is_the_one_that_began_last(runs):
     assert mk.last_run() == runs[-1]
 
 
+@mk.track
+def inner():
+    return mk.last_run()
+
+
+@mk.track
+def outer():
+    before = mk.last_run()
+    return before, inner(), mk.last_run()
+
+
+def test_the_last_run_is_the_outermost_when_it_has_ended():
+    before, within, after = outer()
+    assert before == outer.last_run
+    assert within == after == inner.last_run
+    assert mk.last_run() == outer.last_run
+
+
+def test_the_last_run_may_have_ended_after_others_began():
+    first, second = mk.start_run("first"), mk.start_run("second")
+    assert mk.last_run() == second
+    first.finish()
+    assert mk.last_run() == first
+    with second:
+        pass
+    assert mk.last_run() == second
+
+
 class Counting(MemoryBackend):
     """Memory that counts what it is asked for."""
 

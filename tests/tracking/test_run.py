@@ -130,11 +130,49 @@ def test_whole_numbers_of_any_library_are_steps(step, kept):
 
 
 @pytest.mark.parametrize("key", ["", " ", None, 3, "\ud800"])
-def test_a_name_is_text(key):
+def test_a_name_that_is_no_text_is_a_problem_of_the_run(key):
+    calls = {
+        "param": lambda: mk.log_param(key, 1),
+        "metric": lambda: mk.log_metric(key, 0.5),
+        "tag": lambda: mk.set_tag(key, 1),
+        "model": lambda: mk.log_model(1, key),
+        "dataset": lambda: mk.log_dataset(pd.DataFrame({"x": [1]}), key),
+        "an artifact": lambda: mk.log_artifact(b"1", key),
+    }
     with mk.start_run() as run:
-        for log in (run.log_param, run.log_metric, run.set_tag):
-            with pytest.raises(InvalidInput, match=r"a name is text|surrogate"):
-                log(key, 1)
+        for call in calls.values():
+            with pytest.warns(RecordingWarning, match=r"a name is text|surrogate|name=|UTF-8"):
+                call()
+        mk.log_metrics({key: 1.0, "auc": 0.9})
+        mk.log_params({key: 1, "depth": 3})
+        mk.set_tags({key: 1, "team": "risk"})
+    assert len(run.problems) == len(calls)
+    assert (run.metrics, run.params, run.tags) == ({"auc": 0.9}, {"depth": 3}, {"team": "risk"})
+    assert (run.status, run.outputs, run.inputs, run.artifacts) == ("finished", {}, {}, {})
+
+
+ARGUMENTS_WITHOUT_MEANING = {
+    "params": lambda: mk.log_params([1]),
+    "metrics": lambda: mk.log_metrics(0.5),
+    "tags": lambda: mk.set_tags("team"),
+    "artifact": lambda: mk.log_artifact("no-such-file.txt"),
+    "figure": lambda: mk.log_figure("no figure", "roc"),
+    "data": lambda: mk.log_dataset([1, 2], "rows"),
+    "name": lambda: mk.log_metric(1, 0.5),
+}
+
+
+@pytest.mark.parametrize("what", ARGUMENTS_WITHOUT_MEANING)
+def test_what_cannot_be_logged_ends_no_training_unless_it_is_strict(what):
+    def train():
+        ARGUMENTS_WITHOUT_MEANING[what]()
+        return "trained"
+
+    with pytest.warns(RecordingWarning):
+        assert mk.track(train)() == "trained"
+    assert len(mk.last_run().problems) == 1
+    with pytest.raises(InvalidInput):
+        mk.track(strict=True)(train)()
 
 
 def test_one_wrong_value_among_several_metrics_costs_itself_only():
@@ -289,9 +327,9 @@ def test_the_message_about_a_wrong_argument_shows_no_secret_in_it():
         def __repr__(self):
             return "Settings(api_key='hunter2-hunter2')"
 
-    with mk.start_run() as run, pytest.raises(mk.errors.InvalidInput) as caught:
+    with mk.start_run() as run, pytest.warns(RecordingWarning, match="values by name") as caught:
         run.log_params(Settings())
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(caught[0].message) + str(run.problems)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])

@@ -120,11 +120,14 @@ class ArtifactRef:
         Digest of the bytes.
     size : int
         In bytes.
+    executable : bool
+        Whether its owner may run it as a program.
     """
 
     name: str
     object: str
     size: Count
+    executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class RunStart:
         return checked(cls(**known))
 
 
-_EMPTY = frozenset({type(None), tuple, list, dict})
+_EMPTY = frozenset({type(None), bool, tuple, list, dict})
 _START_MEMBERS = tuple(item.name for item in fields(RunStart))
 
 

@@ -8,19 +8,28 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlops_kit.errors import InvalidInput
 
 _MAX_NAME = 255
 _THE_STORE = "it is the store that keeps the run"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class Content(NamedTuple):
+    """A file to keep: its name, with ``/`` below a folder, its bytes, and whether it may be run as a program."""
+
+    name: str
+    data: bytes
+    executable: bool = False
 
 
 def read(
     path_or_bytes: str | Path | bytes, name: str | None, note: Callable[[str], None], *, store: str = ""
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[Content]:
     """Read what is to be kept.
 
     Parameters
@@ -36,9 +45,8 @@ def read(
 
     Yields
     ------
-    tuple
-        The name, with ``/`` below a folder, and the content of each file; a folder without anything in it is a name
-        that ends in ``/``, without content.
+    Content
+        Each file; a folder without anything in it is a name that ends in ``/``, without content.
 
     Raises
     ------
@@ -48,7 +56,7 @@ def read(
     if isinstance(path_or_bytes, bytes | bytearray | memoryview):
         if name is None:
             raise InvalidInput("Bytes have no name of their own: pass log_artifact(data, name='report.html').")
-        yield artifact_name(name), bytes(path_or_bytes)
+        yield Content(artifact_name(name), bytes(path_or_bytes))
         return
     try:
         path = Path(path_or_bytes)
@@ -62,7 +70,7 @@ def read(
         yield from _folder(path, base, _places(store), note)
         return
     try:
-        yield base, _content(path)
+        yield _content(path, base)
     except OSError as error:
         raise InvalidInput(f"The file {str(path)!r} cannot be read: {error}.") from error
 
@@ -78,7 +86,7 @@ def _places(store: str) -> dict[tuple[int, int], str]:
 
 def _folder(
     folder: Path, name: str, known: dict[tuple[int, int], str], note: Callable[[str], None]
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[Content]:
     """Read all files below a folder, through links too; each folder once, so that links around it come to an end."""
     about = folder.stat()
     known[about.st_dev, about.st_ino] = name
@@ -88,7 +96,7 @@ def _folder(
         note(f"The folder {str(folder)!r} is not kept: {error}.")
         return
     if not entries:
-        yield f"{name}/", b""
+        yield Content(f"{name}/", b"")
     for entry in entries:
         try:
             below = artifact_name(f"{name}/{entry.name}")
@@ -100,20 +108,23 @@ def _folder(
             elif stat.S_ISDIR(about.st_mode):
                 yield from _folder(entry, below, known, note)
             else:
-                yield below, _content(entry)
+                yield _content(entry, below)
         except (InvalidInput, OSError) as error:
             note(f"The file {str(entry)!r} is not kept: {error}.".replace("..", "."))
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, name: str) -> Content:
     """Read a regular file; opening anything else, such as a pipe, must not wait for somebody."""
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
             raise OSError("it is no regular file")
-        return file.read()
+        return Content(name, file.read(), bool(mode & stat.S_IXUSR))
 
 
-def write(files: Mapping[str, Callable[[], bytes]], to: str | os.PathLike[str] | None) -> Path:
+def write(
+    files: Mapping[str, Callable[[], bytes]], to: str | os.PathLike[str] | None, executable: Collection[str] = ()
+) -> Path:
     """Write artifacts below a folder that is new or empty.
 
     Parameters
@@ -122,6 +133,8 @@ def write(files: Mapping[str, Callable[[], bytes]], to: str | os.PathLike[str] |
         What reads the content, by name below the folder; a name that ends in ``/`` is an empty folder.
     to : str, path or None
         The folder; None for a temporary one that is removed when the program ends.
+    executable : collection of str, optional
+        The names of those that may be run as programs, by whom the ``umask`` lets.
 
     Returns
     -------
@@ -143,7 +156,8 @@ def write(files: Mapping[str, Callable[[], bytes]], to: str | os.PathLike[str] |
             place = folder.joinpath(*name.split("/"))
             (place if whole.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
             if not whole.endswith("/"):
-                with open(place, "xb") as file:
+                mode = 0o777 if whole in executable else 0o666
+                with open(os.open(place, _NEW, mode), "wb") as file:
                     file.write(content())
     except OSError as error:
         raise InvalidInput(f"The artifacts cannot be written to {str(folder)!r}: {error}.") from error

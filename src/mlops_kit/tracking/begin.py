@@ -24,6 +24,7 @@ from mlops_kit.tracking import capture
 from mlops_kit.tracking.call import Call
 from mlops_kit.tracking.git import GitState
 from mlops_kit.tracking.inputs import dataset_name, record_input
+from mlops_kit.tracking.last_run import set_newest_run
 from mlops_kit.tracking.recorder import Recorder
 from mlops_kit.tracking.run import Run
 
@@ -125,18 +126,12 @@ def begin(
 
 
 _folder = functools.lru_cache(maxsize=64)(os.path.dirname)
-_newest: list[Run] = []
 
 
 def began(run: Run) -> Run:
-    """Remember a run as the one that began last in this process."""
-    _newest[:] = [run]
+    """Remember a run as the latest of this process."""
+    set_newest_run(run)
     return run
-
-
-def newest_run() -> Run | None:
-    """Give the run that began last in this process."""
-    return _newest[0] if _newest else None
 
 
 def around() -> Run | None:

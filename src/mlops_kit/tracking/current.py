@@ -215,8 +215,6 @@ def log_artifact(path_or_bytes: str | Path | bytes, name: str | None = None) -> 
     ------
     NoActiveRun
         No run is active here.
-    InvalidInput
-        There is no such file, or the name is missing or points out of its place.
 
     Examples
     --------
@@ -243,8 +241,6 @@ def log_figure(fig: Any, name: str) -> None:
     ------
     NoActiveRun
         No run is active here.
-    InvalidInput
-        It is no figure, or cannot be saved in that format.
 
     Examples
     --------
@@ -299,8 +295,6 @@ def log_dataset(data: Any, name: str) -> None:
     ------
     NoActiveRun
         No run is active here.
-    InvalidInput
-        It is no data.
 
     Examples
     --------

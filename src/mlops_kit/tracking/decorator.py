@@ -18,7 +18,7 @@ from mlops_kit.tracking import summary
 from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, Form, bind
 from mlops_kit.tracking.inputs import snapshot_limit
-from mlops_kit.tracking.last_run import set_first, set_last_run
+from mlops_kit.tracking.last_run import set_first, set_last_run, set_newest_run
 from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.results import record_result
 from mlops_kit.tracking.run import Run
@@ -211,6 +211,7 @@ class Recording:
         set_last_run(self._wrapper, self._run)  # again: it may have called itself
         if self._recorder is not None:
             self._recorder.leave(error)
+        set_newest_run(self._run)
         if active_run() is None:
             summary.show(self._run, register=self._options.register)
 

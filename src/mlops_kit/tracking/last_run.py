@@ -1,4 +1,4 @@
-"""The last run of a function, also where other decorators that copied its attributes stand above it."""
+"""The last run of the process, and of a function, also where decorators that copied its attributes stand above it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 _MARK = "__mlops_kit_runs__"
+
+
+_newest: list[Any] = []
+
+
+def set_newest_run(run: Any) -> None:
+    """Remember the run that has begun or ended just now in this process."""
+    _newest[:] = [run]
+
+
+def newest_run() -> Any:
+    """Return the run that began or ended last in this process, or None."""
+    return _newest[0] if _newest else None
 
 
 class Mark:

@@ -13,7 +13,7 @@ from mlops_kit.records.paths import flat
 from mlops_kit.store import keys
 from mlops_kit.store.runs import RunFiles, status_of
 from mlops_kit.store.store import Store, StoreLike, open_store
-from mlops_kit.tracking.begin import newest_run
+from mlops_kit.tracking.last_run import newest_run
 from mlops_kit.tracking.run import Run
 from mlops_kit.views.table import RunRow, runs_html, runs_text
 
@@ -162,7 +162,9 @@ def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:
 
 
 def last_run() -> Run | None:
-    """Give the run that began last in this process.
+    """Return the run that began or ended last in this process.
+
+    After a tracked function that called others, it is that of the outermost.
 
     Returns
     -------
@@ -177,7 +179,8 @@ def last_run() -> Run | None:
     >>> mk.last_run() == run
     True
     """
-    return newest_run()
+    run: Run | None = newest_run()
+    return run
 
 
 def _newest_first(store: Store, problems: list[Problem]) -> Iterator[RunRow]:

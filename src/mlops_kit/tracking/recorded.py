@@ -285,7 +285,8 @@ class RecordedRun:
         within = [name for name in files if name.startswith(f"{output}/")]
         if within:
             below = {name.removeprefix(f"{output}/"): functools.partial(self.load, name) for name in within}
-            return write({name: content for name, content in below.items() if name}, to)
+            programs = {name.removeprefix(f"{output}/") for name in within if files[name].executable}
+            return write({name: content for name, content in below.items() if name}, to, programs)
         parts = [name for name in outputs if output == "return" and name.startswith(_PARTS)]
         if not parts:
             raise OutputNotFound(_absent("output", output, self._id, [*outputs, *files]))

@@ -331,6 +331,8 @@ def warn(message: str) -> None:
 def _told(error: BaseException) -> str:
     if isinstance(error, MlopsKitError):
         return str(error)
+    if isinstance(error, RecursionError):
+        return f"Python's recursion limit of {sys.getrecursionlimit()} was reached."
     return f"{type(error).__name__}: {_message(error)}."
 
 

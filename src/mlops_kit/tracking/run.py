@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from mlops_kit.errors import InvalidInput, RunClosed
 from mlops_kit.masking import masked_text
@@ -21,11 +22,29 @@ from mlops_kit.store.store import Store
 from mlops_kit.tracking import artifacts
 from mlops_kit.tracking.call import as_number
 from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
+from mlops_kit.tracking.last_run import set_newest_run
 from mlops_kit.tracking.metrics import MetricLog, write_segment
 from mlops_kit.tracking.named import named_values
 from mlops_kit.tracking.params import is_data, recordable
 from mlops_kit.tracking.recorded import RecordedRun
 from mlops_kit.tracking.recorder import Recorder, warn
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _noted(log: Callable[Concatenate[Run, P], R]) -> Callable[Concatenate[Run, P], R | None]:
+    """Make arguments without meaning a problem of the run: an exception in a training would cost more than they do."""
+
+    @functools.wraps(log)
+    def wrapper(self: Run, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return log(self, *args, **kwargs)
+        except InvalidInput as error:
+            self._refuse(error)
+        return None
+
+    return wrapper
 
 
 class Run(RecordedRun):
@@ -33,7 +52,8 @@ class Run(RecordedRun):
 
     Made by `mlops_kit.track`, `mlops_kit.start_run` and `mlops_kit.get_run`, never by calling the class. Used as
     a context manager, a started run is the current one inside the block and ends with it. A pickled run is its
-    store's address and its id; in another process it takes metrics while the run is running.
+    store's address and its id; in another process it takes metrics while the run is running. What is logged with a name
+    or a value that means nothing is a problem of the run and a `RecordingWarning`, or an error if the run is strict.
 
     Examples
     --------
@@ -53,6 +73,7 @@ class Run(RecordedRun):
         self._opened: Activation | None = None
         self._in_block: Callable[[], None] = _nothing
 
+    @_noted
     def log_param(self, key: str, value: Any) -> None:
         """Record a parameter; logged again, the last value counts.
 
@@ -66,6 +87,7 @@ class Run(RecordedRun):
         name = masked_text(_key("param", key))
         self._writable("params").params[name] = masked(name, recordable(value))
 
+    @_noted
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record several parameters.
 
@@ -74,10 +96,6 @@ class Run(RecordedRun):
         params : mapping, namespace or dataclass
             Values by name, each as in `log_param`; what ``argparse`` gives is fine.
 
-        Raises
-        ------
-        InvalidInput
-            It has no names.
         """
         for key, value in named_values("params", params).items():
             self.log_param(key, value)
@@ -99,6 +117,7 @@ class Run(RecordedRun):
         if point is not None:
             self._log_points([point])
 
+    @_noted
     def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None:
         """Record a point of each of several metrics.
 
@@ -114,6 +133,7 @@ class Run(RecordedRun):
         points = [self._point(key, value, step, now) for key, value in named.items()]
         self._log_points([point for point in points if point is not None])
 
+    @_noted
     def set_tag(self, key: str, value: object) -> None:
         """Tag the run.
 
@@ -127,6 +147,7 @@ class Run(RecordedRun):
         name = masked_text(_key("tag", key))
         self._writable("tags").tags[name] = str(masked(name, str(value)))
 
+    @_noted
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set several tags.
 
@@ -138,11 +159,12 @@ class Run(RecordedRun):
         for key, value in named_values("tags", tags).items():
             self.set_tag(key, value)
 
+    @_noted
     def log_artifact(self, path_or_bytes: str | Path | bytes, name: str | None = None) -> None:
         """Keep a file, a folder with all that is in it, or bytes.
 
         Links are followed. What cannot be kept of a folder (a pipe, a link that leads nowhere or around it) is a
-        problem of the run. ``run.load(name)`` gives a folder back as one.
+        problem of the run. ``run.load(name)`` gives a folder back as one, in which programs may be run as before.
 
         Parameters
         ----------
@@ -150,19 +172,15 @@ class Run(RecordedRun):
             What to keep; bytes need a name.
         name : str, optional
             What to call it; by default the file's own name.
-
-        Raises
-        ------
-        InvalidInput
-            There is no such file, or the name is missing or points out of its place.
         """
         recorder = self._writable("artifacts")
-        for item, data in artifacts.read(path_or_bytes, name, recorder.refused, store=self.store_url):
+        for item, data, executable in artifacts.read(path_or_bytes, name, recorder.refused, store=self.store_url):
             with recorder.guarded(f"The artifact {item!r}"):
                 self._store.ensure()
-                ref = ArtifactRef(item, self._store.objects.put(data), len(data))
+                ref = ArtifactRef(item, self._store.objects.put(data), len(data), executable)
                 recorder.keep("artifacts", ref)
 
+    @_noted
     def log_figure(self, fig: Any, name: str) -> None:
         """Keep a figure of matplotlib (as PNG, or what the name ends in) or plotly (as HTML or JSON).
 
@@ -176,6 +194,7 @@ class Run(RecordedRun):
         data, full = artifacts.figure(fig, name)
         self.log_artifact(data, full)
 
+    @_noted
     def log_model(self, model: Any, name: str) -> None:
         """Keep a model with the run, to be had again with ``run.load(name)``.
 
@@ -193,6 +212,7 @@ class Run(RecordedRun):
             ref = OutputRef(name, "model", **saved.members())
             self._add_output(recorder, ref)
 
+    @_noted
     def log_dataset(self, data: Any, name: str) -> None:
         """Record data as an input of the run, and keep it as a version of the dataset `name` up to 256 MB.
 
@@ -228,6 +248,7 @@ class Run(RecordedRun):
         if self._live is None:
             raise RunClosed(f"The run {self._id} is not running in this process.")
         self._live.close(status)
+        set_newest_run(self)
         if self._opened is not None:
             deactivate(self._opened)
             self._in_block()
@@ -262,6 +283,7 @@ class Run(RecordedRun):
         deactivate(self._activations.pop())
         if self._live is not None:
             self._live.leave(error)
+            set_newest_run(self)
 
     def _writable(self, what: str) -> Recorder:
         live = self._live
@@ -286,6 +308,7 @@ class Run(RecordedRun):
             self._remote = MetricLog(lambda data: _write(runs, self._id, data), eager=True)
         self._remote.add(points)
 
+    @_noted
     def _point(self, key: str, value: object, step: int | None, at: float) -> Point | None:
         number = _number(value)
         if type(key) is not str or key not in _metric_keys:
@@ -308,7 +331,7 @@ class Run(RecordedRun):
         return None
 
     def _refuse(self, error: InvalidInput) -> None:
-        """Note what is no metric: an exception in the middle of a training would cost more than a point."""
+        """Note what cannot be logged, or raise if the run is strict."""
         live = self._live
         if live is None:
             warn(str(error))
