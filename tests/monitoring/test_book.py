@@ -35,6 +35,21 @@ def test_what_nobody_takes_is_kept_once_and_does_not_grow(tmp_path):
     assert {item["alert"]["told"][:10] for item in waiting if item["alert"]["kind"] == "drift"} == {"2030-01-09"}
 
 
+def test_an_alert_that_comes_and_ends_within_one_check_is_told_as_both_in_order(tmp_path):
+    told, rule = [], mk.expectations.in_range("c0", -50, 50)
+    monitor = mk.Monitor(
+        shifted(1000, 1), name="m", store=tmp_path / "store", window=100, expectations=rule, sinks=told.extend
+    )
+    for rows in (pd.DataFrame({"c0": np.full(300, 99.0)}), shifted(700, 1)):
+        monitor.log(rows, np.zeros(len(rows)))
+        monitor.flush()  # the rows of one write come in an order of their own
+    monitor.check()
+    mine = [alert for alert in told if alert.subject == "range of c0"]
+    assert [alert.state for alert in mine] == ["firing", "resolved"]
+    assert "farthest 99" in mine[0].message
+    assert [alert.state for alert in monitor.alerts() if alert.subject == "range of c0"] == ["resolved"]
+
+
 def test_two_sinks_of_one_name_are_told_apart(tmp_path):
     told, failing = [], [True]
 

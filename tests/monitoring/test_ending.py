@@ -113,7 +113,7 @@ def test_a_bad_day_is_told_and_told_as_over_however_late_the_check(tmp_path, eac
             if each_day and number == 2:
                 assert report.status == "alert"
     states = dict.fromkeys(one.state for one in told if one.subject == "error")  # it is told again day by day
-    assert list(states) == ["firing", "resolved"] if each_day else ["resolved"]
+    assert list(states) == ["firing", "resolved"]
     message = next(one.message for one in told if one.subject == "error" and one.state == "resolved")
     found = re.match(r"([\d.]+) since 2026-05-03.*, 0\.\d+ on the reference: until 2026-05-03.*; since then ([\d.]+), "
                      r"shown to be below ([\d.]+)$", message)  # fmt: skip

@@ -177,6 +177,8 @@ class Change:
         When.
     tell : bool
         Whether people are told.
+    held : Held
+        The alert right after it: by the end of a check it may have taken further steps.
     """
 
     key: tuple[str, str]
@@ -184,6 +186,7 @@ class Change:
     after: str
     at: datetime
     tell: bool
+    held: Held
 
 
 def fingerprint(monitor: str, kind: str, subject: str) -> str:
@@ -264,7 +267,7 @@ def remind(alerts: Alerts, at: datetime, policy: Policy) -> tuple[dict[tuple[str
         if quiet or held.told is None or (at - held.told).total_seconds() < policy.repeat:
             continue
         after[key] = replace(held, told=at)
-        changes.append(Change(key, FIRING, FIRING, at, tell=True))
+        changes.append(Change(key, FIRING, FIRING, at, tell=True, held=after[key]))
     return after, changes
 
 
@@ -283,7 +286,8 @@ def settle(alerts: Alerts, at: datetime) -> tuple[dict[tuple[str, str], Held], l
             after[key] = held
             continue
         after[key] = _resolved(held, _not_before(at, held))
-        changes.append(Change(key, held.state, RESOLVED, after[key].changed, tell=held.told is not None))
+        told = held.told is not None
+        changes.append(Change(key, held.state, RESOLVED, after[key].changed, tell=told, held=after[key]))
     return after, changes
 
 
@@ -304,7 +308,7 @@ def _step(
         if fires and state != FIRING:
             known = held.ended is not None and (at - held.ended).total_seconds() < policy.cooldown
             held = replace(held, state=FIRING, changed=at, told=held.told if known else at)
-            return held, Change((look.kind, look.subject), state, FIRING, at, tell=not known)
+            return held, Change((look.kind, look.subject), state, FIRING, at, tell=not known, held=held)
     elif look.over and held.state in {PENDING, FIRING}:
         held = replace(_resolved(held, at), message=look.message)
     elif (held.state == PENDING and not any(recent)) or (
@@ -313,7 +317,7 @@ def _step(
         held = _resolved(held, at)
     if held.state == state:
         return held, None
-    return held, Change((look.kind, look.subject), state, held.state, at, tell=state == FIRING)
+    return held, Change((look.kind, look.subject), state, held.state, at, tell=state == FIRING, held=held)
 
 
 def _resolved(held: Held, at: datetime) -> Held:

@@ -374,17 +374,14 @@ class Epoch:
 
 def entry_body(name: str, after: Known, state: tuple[str, str], changes: list[Change], now: datetime) -> dict[str, Any]:
     """Put together what an entry says of a check."""
-    alerts = after.watch.alerts
-    told = [
-        {**alerts[change.key].alert(name).to_dict(), "told": codec.timestamp(now)} for change in changes if change.tell
-    ]
+    told = [{**change.held.alert(name).to_dict(), "told": codec.timestamp(now)} for change in changes if change.tell]
     steps = [
         {"kind": c.key[0], "subject": c.key[1], "before": c.before, "after": c.after, "at": codec.timestamp(c.at)}
         for c in changes
     ]
     return {
         "check": {"state": list(state), "marks": after.marks or {}, "day": after.day, "at": codec.timestamp(now)},
-        "alerts": [held.plain() for held in alerts.values()],
+        "alerts": [held.plain() for held in after.watch.alerts.values()],
         "changes": steps,
         "tell": told,
     }
