@@ -7,7 +7,7 @@ import pytest
 import mlops_kit as mk
 from mlops_kit import expectations
 from mlops_kit.errors import InvalidInput
-from mlops_kit.monitoring.settings import Settings, expectations_of, metrics_of
+from mlops_kit.monitoring.settings import Settings, expectations_of, level_of, metrics_of
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ from mlops_kit.monitoring.settings import Settings, expectations_of, metrics_of
         dict(cost=[["a"]]), dict(cost=[]), dict(metrics=["nonsense"]), dict(metrics=5), dict(metrics=[5]),
         dict(metrics=[None]), dict(expectations=5), dict(expectations=["x"]), dict(expectations=[len]),
         dict(segments=5), dict(segments=[None]), dict(matched_on=5), dict(task="clustering"), dict(task=5),
-            dict(positive=[1]),
+        dict(task="quantile"), dict(task="quantile(1.5)"), dict(task="quantile(0.0)"), dict(task=["regression"]),
+        dict(task="quantile", metrics=["quantile_loss(0.1)", "quantile_loss(0.9)"]),
+        dict(positive=[1]),
         dict(maturity="9999999d"), dict(retention="9999999d"), dict(sinks=5), dict(sinks=None),
         dict(segments="label"),
     ],
@@ -34,6 +36,21 @@ def test_one_rule_or_metric_needs_no_list():
     assert metrics_of("auc") == ("auc",)
     assert metrics_of(max) == (max,)
     assert metrics_of(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "read"),
+    [
+        ("quantile(.25)", (), 0.25),
+        ("quantile", "quantile_loss(0.9)", 0.9),
+        (None, ["quantile_loss(0.9)", "mae"], 0.9),
+        (None, ["quantile_loss(0.1)", "quantile_loss(0.9)"], None),
+        ("regression", "quantile_loss(0.9)", None),
+        (None, "mae", None),
+    ],
+)
+def test_a_forecast_is_of_the_quantile_that_is_stated_or_whose_loss_is_measured(task, metrics, read):
+    assert level_of(Settings.of(task=task, metrics=metrics).task) == read
 
 
 def test_settings_are_read_back():

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import mean_pinball_loss, roc_auc_score
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.performance import RARE_STEP
@@ -136,7 +138,47 @@ def test_rising_negatives_are_found_by_pairs_with_the_latest_row():
     assert stream.losses.mean() == 0
 
 
+@given(st.lists(st.integers(0, 60), max_size=4).map(sorted), st.integers(0, 2**32 - 1))
+def test_rows_find_the_same_partners_however_they_are_cut(cuts, seed):
+    rng = np.random.default_rng(seed)
+    y, scores = rng.integers(0, 3, 60).astype(float), rng.normal(size=60).round(1)
+    task = Task("ranking")
+    whole, waiting = task.paired(y, scores)
+    found, left = [], ()
+    for part in np.split(np.arange(60), cuts):
+        stream, left = task.paired(y[part], scores[part], left)
+        found += stream.losses.tolist()
+    assert found == whole.losses.tolist()
+    assert left == waiting
+    assert len({target for target, _ in left}) <= 1
+    assert 2 * len(found) + len(left) == 60
+
+
+def test_rows_that_wait_for_a_partner_are_bounded():
+    _, left = Task("ranking", (0, 1)).paired(np.zeros(5000), np.arange(5000.0))
+    assert len(left) == 1000
+    assert left[-1] == (0.0, 4999.0)
+
+
 def test_graded_targets_are_ranked_if_asked():
     task = Task.infer([0.0, 1.0, 2.0, 1.0], [5.0, 6.0, 7.0, 8.0], kind="ranking")
     (stream,) = task.streams([0.0, 1.0, 2.0, 1.0], [5.0, 6.0, 7.0, 8.0])
     assert stream.losses.tolist() == [0.0, 1.0]
+
+
+def test_a_quantile_has_its_pinball_loss_and_both_sides():
+    rng = np.random.default_rng(3)
+    y, forecasts = rng.normal(size=2000), rng.normal(1.28, 0.2, 2000)
+    task = Task.infer(y, forecasts, kind="quantile(0.9)")
+    assert (task.kind, task.level) == ("regression", 0.9)
+    assert Task.of(task.plain()) == task
+    loss, above, below = task.streams(y, forecasts)
+    assert task.unit_of(loss.name) * loss.losses.mean() == pytest.approx(
+        mean_pinball_loss(y, forecasts, alpha=0.9), rel=0.05
+    )
+    assert loss.losses.max() == 1
+    assert above.losses.tolist() == (y > forecasts).tolist() == (1 - below.losses).tolist()
+    assert (task.unit_of(above.name), task.unit_of(below.name)) == (1.0, 1.0)
+    assert {stream.step for stream in (above, below)} == {RARE_STEP}
+    assert sum(task.weights(task.names()).values()) == pytest.approx(1)
+    assert task.streams([1.0], [1.0])[2].losses.tolist() == [1.0]  # at the forecast is not above it

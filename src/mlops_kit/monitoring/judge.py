@@ -17,8 +17,8 @@ from mlops_kit.errors import MlopsKitError
 from mlops_kit.measures.metrics import measure
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.monitoring.ending import ENOUGH, Run
-from mlops_kit.monitoring.performance import RARE_STEP, STEP, Harm, Summary
-from mlops_kit.monitoring.task import Task
+from mlops_kit.monitoring.performance import RARE_STEP, Harm, Summary
+from mlops_kit.monitoring.task import Task, Unpaired
 from mlops_kit.records.monitor import LossReport, Window
 
 Judged = pd.DataFrame
@@ -75,6 +75,8 @@ class Performance:
         By day of prediction, how many rows were judged.
     options : dict
         The tolerance, and whether labels are judged by days.
+    unpaired : dict of str to list
+        For each stream of a ranking the target and score of rows that have no partner yet.
     flashes : tuple of LossReport
         The alarms that came and ended among the rows that were judged last.
 
@@ -107,6 +109,7 @@ class Performance:
     runs: dict[str, Run] = field(default_factory=dict)
     labelled: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    unpaired: dict[str, Unpaired] = field(default_factory=dict)
     flashes: tuple[LossReport, ...] = field(default=(), compare=False)
 
     @classmethod
@@ -142,8 +145,8 @@ class Performance:
         Performance
             Half of the share goes to all rows together, the other half to the segments, if there are any.
         """
-        names = task.names()
-        weights = task.weights(names)
+        steps = {stream.name: stream.step for stream in task.streams(np.array([]), np.array([]))}
+        weights = task.weights(tuple(steps))
         if len(reference):
             reference = task.usable(reference).dropna(subset=["prediction", "label"])
         parts = [(column, value) for column, values in (segments or {}).items() for value in values]
@@ -153,10 +156,9 @@ class Performance:
             of_part = share if not parts else share / 2 if part is None else share / 2 / len(parts)
             streams = task.streams(rows["label"], rows["prediction"]) if len(rows) else ()
             summaries = {stream.name: Summary.of(stream.losses) for stream in streams}
-            for name in names:
+            for name, step in steps.items():
                 summary = summaries.get(name, Summary())
                 whole = _stream_name(name, part)
-                step = RARE_STEP if name.startswith("misses") else STEP
                 share_of = of_part * weights[name]
                 allowed = None if tolerance is None else tolerance / task.unit
                 runs[whole] = Run(summary, share_of, step)
@@ -201,7 +203,8 @@ class Performance:
         flashes: list[LossReport] = []
         labelled = by_day(self.labelled, rows["at"])
         complete = functools.partial(_is_complete, labelled, predicted or {})
-        for name, losses, at in _split(self.task, rows, self.parts):
+        unpaired = dict(self.unpaired)
+        for name, losses, at in _split(self.task, rows, self.parts, unpaired):
             moments[name] = _thinned([*moments.get(name, []), *_dates(harms[name].current.n, at)])
             days = at.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
             for first in range(0, len(losses), _PORTION):  # what was worst is noted when it was, not at the end
@@ -246,6 +249,7 @@ class Performance:
             latest=latest,
             runs=runs,
             labelled=labelled,
+            unpaired=unpaired,
             flashes=tuple(flashes),
         )
 
@@ -269,7 +273,7 @@ class Performance:
         if past is not None:
             since, until, lately, mean, below = past
             end = [until]
-        unit = 1.0 if name.startswith("cost") else self.task.unit
+        unit = self.task.unit_of(name)
         return LossReport(
             name=name,
             harmed=found is not None or harm.crossed is not None,
@@ -304,6 +308,7 @@ class Performance:
             "runs": {name: run.plain() for name, run in self.runs.items()},
             "labelled": self.labelled,
             "options": self.options,
+            "unpaired": {name: [list(pair) for pair in pairs] for name, pairs in self.unpaired.items()},
         }
 
     @classmethod
@@ -316,7 +321,9 @@ class Performance:
         task, windows = Task.of(state["task"]), tuple(state["windows"])
         known = (dict(state["references"]), windows, rows, dict(state["moments"]), dict(state["usual"]))
         parts = tuple((column, value) for column, value in state["parts"])
-        later: Any = {name: dict(state.get(name, {})) for name in ("failures", "latest", "labelled", "options")}
+        later: Any = {
+            name: dict(state.get(name, {})) for name in ("failures", "latest", "labelled", "options", "unpaired")
+        }
         runs = {name: Run.of(run) for name, run in state.get("runs", {}).items()}
         return cls(task, harms, *known, parts, dict(state["found"]), runs=runs, **later)
 
@@ -381,6 +388,8 @@ def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list
 
 def defaults(task: Task) -> tuple[str, ...]:
     """Name what is measured of a task if nobody says."""
+    if task.level is not None:
+        return (f"quantile_loss({task.level:g})",)
     ranked = ("roc_auc",) if task.kind == "ranking" and not task.graded else ()
     return (*_METRICS[task.kind], *ranked, *(_SCORE_METRICS if task.scores else ()))
 
@@ -488,13 +497,18 @@ def _thinned(dates: list[list[Any]]) -> list[list[Any]]:
 
 
 def _split(
-    task: Task, rows: Judged, parts: Sequence[tuple[str, str]]
+    task: Task, rows: Judged, parts: Sequence[tuple[str, str]], unpaired: dict[str, Unpaired]
 ) -> Iterator[tuple[str, npt.NDArray[np.float64], pd.Series[Any]]]:
-    """Give the losses of each stream, and when each of them was predicted."""
+    """Yield the losses of each stream, and when each of them was predicted; rows that wait are brought up to date."""
     at = pd.to_datetime(rows["at"], utc=True)
-    streams = task.streams(rows["label"], rows["prediction"])
+    streams = () if task.kind == "ranking" else task.streams(rows["label"], rows["prediction"])
     for part in (None, *parts):
         chosen = _among(rows, part)
+        if task.kind == "ranking":  # both rows of a pair are of one segment
+            name, mine = _stream_name(task.names()[0], part), rows[chosen]
+            pairs, unpaired[name] = task.paired(mine["label"], mine["prediction"], unpaired.get(name, ()))
+            if len(pairs.losses):
+                yield name, pairs.losses, at[chosen][pairs.rows]
         for stream in streams:
             losses = stream.losses[chosen[stream.rows]]
             if len(losses):

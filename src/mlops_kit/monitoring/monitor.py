@@ -57,8 +57,9 @@ class Monitor:
         Of two classes the one that is looked for, such as ``"fraud"``; by default the last in sorted order. Scores are
         of this class, misses are the share of it that was not predicted.
     task : str, optional
-        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``; by default taken from the model or the data.
-        Scores outside of 0 to 1 of a model of two classes are judged as a ranking, by pairs.
+        ``"binary"``, ``"multiclass"``, ``"regression"``, ``"ranking"`` or, for forecasts of a quantile,
+        ``"quantile(0.9)"``; by default taken from the model or the data. Scores outside of 0 to 1 of a model of two
+        classes are judged as a ranking, by pairs.
     metrics : sequence of str or callable, optional
         What is measured in each window: names as in `mlops_kit.measures.metrics`, or functions of truth and prediction.
     columns, exclude : str or sequence of str, optional

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mlops_kit.errors import InvalidInput
@@ -17,9 +18,12 @@ MATTERS = 0.015
 LIFETIME, PER_WINDOWS = "lifetime", "per_windows"
 WINDOWS_PROMISED = 100
 """In how many windows ``"per_windows"`` accepts one false alarm."""
-TASKS = ("binary", "multiclass", "regression", "ranking")
+TASKS = ("binary", "multiclass", "regression", "ranking", "quantile(0.9)")
+"""What a monitor judges; of a quantile with any level."""
 _TAKEN = {"id", "at", "prediction", "label", "label_at", "weight"}
 _LEAST_WINDOW = 20
+_QUANTILE = re.compile(r"quantile\((0?\.\d+)\)")
+_QUANTILE_LOSS = re.compile(r"quantile_loss\((0?\.\d+)\)")
 _LONGEST = 100 * 365.25 * 86_400
 
 
@@ -32,7 +36,8 @@ class Settings:
     prediction, target : str or None
         The columns of the reference, and of frames that are checked, with what was predicted and what was true.
     task : str or None
-        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``; by default taken from the data.
+        ``"binary"``, ``"multiclass"``, ``"regression"``, ``"ranking"``, or ``"quantile(0.9)"`` with the level of the
+        forecast; by default taken from the data.
     positive : text, number or bool, or None
         Of two classes the one that is looked for; by default the last in sorted order.
     metrics : tuple of str
@@ -131,8 +136,7 @@ class Settings:
         )
         if made.columns is not None and (both := {*made.columns} & {*made.exclude}):
             raise InvalidInput(f"columns= and exclude= both name {sorted(both)!r:.200}.")
-        if made.task is not None and made.task not in TASKS:
-            raise InvalidInput(f"task={made.task!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
+        made = replace(made, task=_task(made.task, made.metrics))
         if taken := _TAKEN & {*made.segments}:
             raise InvalidInput(
                 f"segments= cannot name {sorted(taken)}: so is something of the log called. Rename them."
@@ -180,6 +184,34 @@ class Settings:
         0.05
         """
         return 6 * self.alpha / (math.pi * epoch) ** 2
+
+
+def level_of(task: str | None) -> float | None:
+    """Return the level of a quantile forecast; None for another task.
+
+    Examples
+    --------
+    >>> level_of("quantile(0.9)"), level_of("regression")
+    (0.9, None)
+    """
+    found = None if task is None else _QUANTILE.fullmatch(task)
+    return float(found[1]) or None if found else None
+
+
+def _task(stated: Any, metrics: tuple[str, ...]) -> str | None:
+    """Read the task; a forecast whose only quantile loss is named is one of that quantile."""
+    levels = {found[1] for name in metrics if (found := _QUANTILE_LOSS.fullmatch(name))}
+    if stated in (None, "quantile") and len(levels) == 1:
+        stated = f"quantile({levels.pop()})"
+    if stated == "quantile":
+        raise InvalidInput(
+            "task='quantile' does not state the level of the forecast: write it as task='quantile(0.9)'. Several "
+            "quantiles of one target are watched by a monitor each."
+        )
+    known = stated is None or (isinstance(stated, str) and (stated in TASKS or level_of(stated) is not None))
+    if not known:
+        raise InvalidInput(f"task={stated!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
+    return None if stated is None else str(stated)
 
 
 def _listed(value: Any) -> Any:

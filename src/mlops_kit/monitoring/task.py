@@ -13,17 +13,20 @@ import numpy.typing as npt
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.performance import RARE_STEP, STEP, Losses
-from mlops_kit.monitoring.settings import TASKS
+from mlops_kit.monitoring.settings import TASKS, level_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array: TypeAlias = npt.NDArray[Any]
 Rows: TypeAlias = npt.NDArray[np.bool_]
+Unpaired: TypeAlias = Sequence[Sequence[float]]
 
 _MOST_CLASSES = 50
 _SCALE_QUANTILE = 0.99
 _BINARY = 2
+_PAIRED = 1000
+_IN_UNITS = ("absolute error", "quantile loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Task:
     Parameters
     ----------
     kind : str
-        ``"binary"``, ``"multiclass"`` or ``"regression"``.
+        ``"binary"``, ``"multiclass"``, ``"regression"`` or ``"ranking"``.
     classes : tuple
         The classes of the target, sorted; the last of two is the positive one.
     scores : bool
@@ -63,9 +66,11 @@ class Task:
     threshold : float
         The score from which a row counts as predicted positive.
     scale : float
-        The absolute error that counts as a loss of 1: errors beyond it count no more.
+        The error that counts as a loss of 1: errors beyond it count no more.
     cost : tuple or None
         ``cost[actual][predicted]``, by the order of the classes; what a decision costs in the user's money.
+    level : float or None
+        Of a regression whose predictions are to be a quantile, which.
 
     Examples
     --------
@@ -82,6 +87,7 @@ class Task:
     threshold: float = 0.5
     scale: float = 1.0
     cost: tuple[tuple[float, ...], ...] | None = None
+    level: float | None = None
 
     @classmethod
     def infer(
@@ -119,8 +125,10 @@ class Task:
         InvalidInput
             The kind is none of `TASKS`, the costs do not fit the classes, or the positive class is none of two.
         """
-        if kind is not None and kind not in TASKS:
+        level = level_of(kind)
+        if kind is not None and kind not in TASKS and level is None:
             raise InvalidInput(f"task={kind!r} is none that a monitor knows: {', '.join(TASKS)}.")
+        kind = kind if level is None else "regression"
         actual, predicted = _values(y), _values(predictions)
         continuous = _is_continuous(actual)
         ranked = kind == "ranking" or (kind in {None, "binary"} and _are_margins(actual, predicted))
@@ -130,8 +138,8 @@ class Task:
             numerous = len(classes) > _MOST_CLASSES and actual.dtype.kind in "iuf"
             kind = "regression" if continuous or numerous else _classes_kind(classes)
         if kind == "regression":
-            error = _errors(_numbers(actual)[: len(predicted)], _numbers(predicted)[: len(actual)])
-            return cls(kind, scale=_scale(error))
+            error = _errors(_numbers(actual)[: len(predicted)], _numbers(predicted)[: len(actual)], level)
+            return cls(kind, scale=_scale(error), level=level)
         if kind == "binary" and len(classes) < _BINARY:
             classes = _filled(classes)
         matrix = _cost(cost, len(classes))
@@ -168,6 +176,10 @@ class Task:
         """What a loss of 1 is in the units that people are told: of a regression those of the target."""
         return self.scale if self.kind == "regression" else 1.0
 
+    def unit_of(self, stream: str) -> float:
+        """Return what a loss of 1 of a stream is in the units that people are told; shares and costs have none."""
+        return self.unit if stream.startswith(_IN_UNITS) else 1.0
+
     def decided(self, predictions: object) -> Array:
         """Give the class that each prediction decides for, or the prediction itself of a regression."""
         values = np.asarray(predictions)
@@ -193,16 +205,24 @@ class Task:
         tuple of Stream
             For a binary task the error, the misses among the actual positives, and the false alarms among the
             actual negatives: a model of rare positives that loses recall hardly changes its error. With costs,
-            the cost scaled to [0, 1] as well.
+            the cost scaled to [0, 1] as well. For a quantile its pinball loss, and of which rows the truth is above
+            the forecast, and of which it is not: the loss alone is slow to see that a quantile has become another.
         """
         actual = np.asarray(y)
         everything = np.ones(len(actual), dtype=bool)
         if self.kind == "regression":
-            error = _errors(actual.astype(float), np.asarray(predictions).astype(float))
-            return (Stream("absolute error", np.minimum(error / self.scale, 1.0), everything),)
+            numbers, forecasts = actual.astype(float), np.asarray(predictions).astype(float)
+            error = np.minimum(_errors(numbers, forecasts, self.level) / self.scale, 1.0)
+            if self.level is None:
+                return (Stream("absolute error", error, everything),)
+            above = (numbers > forecasts).astype(float)
+            return (
+                Stream("quantile loss", error, everything),
+                Stream("truth above the forecast", above, everything, RARE_STEP),
+                Stream("truth not above the forecast", 1 - above, everything, RARE_STEP),
+            )
         if self.kind == "ranking":
-            target = actual.astype(float) if self.graded else self.positive(actual).astype(float)
-            return (_pairs(target, np.asarray(predictions).astype(float)),)
+            return (self.paired(actual, predictions)[0],)
         decided = np.asarray(self.decided(predictions), dtype=object)
         wrong = np.asarray(decided != np.asarray(actual, dtype=object), dtype=bool).astype(float)
         streams = [Stream("error", wrong, everything)]
@@ -219,6 +239,38 @@ class Task:
             low, high = self.cost_range
             streams.append(Stream("cost", (paid - low) / ((high - low) or 1.0), everything))
         return tuple(streams)
+
+    def paired(self, y: object, predictions: object, unpaired: Unpaired = ()) -> tuple[Stream, Unpaired]:
+        """Judge disjoint pairs of rows with different targets: a loss of 1 if the higher target has the lower score.
+
+        A row is paired with the latest row of another target that has no partner, and the loss is that of the later
+        one. Rows without a partner wait for later ones, at most 1,000.
+
+        Parameters
+        ----------
+        y, predictions : array-like
+            Of equal length, without nulls.
+        unpaired : sequence of pairs of float
+            Target and score of the rows that wait.
+
+        Returns
+        -------
+        Stream and list of pairs of float
+            The losses, and the rows that wait then.
+        """
+        actual = np.asarray(y)
+        target = actual.astype(float) if self.graded else self.positive(actual).astype(float)
+        scores = np.asarray(predictions).astype(float)
+        waiting = [tuple(pair) for pair in unpaired]  # all of one target: any other would have been paired
+        losses, rows = np.zeros(len(target)), np.zeros(len(target), dtype=bool)
+        for row, (wanted, score) in enumerate(zip(target.tolist(), scores.tolist(), strict=True)):
+            if not waiting or waiting[-1][0] == wanted:
+                waiting.append((wanted, score))
+                continue
+            other, below = waiting.pop()
+            right = (score - below) * (wanted - other)
+            losses[row], rows[row] = 0.0 if right > 0 else 0.5 if right == 0 else 1.0, True
+        return Stream("misranked pairs", losses[rows], rows), waiting[-_PAIRED:]
 
     def weights(self, names: Sequence[str]) -> dict[str, float]:
         """Share the budget out over streams: as much to all misses of a multiclass task as to its error."""
@@ -265,24 +317,6 @@ class Task:
         return made
 
 
-def _pairs(target: Losses, scores: Losses) -> Stream:
-    """Judge disjoint pairs of rows with different targets: a loss of 1 if the higher target has the lower score.
-
-    A row is paired with the latest row of another target that has no partner, and the loss is that of the later one;
-    rows without a partner among those given are passed over.
-    """
-    waiting: list[int] = []  # all of one target: any other would have been paired
-    losses, rows = np.zeros(len(target)), np.zeros(len(target), dtype=bool)
-    for row in range(len(target)):
-        if not waiting or target[waiting[-1]] == target[row]:
-            waiting.append(row)
-            continue
-        other = waiting.pop()
-        right = (scores[row] - scores[other]) * (target[row] - target[other])
-        losses[row], rows[row] = 0.0 if right > 0 else 0.5 if right == 0 else 1.0, True
-    return Stream("misranked pairs", losses[rows], rows)
-
-
 def _are_margins(actual: Array, predicted: Array) -> bool:
     """Check whether two classes are predicted by numbers that are neither classes nor probabilities."""
     if predicted.dtype.kind != "f" or not len(predicted) or len({*actual.tolist()}) > _BINARY or _is_continuous(actual):
@@ -318,10 +352,11 @@ def _numbers(values: Any) -> Array:
     return given.astype(float).to_numpy()
 
 
-def _errors(actual: Losses, predicted: Losses) -> Losses:
-    """Give absolute errors; an infinity that was predicted is no error."""
+def _errors(actual: Losses, predicted: Losses, level: float | None) -> Losses:
+    """Return absolute errors, or the pinball losses of a quantile; an infinity that was predicted is no error."""
     with np.errstate(invalid="ignore"):
-        return np.where(actual == predicted, 0.0, np.abs(actual - predicted))
+        short = np.where(actual == predicted, 0.0, actual - predicted)
+    return np.abs(short) if level is None else np.maximum(level * short, (level - 1) * short)
 
 
 def _is_continuous(values: Array) -> bool:

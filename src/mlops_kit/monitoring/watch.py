@@ -25,7 +25,7 @@ from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
 from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
-from mlops_kit.monitoring.settings import LIFETIME, Settings
+from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
 from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
 from mlops_kit.records import codec
@@ -80,7 +80,7 @@ class Context:
         """The task, the classes and the positive class, as far as the reference tells them."""
         baseline, positive = self.baseline, self.settings.positive
         if not baseline.truth:
-            return baseline.task, (), positive
+            return baseline.task if level_of(baseline.task) is None else "regression", (), positive
         task = Task.infer(pd.Series(list(baseline.truth)), [], kind=baseline.task)
         few = len(baseline.truth) < len(task.classes) or task.kind in {"regression", "ranking"}
         return task.kind, () if few else task.classes, positive
