@@ -73,6 +73,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/rows.py",
     "monitoring/task.py",
     "monitoring/usual.py",
+    "monitoring/versions.py",
     "monitoring/watch.py",
 }
 

@@ -1,6 +1,6 @@
 """Every row carries the version that made it, and each version is judged by its own rows."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -68,3 +68,54 @@ def test_what_is_no_version_is_refused(store, version):
     monitor = mk.Monitor(rows(400)[["amount"]], name="m", store=store)
     with pytest.raises(InvalidInput, match="is no version"):
         monitor.log({"amount": [1.0]}, [0], version=version)
+
+
+def deployed(store, weeks, *, name="fraud", check_every=True, **settings):
+    """Log with two monitors at a time, as the processes of a rolling deployment do."""
+    reference = rows(5000)
+    opened = {"prediction": "predicted", "target": "y", "name": name, "store": store, "window": 200, **settings}
+    processes = [mk.Monitor(reference, **opened) for _ in range(2)]
+    report = None
+    for week, served in enumerate(weeks):
+        at = START + timedelta(weeks=week)
+        for place, (version, wrong) in enumerate(served.items()):
+            seen, process = rows(600, seed=100 + 10 * week + place, wrong=wrong), processes[place % 2]
+            ids = process.log(seen[["amount", "age"]], seen["predicted"], at=at, version=version)
+            process.log_labels(ids, seen["y"], at=at + timedelta(days=1))
+        for process in processes:
+            process.flush()
+        if check_every or week == len(weeks) - 1:
+            report = processes[0].check(now=at + timedelta(days=2))
+    return report
+
+
+def test_in_a_rolling_deployment_only_the_bad_version_is_alerted(store):
+    weeks = [{"fraud:3": 0.1}] * 3 + [{"fraud:3": 0.1, "fraud:4": 0.3}] * 4
+    report = deployed(store, weeks)
+    assert report.status == "alert"
+    subjects = {alert.subject for alert in report.alerts if alert.kind == "performance"}
+    assert "error, fraud:4" in subjects
+    assert not [subject for subject in subjects if subject.endswith("fraud:3")]
+    assert [(one.name, one.number, one.labelled) for one in report.versions] == [
+        ("fraud:3", 1, 4200),
+        ("fraud:4", 2, 2400),
+    ]
+    worst = report.performance[0]
+    assert (worst.version, worst.stream) == ("fraud:4", worst.name.removesuffix(", fraud:4"))
+    assert {window.version for window in report.windows} == {"fraud:3", "fraud:4"}
+    assert "fraud:4: 2,400 predictions, 2,400 with their truth" in repr(report)
+    assert "measured, fraud:4" in report._repr_html_().replace("<b>", "").replace("</b>", "")
+
+
+def test_predictions_are_compared_by_version(store):
+    monitor = mk.Monitor(rows(5000), prediction="predicted", target="y", name="m", store=store, window=200)
+    rng = np.random.default_rng(1)
+    for week in range(4):
+        at = START + timedelta(weeks=week)
+        for version, share in (("fraud:3", 0.42), ("fraud:4", 0.8)):
+            seen = rows(600, seed=7 * week + len(version))
+            monitor.log(seen[["amount", "age"]], (rng.random(600) < share).astype(int), at=at, version=version)
+    report = monitor.check(now=START + timedelta(weeks=4))
+    firing = {alert.subject for alert in report.alerts if alert.kind == "prediction"}
+    assert firing == {"prediction, fraud:4"}
+    assert {feature.version for feature in report.features if feature.kind == "prediction"} == {"fraud:3", "fraud:4"}

@@ -22,6 +22,7 @@ from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.rows import escaped, moments_of, table_of, unescaped, values_of
 from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
+from mlops_kit.monitoring.versions import UNNAMED, Version
 from mlops_kit.monitoring.watch import Context, Watch, answered, broken_columns, estimated, groups, named, see_labels
 from mlops_kit.records.monitor import FeatureReport, MonitorRecord
 from mlops_kit.records.profile import TableProfile
@@ -59,10 +60,10 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
         [name for name in own.values() if name in table.column_names and name not in baseline.features]
     )
     features = baseline.view.of(escaped(features))
-    watch = Watch(performance=performance)
+    watch = Watch(versions={UNNAMED: Version(performance=performance)})
     reports: list[FeatureReport] = []
     if table.num_rows:
-        watch, reports = _seen(features, there, context, performance, now)
+        watch, reports = _seen(features, there, context, watch.versions[UNNAMED], now)
     if len(there) == len(own):
         rows = _judged(features, there, settings.segments, now)
         watch, _ = see_labels(watch, rows, context, now)
@@ -71,7 +72,7 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
 
 
 def _seen(
-    features: pa.Table, there: dict[str, Any], context: Context, performance: Performance | None, now: datetime
+    features: pa.Table, there: dict[str, Any], context: Context, version: Version, now: datetime
 ) -> tuple[Watch, list[FeatureReport]]:
     """Compare columns, and hold the table against the rules."""
     baseline, least = context.baseline, context.settings.min_effect
@@ -100,13 +101,13 @@ def _seen(
             reports.append(named(feature_report(verdict, kind, since=None, missing=missing, shape=shape), place))
     found = list(signals.of_quality(quality, broken_columns(features, baseline), context.policy.looks))
     rows = every.append_column(AT, moments_of(now, every.num_rows, now))
-    more, estimates = estimated(rows, context)
+    version, more, estimates = estimated(rows, version, UNNAMED, context, at_once=True)
     found += [*more, *signals.of_features(reports)]
     alerts, _ = advance({}, found, now, context.policy)
     watch = Watch(
         rows=every.num_rows,
-        logged=every.num_rows if PREDICTION in there else 0,
-        performance=performance,
+        logged=every.num_rows,
+        versions={UNNAMED: replace(version, logged=every.num_rows if PREDICTION in there else 0)},
         estimates=tuple(estimates),
         quality=tuple(signals.failed(quality)),
         alerts=alerts,

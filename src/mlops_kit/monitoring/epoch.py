@@ -16,7 +16,17 @@ from mlops_kit.monitoring.alerts import Change, Held, settle
 from mlops_kit.monitoring.baseline import Baseline
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.reading import SEGMENT, Rest, Windows, join_labels, joined_table, portions, read_joined, ripe
+from mlops_kit.monitoring.reading import (
+    SEGMENT,
+    Rest,
+    Windows,
+    join_labels,
+    joined_table,
+    portions,
+    read_joined,
+    ripe,
+    versioned,
+)
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import (
     AT,
@@ -25,6 +35,7 @@ from mlops_kit.monitoring.segments import (
     LABELS,
     LOGGED,
     PREDICTIONS,
+    VERSION,
     Segment,
     Segments,
     fresh,
@@ -102,12 +113,12 @@ class Known:
         read = self.since.get("marks", {}).get(segment.writer, 0)
         return segment.seq <= read or segment.day < _day_before(self.since.get("day", ""))
 
-    def encode(self, *, with_predictions: bool) -> bytes:
+    def encode(self, context: Context) -> bytes:
         """Write what is too much for the journal as a record."""
         waiting = NO_LABELS if self.waiting is None else self.waiting
         rows = zip(waiting["id"], waiting["label"], waiting["label_at"], strict=True)
         members = {
-            "watch": self.watch.plain(with_predictions=with_predictions),
+            "watch": self.watch.plain(context),
             "rest": [rest.plain() for rest in self.rest],
             "waiting": [[name, codec.plain(label), moment.isoformat()] for name, label, moment in rows],
             "unjudged": [list(one) for one in self.unjudged],
@@ -139,11 +150,6 @@ class Epoch:
         self.segments = Segments(store, context.name)
         self._book = open_book(store, context.name)
         self._writer = os.urandom(6).hex()
-
-    @property
-    def with_predictions(self) -> bool:
-        """Whether the reference holds predictions."""
-        return "#prediction" in self.context.baseline.profile.by_name
 
     def read(self) -> Known:
         """Read where it stands.
@@ -237,8 +243,8 @@ class Epoch:
         """Take note of when predictions were made, those too that wait for their window."""
         for segment in new:
             if segment.kind == PREDICTIONS:
-                table = self.segments.read(segment, [AT, ID])
-                watch = see_moments(watch, table.column(AT).to_pandas(), self.context)
+                table = versioned(self.segments.read(segment, [AT, ID, VERSION]))
+                watch = see_moments(watch, table.select([AT, VERSION]).to_pandas(), self.context)
                 if ID in table.column_names:
                     watch = see_ids(watch, table.column(ID).to_pylist())
         return watch
@@ -323,7 +329,7 @@ class Epoch:
 
     def write(self, known: Known, seq: int) -> Segment:
         """Write where it stands; it counts once an entry names it."""
-        data = known.encode(with_predictions=self.with_predictions)
+        data = known.encode(self.context)
         return self.segments.write_state(data, writer=self._writer, seq=seq)
 
     def commit(self, before: Known, after: Known, changes: list[Change], now: datetime) -> Known:
@@ -429,7 +435,7 @@ def begin(
     context = Context(name, epoch, settings, baseline, expectations, metrics)
     held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
     ended, changes = settle(held, datetime.now(UTC))
-    watch = Watch(inputs=begin_inputs(context), performance=first_performance(reference, context), alerts=ended)
+    watch = Watch(inputs=begin_inputs(context), era=epoch, begun=first_performance(reference, context), alerts=ended)
     own = Epoch(store, context)
     known = Known(watch, marks=marks[0], day=marks[1], joined=_joined_before(own, state))
     written = own.write(known, epoch)

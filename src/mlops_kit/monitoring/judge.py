@@ -253,6 +253,20 @@ class Performance:
             flashes=tuple(flashes),
         )
 
+    def begun(self, fraction: float = 1.0) -> Performance:
+        """Return the tests before the first loss, with a part of what they may spend."""
+        runs = {name: Run(run.reference, run.share * fraction, run.step) for name, run in self.runs.items()}
+        tolerance, days = self.options.get("tolerance"), self.options.get("by_day", False)
+        harms = {name: run.begin(tolerance, by_day=days) for name, run in runs.items()}
+        known: Any = {"usual": self.usual, "parts": self.parts, "options": self.options}
+        return Performance(self.task, harms, self.references, runs=runs, **known)
+
+    def spending(self, fraction: float) -> Performance:
+        """Return the tests as far as they have come, with a part of what they may spend."""
+        runs = {name: replace(run, share=run.share * fraction) for name, run in self.runs.items()}
+        harms = {name: replace(harm, share=harm.share * fraction) for name, harm in self.harms.items()}
+        return replace(self, runs=runs, harms=harms)
+
     def reports(self) -> tuple[LossReport, ...]:
         """Tell how each stream stands, worst first; streams of segments without a row are left out."""
         made = []
@@ -364,11 +378,13 @@ def measured(
     }
 
 
-def window_of(members: Mapping[str, Any], *, unusual: Sequence[str] = (), partial: bool = False) -> Window:
+def window_of(
+    members: Mapping[str, Any], *, unusual: Sequence[str] = (), partial: bool = False, version: str = ""
+) -> Window:
     """Show a window as users see it; `unusual` names the metrics that are worse than usual."""
     metrics = {name: (values[0], values[1], values[2]) for name, values in members["metrics"].items()}
     start, end = (datetime.fromisoformat(members[name]).astimezone(UTC) for name in ("start", "end"))
-    return Window(start, end, members["rows"], metrics, tuple(unusual), partial)
+    return Window(start, end, members["rows"], metrics, tuple(unusual), partial, version or None)
 
 
 def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list[float | None]]:

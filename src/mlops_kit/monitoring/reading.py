@@ -174,7 +174,7 @@ class Joined:
     Parameters
     ----------
     rows : DataFrame
-        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, ``version``, `SEGMENT` (the name of that of
+        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `VERSION`, `SEGMENT` (the name of that of
         the prediction) and the columns of the segments.
     waiting : DataFrame
         Labels without a prediction, so far.
@@ -260,8 +260,8 @@ def joined_table(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
     made = {}
     for name, kept in names.items():
         made[kept] = pa.Array.from_pandas(rows[name])
-    if rows["version"].notna().any():
-        made[VERSION] = pa.Array.from_pandas(rows["version"], type=pa.string())
+    if rows[VERSION].notna().any():
+        made[VERSION] = pa.Array.from_pandas(rows[VERSION], type=pa.string())
     for column in columns:
         if column in rows:
             made[column] = pa.Array.from_pandas(
@@ -273,7 +273,7 @@ def joined_table(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
 def read_joined(segments: Segments, segment: Segment) -> pd.DataFrame:
     """Read what `joined_table` made."""
     names = {ID: "id", AT: "at", LABEL_AT: "label_at", PREDICTION: "prediction", LABEL: "label", WEIGHT: "weight"}
-    return versioned(segments.read(segment)).to_pandas().rename(columns={**names, VERSION: "version"})
+    return versioned(segments.read(segment)).to_pandas().rename(columns=names)
 
 
 def ripe(
@@ -316,7 +316,7 @@ def _ids(segments: Segments, segment: Segment) -> pd.DataFrame:
 
 def _predictions(segments: Segments, segment: Segment, columns: Sequence[str]) -> pd.DataFrame:
     table = versioned(segments.read(segment, [ID, NUMBER, AT, PREDICTION, WEIGHT, VERSION, *columns]))
-    names = {AT: "at", PREDICTION: "prediction", WEIGHT: "weight", VERSION: "version", ID: "id"}
+    names = {AT: "at", PREDICTION: "prediction", WEIGHT: "weight", ID: "id"}
     rows = table.to_pandas().rename(columns=names)
     if NUMBER in rows:
         rows["id"] = f"{segment.writer}-" + rows.pop(NUMBER).astype(str)

@@ -168,7 +168,12 @@ def _lately(report: LossReport) -> str:
 
 
 def of_estimates(
-    warned: Iterable[str], estimated: Mapping[str, float], limits: Mapping[str, float], looks: tuple[int, int]
+    warned: Iterable[str],
+    estimated: Mapping[str, float],
+    limits: Mapping[str, float],
+    looks: tuple[int, int],
+    *,
+    version: str = "",
 ) -> Iterator[Signal]:
     """Give a signal for each estimated metric; estimates warn and never alert."""
     bad = set(warned)
@@ -176,7 +181,7 @@ def of_estimates(
         if name in limits:
             yield Signal(
                 kind="estimate",
-                subject=name,
+                subject=f"{name}, {version}" if version else name,
                 active=name in bad,
                 message=f"estimated at {value:.4g}, usually at least {limits[name]:.4g} ({BLIND})",
                 effect=value - limits[name],

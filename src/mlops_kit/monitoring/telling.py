@@ -18,6 +18,7 @@ from mlops_kit.records.monitor import (
     FeatureReport,
     MonitorRecord,
     RuleReport,
+    VersionReport,
     Window,
 )
 from mlops_kit.views.values import plural
@@ -68,17 +69,17 @@ def told(
     from mlops_kit.monitoring.judge import measured, window_of  # noqa: PLC0415 - loads pandas and the metrics
 
     open_alerts = [held for held in watch.alerts.values() if held.state in {PENDING, FIRING} and not held.muted]
-    performance = watch.performance
-    losses = () if performance is None else performance.reports()
-    usual = {} if performance is None else performance.usual
+    performances = {name: one.performance for name, one in watch.versions.items() if one.performance is not None}
+    losses = [report for name, one in watch.versions.items() for report in one.reports(name)]
+    usual = next((one.usual for one in [watch.begun, *performances.values()] if one is not None), {})
     levels = {name: level for name, (level, _, _) in usual.items() if level is not None}
     bands = {name: (low, high) for name, (_, low, high) in usual.items() if low is not None and high is not None}
     windows: list[Window] = []
-    if performance is not None:
-        windows = [window_of(one, unusual=_unusual(one, bands)) for one in performance.windows]
+    for name, performance in performances.items():
+        windows += [window_of(one, unusual=_unusual(one, bands), version=name) for one in performance.windows]
         if len(performance.open):
             rest = measured(performance.task, performance.open, context.measured(performance.task))
-            windows.append(window_of(rest, partial=True))
+            windows.append(window_of(rest, partial=True, version=name))
     found = [*(_watched(watch, context) if features is None else features), *_unwatched(context)]
     shown = tuple(sorted(found, key=_worst_first))
     if context.baseline.estimator is not None:
@@ -95,15 +96,29 @@ def told(
         alerts=tuple(held.alert(context.name) for held in sorted(open_alerts, key=_urgency)),
         features=shown,
         quality=tuple(RuleReport(**rule) for rule in watch.quality),
-        performance=losses,
-        windows=tuple(windows),
-        estimate=tuple(window_of(one, unusual=_unusual(one, bands)) for one in watch.estimates),
+        performance=tuple(sorted(losses, key=lambda report: -report.evidence)),
+        windows=tuple(sorted(windows, key=lambda window: (window.partial, window.end))),
+        estimate=tuple(
+            window_of(one, unusual=_unusual(one, bands), version=one.get("version", "")) for one in watch.estimates
+        ),
         bands=bands,
         levels=levels,
         joint=_joint(watch),
-        coverage=Coverage(max(0, round(watch.logged) + waiting - watch.ids.repeated), **watch.labels.plain()),
+        coverage=Coverage(max(0, round(_logged(watch)) + waiting - watch.ids.repeated), **watch.labels.plain()),
+        versions=tuple(_versions(watch)),
         notes=tuple(_notes(watch, shown, context, waiting, now)),
     )
+
+
+def _logged(watch: Watch) -> float:
+    return sum(one.logged for one in watch.versions.values())
+
+
+def _versions(watch: Watch) -> Iterable[VersionReport]:
+    """Return the versions that answered; rows that carry none are no version where there is no other."""
+    for name, one in sorted(watch.versions.items(), key=lambda item: item[1].number):
+        if name or len(watch.versions) > 1:
+            yield VersionReport(name or "no version", one.number, round(one.logged), one.labelled, one.fraction)
 
 
 def _worst_first(report: FeatureReport) -> tuple[bool, int, float, str]:
@@ -157,12 +172,12 @@ def _notes(
         yield f"{skipped:,} rows have values of matched_on= that the reference has too seldom: they were not compared."
     if watch.estimates:
         yield f"Estimated metrics are {BLIND}."
-    performance = watch.performance
-    if performance is not None:
-        yield from _notes_of_performance(performance)
-    if performance is not None and not performance.references:
-        yield "The reference holds no predictions with their truth, so losses are compared with the first ones logged."
-    if performance is not None and settings.maturity is None and watch.labels.joined < watch.logged:
+    performances = [one.performance for one in watch.versions.values() if one.performance is not None]
+    yield from dict.fromkeys(note for one in performances for note in _notes_of_performance(one))
+    if any(not one.references for one in performances):
+        whose = "the first ones of their version" if len(performances) > 1 else "the first ones logged"
+        yield f"The reference holds no predictions with their truth, so losses are compared with {whose}."
+    if performances and settings.maturity is None and watch.labels.joined < _logged(watch):
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -24,10 +25,20 @@ from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaul
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
-from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, WEIGHT
+from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, VERSION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
 from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
+from mlops_kit.monitoring.versions import (
+    UNNAMED,
+    Version,
+    before_versions,
+    by_version,
+    logged_in_all,
+    loss_of,
+    numbered,
+    trimmed,
+)
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import (
     FeatureReport,
@@ -86,6 +97,13 @@ class Context:
         return task.kind, () if few else task.classes, positive
 
     @property
+    def predictions(self) -> TableProfile | None:
+        """The profile of the predictions of the reference; None if it holds none."""
+        profile = self.baseline.profile
+        known = profile.by_name.get(PREDICTION)
+        return None if known is None else replace(profile, columns=(known,))
+
+    @property
     def rules(self) -> tuple[Expectation, ...]:
         """What must hold: what was inferred, but where the user stated something of that kind about the column."""
         stated = {(rule.kind, rule.column) for rule in self.expectations if rule.kind != "custom"}
@@ -105,11 +123,14 @@ class Watch:
         Predictions that these stand for.
     inputs : mapping of str to Inputs
         The evidence of drift: of the features under ``"drift"``, or under ``"drift day=Mon"`` for each context; of the
-        predictions under ``"prediction"``, of the truth under ``"labels"``.
-    warm : tuple
-        The first predictions, where the reference holds none: a thousand of them become the reference.
-    performance : Performance or None
-        What is known of the performance; None before the first prediction with a label.
+        predictions under ``"prediction"``, or ``"prediction fraud:3"`` for each version; of the truth under
+        ``"labels"``.
+    era : int
+        The epoch in which predictions and losses began: another reference begins an epoch of the inputs alone.
+    begun : Performance or None
+        The tests that the performance of a version begins with; None if the reference tells nothing of them.
+    versions : mapping of str to Version
+        What is known of each version.
     estimates : tuple of dict
         Estimated metrics, window by window.
     quality : tuple of dict
@@ -122,8 +143,6 @@ class Watch:
         When it last went on.
     latest : datetime or None
         The moment of the latest prediction.
-    days : mapping of str to int
-        By day since 1970, how many predictions there were, of the last days.
     ids : RecentIds
         The last ids that were given, so that a prediction that is logged again is known.
     periods : mapping of str to dict
@@ -137,8 +156,9 @@ class Watch:
     rows: int = 0
     logged: float = 0.0
     inputs: Mapping[str, Inputs] = field(default_factory=dict)
-    warm: tuple[Any, ...] = ()
-    performance: Performance | None = None
+    era: int = 1
+    begun: Performance | None = None
+    versions: Mapping[str, Version] = field(default_factory=dict)
     estimates: tuple[dict[str, Any], ...] = ()
     quality: tuple[dict[str, Any], ...] = ()
     labels: LabelCounts = field(default_factory=LabelCounts)
@@ -146,53 +166,62 @@ class Watch:
     last: datetime | None = None
     latest: datetime | None = None
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
-    days: Mapping[str, int] = field(default_factory=dict)
     ids: RecentIds = field(default_factory=RecentIds)
 
-    def plain(self, *, with_predictions: bool) -> dict[str, Any]:
-        """Give it as plain values, all but the alerts; say whether the reference holds predictions."""
+    def plain(self, context: Context) -> dict[str, Any]:
+        """Give it as plain values, all but the alerts, and profiles that the reference has."""
         return {
             "rows": self.rows,
             "logged": self.logged,
             "inputs": {
-                name: one.plain(with_profile=name == PREDICTED and not with_predictions)
+                name: one.plain(with_profile=one.kind == PREDICTED and one.profile != context.predictions)
                 for name, one in self.inputs.items()
             },
-            "warm": [codec.plain(value) for value in self.warm],
-            "performance": None if self.performance is None else codec.plain(self.performance.plain()),
+            "era": self.era,
+            "begun": None if self.begun is None else codec.plain(self.begun.plain()),
+            "versions": {name: one.plain() for name, one in self.versions.items()},
             "estimates": list(self.estimates),
             "quality": list(self.quality),
             "labels": self.labels.plain(),
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
             **({"ids": self.ids.plain()} if self.ids != RecentIds() else {}),
-            **({"days": dict(self.days)} if self.days else {}),
             **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
 
     @classmethod
     def of(cls, state: Mapping[str, Any], alerts: Iterable[Mapping[str, Any]], context: Context) -> Watch:
         """Read what `plain` gave, and the alerts of the journal."""
-        begun = begin_inputs(context)
-        inputs = {}
+        first = begin_inputs(context)
+        if "versions" in state:
+            begun = None if state["begun"] is None else Performance.of(codec.unplain(state["begun"]))
+            versions = {name: Version.of(one) for name, one in state["versions"].items()}
+        else:
+            begun, versions = before_versions(state)
+        era, inputs = state.get("era", context.epoch), {}
         for name, members in state["inputs"].items():
-            first = begun.get(name) or _warmed(TableProfile.decode(members["profile"].encode(), where=name), context)
-            inputs[name] = Inputs.of(members, first)
-        performance, last = state["performance"], state["last"]
+            if members["kind"] == PREDICTED:
+                kept = members.get("profile")
+                profile = context.predictions if kept is None else TableProfile.decode(kept.encode(), where=name)
+                if profile is None:
+                    raise KeyError(name)
+                first[name] = _of_version(name, versions.get(_version_in(name), Version(1)), profile, context, era)
+            inputs[name] = Inputs.of(members, first[name])
+        last = state["last"]
         held = [Held.of(one) for one in alerts]
         return cls(
             rows=state["rows"],
             logged=state["logged"],
             inputs=inputs,
-            warm=tuple(codec.unplain(value) for value in state["warm"]),
-            performance=None if performance is None else Performance.of(codec.unplain(performance)),
+            era=era,
+            begun=begun,
+            versions=versions,
             estimates=tuple(state["estimates"]),
             quality=tuple(state["quality"]),
             labels=LabelCounts(**state["labels"]),
             alerts={(one.kind, one.subject): one for one in held},
             last=None if last is None else codec.moment(last),
             latest=codec.moment(state["latest"]) if "latest" in state else None,
-            days=dict(state.get("days", {})),
             ids=RecentIds.of(state["ids"]) if "ids" in state else RecentIds(),
             periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
         )
@@ -221,14 +250,18 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     features = context.baseline.view.of(table.drop_columns([name for name in OWN if name in there]))
     plain = features.drop_columns([name for name in context.baseline.view.parts if name in features.column_names])
     report = check(plain, context.rules, now=now, profile=glance(plain))
-    if PREDICTION in there:
-        known = watch.inputs.get(PREDICTED)
-        report = replace(report, results=(*report.results, *answered(table, None if known is None else known.profile)))
-    found = list(signals.of_quality(report, broken_columns(features, context.baseline), context.policy.looks))
-    more, estimates = estimated(table, context)
-    found += more
+    found, estimates = [], list[dict[str, Any]]()
     at = _last(table, now)
-    inputs, warm = _seen(watch, features, table, context, at)
+    firsts = {name: table.column(AT)[0].as_py() for name, _ in by_version(table)} if AT in there else {}
+    watch = replace(watch, versions=numbered(watch.versions, firsts))
+    watch = replace(watch, inputs=_seen(watch, features, context, at))
+    for name, mine in by_version(table):
+        watch, results, more, measured = _answers(watch, name, mine, context, at)
+        report = replace(report, results=(*report.results, *results))
+        found += more
+        estimates += measured
+    inputs = watch.inputs
+    found += signals.of_quality(report, broken_columns(features, context.baseline), context.policy.looks)
     found += signals.of_features(
         report for name, one in inputs.items() if name != LABELS for report in reports(name, one, crossed=True)
     )
@@ -238,8 +271,6 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
         watch,
         rows=watch.rows + table.num_rows,
         logged=watch.logged + float(logged),
-        inputs=inputs,
-        warm=warm,
         estimates=(*watch.estimates, *estimates)[-KEPT_WINDOWS:],
         quality=tuple(signals.failed(report)),
         alerts=alerts,
@@ -252,6 +283,8 @@ def begin_inputs(context: Context) -> dict[str, Inputs]:
     """Begin to watch the columns of the reference, each group of them with its part of half of the budget."""
     begun = {}
     for name, kind, profile, columns, missing, share in groups(context.baseline, context.settings):
+        if kind == PREDICTED:
+            continue  # each version begins its own
         begun[name] = _begun(kind, profile, (columns, missing), share, context, name)
     return begun
 
@@ -284,6 +317,7 @@ def _begun(
     alpha: float,
     context: Context,
     key: str,
+    era: int | None = None,
 ) -> Inputs:
     budget = context.settings.budget
     between = None if budget == LIFETIME else _GROUPS * int(budget)  # each keeps what all together promise
@@ -292,7 +326,7 @@ def _begun(
         profile,
         monitor=f"{context.name} {key}",
         alpha=alpha,
-        epoch=context.epoch,
+        epoch=context.epoch if era is None else era,
         columns=columns[0],
         missing=columns[1],
         windows_between=between,
@@ -301,23 +335,30 @@ def _begun(
     )
 
 
-def _warmed(profile: TableProfile, context: Context) -> Inputs:
-    """Begin to watch predictions from a profile of the first of them."""
-    share = context.settings.alpha / 2 / (len(context.baseline.features) + 2)
-    return _begun(PREDICTED, profile, ([PREDICTION], [PREDICTION]), share, context, PREDICTED)
+def _of_version(key: str, version: Version, profile: TableProfile, context: Context, era: int) -> Inputs:
+    """Begin to watch the predictions of a version, with its part of what is for predictions."""
+    share = version.fraction * context.settings.alpha / 2 / (len(context.baseline.features) + 2)
+    return _begun(PREDICTED, profile, ([PREDICTION], [PREDICTION]), share, context, key, era)
 
 
-def answered(table: pa.Table, profile: TableProfile | None) -> tuple[QualityResult, ...]:
-    """Hold the predictions of a window against those of the reference, if it holds any."""
+def _key_of(version: str) -> str:
+    return f"{PREDICTED} {version}".rstrip()
+
+
+def _version_in(key: str) -> str:
+    return key.removeprefix(PREDICTED).strip()
+
+
+def answered(table: pa.Table, profile: TableProfile | None, version: str = UNNAMED) -> tuple[QualityResult, ...]:
+    """Hold the predictions of a version against those of the reference, if it holds any."""
     known = None if profile is None else profile.by_name.get(PREDICTION)
     alone = None if profile is None or known is None else replace(profile, columns=(known,))
-    return check_answers(table.select([PREDICTION]), alone)
+    results = check_answers(table.select([PREDICTION]), alone)
+    return tuple(replace(one, column=f"{one.column}, {version}") for one in results) if version else results
 
 
-def _seen(
-    watch: Watch, features: pa.Table, table: pa.Table, context: Context, at: datetime
-) -> tuple[dict[str, Inputs], tuple[Any, ...]]:
-    """Go on with the evidence of drift."""
+def _seen(watch: Watch, features: pa.Table, context: Context, at: datetime) -> dict[str, Inputs]:
+    """Go on with the evidence of drift of the features."""
     inputs = dict(watch.inputs)
     matched = contexts(features, context.settings.matched_on) if len(context.baseline.profiles) > 1 else {}
     for name, one in watch.inputs.items():
@@ -325,15 +366,32 @@ def _seen(
             inputs[name] = one.after(features, at)
         elif one.kind == DRIFT and name.removeprefix(f"{DRIFT} ") in matched:
             inputs[name] = one.after(features.take(matched[name.removeprefix(f"{DRIFT} ")]), at)
-        elif one.kind == PREDICTED and PREDICTION in table.column_names:
-            inputs[name] = one.after(table.select([PREDICTION]), at)
-    if PREDICTED in inputs or PREDICTION not in table.column_names:
-        return inputs, ()
-    warm = (*watch.warm, *table.column(PREDICTION).to_pylist())
-    if len(warm) < WARM_ROWS:
-        return inputs, warm
-    inputs[PREDICTED] = _warmed(profile_table(pa.table({PREDICTION: pa.array(warm)})), context)
-    return inputs, ()
+    return inputs
+
+
+def _answers(
+    watch: Watch, name: str, table: pa.Table, context: Context, at: datetime
+) -> tuple[Watch, tuple[QualityResult, ...], list[Signal], list[dict[str, Any]]]:
+    """Go on with what one version answered in a window."""
+    version, key = watch.versions.get(name, Version()), _key_of(name)
+    stood_for = table.column(WEIGHT).to_numpy().sum() if WEIGHT in table.column_names else table.num_rows
+    version = replace(version, logged=version.logged + float(stood_for))
+    inputs, results = dict(watch.inputs), tuple[QualityResult, ...]()
+    if PREDICTION in table.column_names:
+        known = inputs[key].profile if key in inputs else context.predictions
+        results = answered(table, known, name)
+        if key not in inputs and known is not None:
+            inputs[key] = _of_version(key, version, known, context, watch.era)
+        if key in inputs:
+            inputs[key] = inputs[key].after(table.select([PREDICTION]), at)
+        elif len(warm := (*version.warm, *table.column(PREDICTION).to_pylist())) < WARM_ROWS:
+            version = replace(version, warm=warm)
+        else:
+            first = profile_table(pa.table({PREDICTION: pa.array(warm)}))
+            inputs[key] = _of_version(key, version, first, context, watch.era)
+            version = replace(version, warm=())
+    version, found, estimates = estimated(table, version, name, context)
+    return replace(watch, inputs=inputs, versions={**watch.versions, name: version}), results, found, estimates
 
 
 def reports(
@@ -349,7 +407,8 @@ def named(report: FeatureReport, context: str) -> FeatureReport:
     """Name a column of a context by it, and what the log calls its own by what it is."""
     own = {PREDICTION: "prediction", LABEL: "label"}.get(report.column, unescaped(report.column))
     told = report.name.replace(report.column, own, 1)
-    return replace(report, name=f"{told}, {context}" if context else told, column=own)
+    version = context or None if report.kind == PREDICTED else None
+    return replace(report, name=f"{told}, {context}" if context else told, column=own, version=version)
 
 
 def _last(table: pa.Table, now: datetime) -> datetime:
@@ -383,29 +442,44 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     if rows.empty:
         return watch, []
     settings = context.settings
-    performance = watch.performance
-    if performance is None:
-        task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), settings)
-        performance = begin_performance(task, pd.DataFrame({"prediction": [], "label": []}), context)
-    known = {report.name: report.n for report in performance.reports()}
-    nothing = int((performance.task.usable(rows)["label"].isna() & rows["label"].notna()).sum())
+    names = rows[VERSION].fillna(UNNAMED) if VERSION in rows else pd.Series(UNNAMED, rows.index)
+    versions = numbered(watch.versions, _first_moments(rows["at"], names))
+    predictions = logged_in_all(versions.values())
+    share = min(1.0, watch.labels.joined / predictions) if predictions and watch.labels.joined else None
+    held, earlier, found, nothing = dict(watch.alerts), list[Change](), list[Signal](), 0
+    for name in sorted(set(names), key=lambda name: versions[name].number):
+        version = versions[name]
+        mine = rows[names == name].drop(columns=VERSION, errors="ignore").reset_index(drop=True)
+        performance = version.performance or _first_of(watch.begun, version, mine, context)
+        known = {loss_of(report, name).name: report.n for report in performance.reports()}
+        empty = int((performance.task.usable(mine)["label"].isna() & mine["label"].notna()).sum())
+        measured = context.measured(performance.task)
+        after = performance.after(mine, window=settings.window, metrics=measured, predicted=version.days)
+        if after.flashes:  # what came and ended among these rows is told all the same
+            flashes = [loss_of(report, name) for report in after.flashes]
+            held, changes = advance(held, signals.of_losses(flashes, {}, share), now, context.policy)
+            earlier += changes
+        labelled = version.labelled + len(mine) - empty
+        versions[name] = replace(version, performance=replace(after, flashes=()), labelled=labelled)
+        found += signals.of_losses(versions[name].reports(name), known, share)
+        nothing += empty
     labels = watch.labels + LabelCounts(joined=-nothing, empty=nothing)
-    after = performance.after(
-        rows, window=settings.window, metrics=context.measured(performance.task), predicted=watch.days
-    )
-    share = min(1.0, watch.labels.joined / watch.logged) if watch.logged and watch.labels.joined else None
-    held, earlier = dict(watch.alerts), list[Change]()
-    if after.flashes:  # what came and ended among these rows is told all the same
-        held, earlier = advance(held, signals.of_losses(after.flashes, {}, share), now, context.policy)
-    found = list(signals.of_losses(after.reports(), known, share))
     inputs = dict(watch.inputs)
     if LABELS in inputs:
         inputs[LABELS] = inputs[LABELS].after(pa.table({LABEL: pa.Array.from_pandas(rows["label"])}), now)
         found += signals.of_features(reports(LABELS, inputs[LABELS], crossed=True))
     alerts, changes = advance(held, found, now, context.policy)
-    after = replace(after, flashes=())
-    went_on = replace(watch, performance=after, inputs=inputs, labels=labels, alerts=alerts, last=now)
+    went_on = replace(watch, versions=trimmed(versions), inputs=inputs, labels=labels, alerts=alerts, last=now)
     return went_on, [*earlier, *changes]
+
+
+def _first_of(begun: Performance | None, version: Version, rows: pd.DataFrame, context: Context) -> Performance:
+    """Begin to judge a version: with the losses of the reference, or with its first ones."""
+    if begun is not None:
+        return begun.begun(version.fraction)
+    task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), context.settings)
+    nothing = pd.DataFrame({"prediction": [], "label": []})
+    return begin_performance(task, nothing, context).begun(version.fraction)
 
 
 def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
@@ -425,20 +499,28 @@ def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list
     return replace(watch, alerts=alerts, periods=periods), [*changes, *more]
 
 
-def see_moments(watch: Watch, moments: pd.Series[Any], context: Context) -> Watch:
-    """Count predictions in their periods, as soon as they are logged."""
-    if moments.empty:
+def see_moments(watch: Watch, rows: pd.DataFrame, context: Context) -> Watch:
+    """Count predictions in their periods, as soon as they are logged: `AT` and `VERSION` of each."""
+    if rows.empty:
         return watch
-    latest = moments.max().to_pydatetime()
+    moments, names = rows[AT], rows[VERSION].fillna(UNNAMED)
     periods = {name: dict(counts) for name, counts in watch.periods.items()}
     for rule in context.rules:
         if rule.kind == "volume" and "seconds" in rule.limits:
             counts = periods.setdefault(_period(rule), {})
             number = (moments.dt.tz_localize(None) - pd.Timestamp(0)) // pd.Timedelta(seconds=rule.limits["seconds"])
-            for period, rows in number.value_counts().items():
-                counts[str(period)] = counts.get(str(period), 0) + int(rows)
+            for period, found in number.value_counts().items():
+                counts[str(period)] = counts.get(str(period), 0) + int(found)
+    latest = moments.max().to_pydatetime()
     latest = latest if watch.latest is None else max(latest, watch.latest)
-    return replace(watch, latest=latest, periods=periods, days=by_day(watch.days, moments))
+    versions = numbered(watch.versions, _first_moments(moments, names))
+    for name in set(names):
+        versions[name] = replace(versions[name], days=by_day(versions[name].days, moments[names == name]))
+    return replace(watch, latest=latest, periods=periods, versions=versions)
+
+
+def _first_moments(moments: pd.Series[Any], names: pd.Series[Any]) -> dict[str, datetime]:
+    return {str(name): at for name, at in moments.groupby(names).min().items()}
 
 
 def see_ids(watch: Watch, ids: list[str | None]) -> Watch:
@@ -460,7 +542,7 @@ def first_performance(reference: Reference, context: Context) -> Performance | N
 
 
 def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
-    """Begin with half of the budget of the epoch."""
+    """Begin with half of the budget of the epoch, of which each version has a fraction."""
     settings, metrics = context.settings, context.measured(task)
     share = settings.spend(context.epoch) / 2
     begun = Performance.begin(
@@ -491,26 +573,47 @@ def _kind(table: pa.Table, name: str) -> str | None:
     return None if column.null_count == len(column) else kind_of(column.type)
 
 
-def _scores(table: pa.Table) -> Any:
-    """Give the finite scores of a window."""
-    column = table.column(PREDICTION) if PREDICTION in table.column_names else None
-    if column is None or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        return ()
+def _scores(table: pa.Table) -> list[float | None]:
+    """Return the scores of a window, None for what is none."""
+    column = table.column(PREDICTION)
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        return [None] * table.num_rows
     values = column.to_pandas().astype(float)
-    return values[values.notna() & values.between(0, 1)].to_numpy()
+    return [score if 0 <= score <= 1 else None for score in values.tolist()]
 
 
-def estimated(table: pa.Table, context: Context) -> tuple[list[Signal], list[dict[str, Any]]]:
-    """Estimate the metrics of a window from its scores, where the reference allows; it warns as `signals` says."""
-    estimator = context.baseline.estimator
-    if estimator is None or not len(scores := _scores(table)):
-        return [], []
-    values = estimator.estimate(scores)
-    limits = {name: band.lower for name, band in estimator.bands.items()}
-    found = []
-    if table.num_rows >= context.settings.window:  # of fewer rows metrics spread further than the bands
-        found = list(signals.of_estimates(estimator.warnings(values), values, limits, context.policy.looks))
-    at = table.column(AT).to_pandas()
-    metrics = {name: [None if value != value else float(value), None, None] for name, value in values.items()}  # noqa: PLR0124 - NaN
-    first, last = (moment.tz_convert(UTC).isoformat() for moment in (at.min(), at.max()))
-    return found, [{"start": first, "end": last, "rows": table.num_rows, "metrics": metrics}]
+def estimated(
+    table: pa.Table, version: Version, name: str, context: Context, *, at_once: bool = False
+) -> tuple[Version, list[Signal], list[dict[str, Any]]]:
+    """Estimate the metrics of a version from its scores, where the reference allows; it warns as `signals` says.
+
+    The bands are of windows, and metrics of fewer rows spread further: scores wait for their window, unless all are to
+    be taken `at_once`.
+    """
+    estimator, window = context.baseline.estimator, context.settings.window
+    if estimator is None or PREDICTION not in table.column_names:
+        return version, [], []
+    moments = table.column(AT).to_pandas()
+    waiting = [*version.scores, *zip(map(pd.Timestamp.isoformat, moments), _scores(table), strict=True)]
+    size = max(1, len(waiting)) if at_once else window
+    limits = {metric: band.lower for metric, band in estimator.bands.items()}
+    found, made = list[Signal](), list[dict[str, Any]]()
+    for start in range(0, len(waiting) - size + 1, size):
+        part = waiting[start : start + size]
+        scores = np.array([score for _, score in part if score is not None])
+        if not len(scores):
+            continue
+        values = estimator.estimate(scores)
+        if len(part) >= window:
+            warned = estimator.warnings(values)
+            found += signals.of_estimates(warned, values, limits, context.policy.looks, version=name)
+        metrics = {metric: [_finite(value), None, None] for metric, value in values.items()}
+        ends = sorted(datetime.fromisoformat(at).astimezone(UTC).isoformat() for at, _ in (part[0], part[-1]))
+        named = {"version": name} if name else {}
+        made.append({"start": ends[0], "end": ends[1], "rows": len(part), "metrics": metrics, **named})
+    rest = () if at_once else tuple(waiting[len(waiting) // size * size :])
+    return replace(version, scores=rest), found, made
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -13,8 +13,12 @@ from mlops_kit.records.alert import Alert
 BLIND = "estimated from the model's own scores: blind to concept drift"
 """What a report says on its face about every estimate."""
 
-STATE_SCHEME = 1
-"""The form of what a check leaves for the next, beyond what the format defines; a release that changes it counts on."""
+STATE_SCHEME = 2
+"""The form of what a check leaves for the next, beyond what the format defines; a release that changes it counts on.
+
+1: predictions and losses of all versions together. 2: by version.
+"""
+_READ = (1, STATE_SCHEME)
 
 OK, WARNING, ALERT, INSUFFICIENT, UNWATCHED = "ok", "warning", "alert", "insufficient data", "not watched"
 
@@ -70,6 +74,8 @@ class FeatureReport:
         The column that it is about; `name` also says of what context, and whether it is about missing values.
     lately : float or None
         The effect of the last rows alone, for reading only.
+    version : str or None
+        Of predictions, the version of the model that made them.
     """
 
     name: str
@@ -84,6 +90,7 @@ class FeatureReport:
     shape: Shape | None = None
     column: str = ""
     lately: float | None = None
+    version: str | None = None
 
     @property
     def drifted(self) -> bool:
@@ -144,6 +151,8 @@ class LossReport:
         in the units of the target.
     below : float or None
         What the loss is shown to be below since the last alert ended.
+    version : str or None
+        The version of the model whose predictions these are, which `name` ends with; None where none was logged.
     """
 
     name: str
@@ -158,6 +167,12 @@ class LossReport:
     until: datetime | None = None
     now: float | None = None
     below: float | None = None
+    version: str | None = None
+
+    @property
+    def stream(self) -> str:
+        """The name without the version."""
+        return self.name.removesuffix(f", {self.version}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +191,8 @@ class Window:
         The metrics that are worse than usual on the reference: outside of their band.
     partial : bool
         Whether rows are still coming.
+    version : str or None
+        Whose predictions these are.
     """
 
     start: datetime
@@ -184,6 +201,30 @@ class Window:
     metrics: dict[str, tuple[float | None, float | None, float | None]]
     unusual: tuple[str, ...] = ()
     partial: bool = False
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReport:
+    """One version of a model that answered.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"fraud:3"``.
+    number : int
+        The order of its first row in the monitor, from 1.
+    predictions, labelled : int
+        How many of its predictions were compared, and judged.
+    fraction : float
+        Its part of what may be spent on predictions and performance: 6/(π²v²).
+    """
+
+    name: str
+    number: int
+    predictions: int
+    labelled: int
+    fraction: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +296,8 @@ class MonitorRecord:
         of everything sooner than any column by itself; it raises no alert, for its guarantee asks more than theirs.
     coverage : Coverage
         What is known of the truth.
+    versions : tuple of VersionReport
+        The versions that answered, in the order of their first rows.
     notes : tuple of str
         What limits the verdict.
     """
@@ -278,6 +321,7 @@ class MonitorRecord:
     joint: float | None = None
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
+    versions: tuple[VersionReport, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain JSON values.
@@ -290,7 +334,7 @@ class MonitorRecord:
         members = {item.name: getattr(self, item.name) for item in fields(MonitorRecord)}
         members["alerts"] = [alert.to_dict() for alert in self.alerts]
         members["coverage"] = {**asdict(self.coverage), "share": self.coverage.share}
-        for name in ("features", "quality", "performance", "windows", "estimate"):
+        for name in ("features", "quality", "performance", "windows", "estimate", "versions"):
             members[name] = [asdict(item) for item in members[name]]
         for item, feature in zip(members["features"], self.features, strict=True):
             item["drifted"] = feature.drifted
@@ -311,7 +355,7 @@ def made_by() -> dict[str, Any]:
     """Return the members of a state that tell which release has left it."""
     import mlops_kit  # noqa: PLC0415 - the release is named above
 
-    return {"release": mlops_kit.__version__, **({} if STATE_SCHEME == 1 else {"scheme": STATE_SCHEME})}
+    return {"release": mlops_kit.__version__, "scheme": STATE_SCHEME}
 
 
 def check_state(members: dict[str, Any], *, where: str) -> None:
@@ -329,7 +373,7 @@ def check_state(members: dict[str, Any], *, where: str) -> None:
     OtherRelease
         It was left by a release whose states have another form.
     """
-    if members.get("scheme", 1) != STATE_SCHEME:
+    if members.get("scheme", 1) not in _READ:
         raise other_release(members, where=where)
 
 

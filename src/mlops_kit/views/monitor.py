@@ -26,6 +26,7 @@ from mlops_kit.views.values import clip, plural, when
 _SHOWN = 8
 _WINDOWS = 40
 _METRICS = 6
+_VERSIONS = 3
 _COLOURS = {OK: "#2e9e5b", WARNING: "#d08a1e", ALERT: "#d03b3b", INSUFFICIENT: "#8889"}
 _MEASURED, _ESTIMATED = "measured", f"estimated ({BLIND.partition(': ')[2]})"
 
@@ -97,7 +98,9 @@ def monitor_html(record: MonitorRecord) -> str:
             head, *rows = _losses(losses)
             parts.append(html.table(head, rows, room, right=frozenset({1, 2, 3, 4})))
         for title, windows in ((_MEASURED, record.windows), (_ESTIMATED, record.estimate)):
-            parts.append(_courses(title, windows, record, room))
+            for version in [*dict.fromkeys(window.version for window in reversed(windows))][:_VERSIONS]:
+                mine = [window for window in windows if window.version == version]
+                parts.append(_courses(title, mine, record, room, version))
         return "".join(parts)
 
     return html.fragment(body)
@@ -135,6 +138,7 @@ def _sheet(record: MonitorRecord) -> Sheet:
         Row("quality", tuple(_quality(record)), flowing=False, lines=2),
         Row("compared", (f"{record.rows:,} rows with {_reference(record)}, epoch {record.epoch}",)),
         Row("together", _joint(record)),
+        Row("versions", tuple(_versions(record)), flowing=False, lines=4),
         Row("truth", (labels,) if labels else ()),
         Row("budget", (f"{record.alpha:.2g} for any false alert in this epoch",)),
         Row("checked", (when(record.at),)),
@@ -144,6 +148,12 @@ def _sheet(record: MonitorRecord) -> Sheet:
 
 
 _COUNTED = ("duplicate", "conflicting", "unknown", "late", "empty")
+
+
+def _versions(record: MonitorRecord) -> Iterator[str]:
+    """Say which versions answered, the latest first."""
+    for one in reversed(record.versions):
+        yield f"{one.name}: {one.predictions:,} predictions, {one.labelled:,} with their truth"
 
 
 def _joint(record: MonitorRecord) -> tuple[str, ...]:
@@ -238,13 +248,13 @@ def _feature_table(features: Sequence[FeatureReport], room: html.Room) -> str:
     return f'<table class="g"><tr>{head}</tr>{"".join(rows)}</table>{left_out}'
 
 
-def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room: html.Room) -> str:
-    """Show metrics window by window."""
+def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room: html.Room, version: str | None) -> str:
+    """Show the metrics of a version window by window."""
     shown = windows[-_WINDOWS:]
     if not shown:
         return ""
     names = [name for name in shown[-1].metrics if ", " not in name][: min(_METRICS, max(1, room.items // 8))]
-    begins = _begins(shown, record) if title == _MEASURED else None
+    begins = _begins(shown, record, version) if title == _MEASURED else None
     drawn = []
     for name in names:
         values = [window.metrics.get(name, (None, None, None)) for window in shown]
@@ -262,12 +272,14 @@ def _courses(title: str, windows: Sequence[Window], record: MonitorRecord, room:
     usual = "grey: usual on the reference, left of the divider; red: worse than usual" if record.bands else ""
     told = f"{usual}{began}" if usual else began.removeprefix("; ")
     key = f'<div class="n">{told}</div>' if told else ""
-    return f'<div class="n"><b>{title}</b>: {span}</div><div class="f">{"".join(drawn)}</div>{key}'
+    whose = title if version is None else f"{title}, {html.text(version, room)}"
+    return f'<div class="n"><b>{whose}</b>: {span}</div><div class="f">{"".join(drawn)}</div>{key}'
 
 
-def _begins(windows: Sequence[Window], record: MonitorRecord) -> int | None:
+def _begins(windows: Sequence[Window], record: MonitorRecord, version: str | None) -> int | None:
     """Find the window in which the losses began to rise that an alert is about."""
-    whole = [loss for loss in record.performance if loss.harmed and ", " not in loss.name]
+    mine = [loss for loss in record.performance if loss.harmed and loss.version == version]
+    whole = [loss for loss in mine if ", " not in loss.stream]
     since = min((loss.since for loss in whole if loss.since is not None), default=None)
     return next((place for place, window in enumerate(windows) if since is not None and window.end >= since), None)
 
