@@ -1,5 +1,6 @@
 """The user's settings: changed in one step, by one at a time, and believed only if nobody else may write them."""
 
+import contextlib
 import os
 import re
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import ExposedFile, InvalidInput, RecordingWarning, StoreError
+from mlops_kit.errors import ExposedFile, InvalidInput, MlopsKitError, RecordingWarning, StoreError
 from mlops_kit.store import settings
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.testing import FaultyBackend
@@ -245,3 +246,78 @@ def test_a_folder_that_another_user_has_closed_is_not_where_ones_own_settings_ar
                 settings.read(path)
     finally:
         os.seteuid(0)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "too long"])
+@pytest.mark.parametrize("name", ["trust.json", "stores.json"])
+def test_what_is_no_file_of_settings_is_an_error_and_keeps_nobody_waiting(path, tmp_path, kind, name):
+    path = settings.path_of(name)
+    path.parent.mkdir(mode=0o700)
+    if kind == "pipe":
+        os.mkfifo(path, 0o600)
+    elif kind == "folder":
+        path.mkdir(mode=0o700)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with open(path, "wb") as file:
+            file.truncate(2**32)
+        path.chmod(0o600)
+    with pytest.raises(MlopsKitError, match=name):
+        settings.read(path)
+    with pytest.raises(MlopsKitError, match=name):
+        settings.change(path, lambda _: b"1")
+    models = mk.ModelStore(tmp_path / "store")
+    if name == "stores.json":
+        models.register("m", 1)
+        assert models.load("m:1") == 1
+    else:
+        with pytest.raises(MlopsKitError, match=name):
+            models.register("m", 1)
+
+
+@posix
+def test_a_pipe_in_the_place_of_a_draft_or_lock_keeps_nobody_waiting(path):
+    path.parent.mkdir(mode=0o700)
+    for end in (".lock", ".new"):
+        os.mkfifo(path.with_name(path.name + end))
+    with contextlib.suppress(StoreError):
+        settings.change(path, lambda _: b"1")
+    assert settings.read(path) in {None, b"1"}
+
+
+@posix
+@pytest.mark.parametrize("place", ["above", "above a link"])
+def test_a_folder_above_that_others_may_write_to_makes_settings_unsafe(tmp_path, monkeypatch, place):
+    open_to_all, mine = tmp_path / "open", tmp_path / "mine"
+    open_to_all.mkdir()
+    mine.mkdir(mode=0o700)
+    real = (open_to_all if place == "above" else mine) / "config"
+    real.mkdir(mode=0o700)
+    (open_to_all / "link").symlink_to(real)
+    monkeypatch.setenv("MLOPS_KIT_CONFIG", str(real if place == "above" else open_to_all / "link"))
+    path = settings.path_of("trust.json")
+    settings.change(path, lambda _: b"1")
+    open_to_all.chmod(0o777)
+    for act in (lambda: settings.read(path), lambda: settings.change(path, lambda _: b"2")):
+        with pytest.raises(ExposedFile, match=f"others may write to {open_to_all}"):
+            act()
+    open_to_all.chmod(0o1777)
+    if place == "above":
+        assert settings.read(path) == b"1"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"format": 1, "stores": {"x": 5}}', "[" * 100_000, "9" * 10_000, "[]", '{"format": []}']
+)
+@pytest.mark.parametrize("name", ["trust.json", "stores.json"])
+def test_a_hostile_file_of_settings_is_a_typed_error_or_a_note(path, tmp_path, name, text):
+    settings.change(settings.path_of(name), lambda _: text.encode())
+    models = mk.ModelStore(tmp_path / "store")
+    if name == "stores.json":  # the store is made all the same
+        models.register("m", 1)
+        assert models.load("m:1") == 1
+    else:
+        with pytest.raises(MlopsKitError, match=name):
+            models.register("m", 1)

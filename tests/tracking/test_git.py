@@ -81,6 +81,7 @@ def test_a_long_diff_is_of_the_moment_the_run_began(committed):
     Path("a.txt").write_text("padding\n" * 100_000)
     Path("z.txt").write_text("at the start\n")
     state = GitState(str(Path.cwd()), ())
+    state._question._until = 0.0
     for process in state._question._asked.values():
         process._process.wait(timeout=20)
     Path("z.txt").write_text("changed while it ran\n")
@@ -379,3 +380,74 @@ def test_a_list_of_files_that_never_ends_keeps_nobody_waiting(committed):
     Path("train.py").write_text("depth = 4\n")
     answer = GitState(str(Path.cwd()), ()).result(lambda text: text.decode())
     assert "depth = 4" in answer["diff"]
+
+
+def endless(kind, place):
+    """Put something at a place that is no file and never ends."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("setting", ["excludesFile", "attributesFile"])
+def test_an_endless_file_that_a_repository_names_is_not_read(committed, tmp_path_factory, kind, setting):
+    place = tmp_path_factory.mktemp("endless") / "file"
+    endless(kind, place)
+    committed("config", f"core.{setting}", str(place))
+    Path("train.py").write_text("depth = 4\n")
+    Path("new.txt").write_text("")
+    answer, (diff,) = asked()
+    assert (answer["untracked"], "refused" in answer) == (["new.txt"], False)
+    assert b"+depth = 4" in diff
+
+
+def test_the_files_that_the_users_own_configuration_names_are_read(committed, tmp_path_factory, monkeypatch):
+    home = tmp_path_factory.mktemp("home")
+    (home / "ignored").write_text("*.swp\n")
+    (home / ".gitconfig").write_text(f"[core]\nexcludesFile = {home / 'ignored'}\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    Path("train.py.swp").write_text("")
+    Path("new.txt").write_text("")
+    assert asked()[0]["untracked"] == ["new.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize(
+    "name", ["HEAD", "index", "config", "packed-refs", "info/exclude", "info/attributes", "commondir"]
+)
+def test_git_is_not_asked_where_what_it_reads_first_never_ends(committed, kind, name):
+    endless(kind, Path(".git", name))
+    answer, _ = asked()
+    if name == "commondir":
+        assert answer is not None
+    else:
+        assert answer["refused"].startswith("it was not asked, for ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_all_that_git_is_asked_about_a_work_tree_shares_one_time(committed, monkeypatch):
+    Path("git").write_text('#!/bin/sh\ncase "$*" in *config*) exit 0;; *) exec sleep 60;; esac\n')
+    Path("git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{Path.cwd()}:/bin:/usr/bin")
+    monkeypatch.setattr("mlops_kit.tracking.git_question.SECONDS", 0.5)
+    question = GitState(str(Path.cwd()), ())._question
+    assert {process._until for process in question._asked.values()} == {question._until}
+    question.close()
+
+
+def test_an_answer_that_is_read_long_after_git_gave_it_is_complete(committed):
+    committed("config", "filter.upper.clean", "tr a-z A-Z")
+    Path(".gitattributes").write_text("*.txt filter=upper\n")
+    Path("train.py").write_text("depth = 4\n")
+    state = GitState(str(Path.cwd()), ())
+    for process in state._question._asked.values():
+        process._process.wait()
+        process._until = 0.0
+    assert "+depth = 4" in state.result(lambda text: text.decode())["diff"]

@@ -54,6 +54,36 @@ class ForeignFile(OSError):
         self.kind = kind
 
 
+def read_regular(
+    path: str | os.PathLike[str], most: int, judge: Callable[[os.stat_result], None] = lambda _found: None
+) -> bytes:
+    """Read a file of at most so many bytes, through links too; what is no regular file is never waited for.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    most : int
+        The number of bytes.
+    judge : callable, optional
+        Takes the state of the open file, and may raise.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is of another kind, or longer.
+    """
+    with open(os.open(path, _READ & ~_O_NOFOLLOW), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not is_regular(found):
+            raise ForeignFile(os.fspath(path), kind_of(found))
+        judge(found)
+        data = file.read(most + 1)
+        if len(data) > most:
+            raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes", os.fspath(path))
+        return data
+
+
 class OpenFolder:
     """An open folder; names of files in it are given to the system together with it.
 

@@ -16,7 +16,7 @@ _OFF = (
     "core.quotepath=off",
     "credential.helper=",
     "diff.external=",
-    f"diff.orderFile={os.devnull}",  # one that never ends would keep git reading
+    f"diff.orderFile={os.devnull}",  # a file that never ends would keep git reading
     "diff.autoRefreshIndex=false",
     "status.submoduleSummary=false",
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 
 from mlops_kit.store.folders import Folders, ForeignFile
 from mlops_kit.store.verdict import Place, User
+
+_MOST_LINKS = 400
 
 
 def open_judged(path: str) -> tuple[int, os.stat_result, list[Place]]:
@@ -21,14 +24,36 @@ def open_judged(path: str) -> tuple[int, os.stat_result, list[Place]]:
     places: list[Place] = []
 
     def see(path: str, found: os.stat_result, fd: int | None) -> None:
-        shared = bool(found.st_mode & 0o020) and _has_list(path if fd is None else f"/proc/self/fd/{fd}")
-        places.append(Place(path, found.st_uid, found.st_gid, found.st_mode, shared))
+        places.append(_place(path, found, path if fd is None else f"/proc/self/fd/{fd}"))
 
     folder, _, name = path.strip(os.sep).rpartition(os.sep)
     with Folders(os.sep, seen=see).open(folder) as above:
         fd, found = above.open_to_read(name)
     see(path, found, fd)
     return fd, found, places
+
+
+def places_above(path: str) -> list[Place]:
+    """Return the folders in which the names stand that lead to a file, those of links on the way too."""
+    folders: dict[str, None] = {}
+    waiting = [path]
+    for _ in range(_MOST_LINKS):
+        if not waiting:
+            break
+        above, name = os.path.split(waiting.pop())
+        if not name:
+            continue
+        real = os.path.realpath(above)
+        folders[real] = None
+        waiting.append(above)
+        with contextlib.suppress(OSError, ValueError):
+            waiting.append(os.path.join(real, os.readlink(os.path.join(real, name))))
+    return [_place(folder, os.stat(folder), folder) for folder in sorted(folders)]
+
+
+def _place(path: str, found: os.stat_result, reached: str) -> Place:
+    shared = bool(found.st_mode & 0o020) and _has_list(reached)
+    return Place(path, found.st_uid, found.st_gid, found.st_mode, shared)
 
 
 def _has_list(path: str) -> bool:

@@ -143,7 +143,7 @@ def _from_project(here: Path) -> str | None:
 def _setting(path: Path) -> str | None:
     try:
         table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # a broken pyproject.toml is not ours to report, and names no store
     tool = table.get("tool", {})
     store = tool.get("mlops_kit", {}).get("store") if isinstance(tool, dict) else None

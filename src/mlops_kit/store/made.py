@@ -86,7 +86,13 @@ def _with(data: bytes | None, store_id: str, path: str) -> bytes:
     kept = {known: [each for each in paths if os.path.isdir(each)] for known, paths in noted.items()}
     kept[store_id] = [*kept.get(store_id, []), path]
     members = {"format": _FORMAT, "stores": {known: paths for known, paths in kept.items() if paths}}
-    return json.dumps(members, indent=2, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(members, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a path may not be a {type(value).__name__}")
+    return value
 
 
 def _decoded(data: bytes | None) -> dict[str, list[str]]:
@@ -97,7 +103,7 @@ def _decoded(data: bytes | None) -> dict[str, list[str]]:
         members: dict[str, Any] = json.loads(data)
         if members["format"] != _FORMAT:
             raise NewerFormat(f"{place} is of format {members['format']}; this release reads {_FORMAT}. Upgrade it.")
-        return {str(known): [str(path) for path in paths] for known, paths in members["stores"].items()}
+        return {str(known): list(map(_text, paths)) for known, paths in members["stores"].items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(
             f"{place} cannot be read as a list of stores: {error!r}. Remove it, and trust your stores by name: "

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlops_kit.errors import ExposedFile, MlopsKitError, StoreError
+from mlops_kit.store.folders import read_regular
 from mlops_kit.store.home import expanded
+from mlops_kit.store.judged import places_above, present_user
+from mlops_kit.store.verdict import exposure
 
 VARIABLE = "MLOPS_KIT_CONFIG"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+_MOST_BYTES = 2**26
 _BUSY_SECONDS = 5.0
 
 
@@ -71,15 +75,20 @@ def read(path: Path | None, *, secret: bool = False) -> bytes | None:
     Raises
     ------
     ExposedFile
-        Another user owns it, or may write it, or its folder; or may read a secret.
+        Another user owns it, or may write it, or a folder that leads to it; or may read a secret.
+    StoreError
+        It is no regular file, or longer than any such file.
     """
     if path is None:
         return None
+
+    def judge(found: os.stat_result) -> None:
+        _check(path, found, _OTHERS_WRITE | _OTHERS_READ if secret else _OTHERS_WRITE)
+        _check(path.parent, os.stat(path.parent), _OTHERS_WRITE)
+        _check_folders(path)
+
     try:
-        with open(path, "rb") as file:
-            _check(path, os.fstat(file.fileno()), _OTHERS_WRITE | _OTHERS_READ if secret else _OTHERS_WRITE)
-            _check(path.parent, os.stat(path.parent), _OTHERS_WRITE)
-            return file.read()
+        return read_regular(path, _MOST_BYTES, judge)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except MlopsKitError:
@@ -88,6 +97,18 @@ def read(path: Path | None, *, secret: bool = False) -> bytes | None:
         if isinstance(error, PermissionError) and _is_closed_by_another(path):
             return None
         raise _failed("read", path, error) from error
+
+
+def _check_folders(path: Path) -> None:
+    """Refuse a file whose place somebody else could take: the folders that lead to it, and to links on the way."""
+    if os.name == "nt":
+        return
+    why = exposure(places_above(str(path)), present_user())
+    if why is not None:
+        raise ExposedFile(
+            f"Somebody else could put another file in the place of {path}, which decides whose code runs as you: "
+            f"{why}. Take that away from them, or name a folder that is yours alone with {VARIABLE}."
+        )
 
 
 def _is_closed_by_another(path: Path) -> bool:
@@ -138,6 +159,8 @@ def change(path: Path | None, edit: Callable[[bytes | None], bytes]) -> None:
         raise StoreError(f"There is no place for settings, as this user has no home folder. {VARIABLE} names one.")
     try:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)
+        _check(path.parent, os.stat(path.parent), _OTHERS_WRITE)
+        _check_folders(path)
         with _locked(path):
             draft = path.with_name(path.name + ".new")
             try:
@@ -213,7 +236,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _write(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # what a process that was killed has left
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(handle, "wb") as file:
         file.write(data)
         file.flush()

@@ -63,7 +63,7 @@ def edit(url: str, act: Callable[[StoreTrust], StoreTrust]) -> StoreTrust:
         if made[0] != StoreTrust():
             stores[url] = made[0]
         members = {"format": _FORMAT, "stores": {known: stores[known].members() for known in sorted(stores)}}
-        return json.dumps(members, indent=2, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(members, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
     settings.change(path(), edited)
     return made[0]

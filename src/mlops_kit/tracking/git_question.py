@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from typing import IO
 
 from mlops_kit.store.git_command import git_command, git_environment
-from mlops_kit.tracking.worktree import submodules_in
+from mlops_kit.tracking.worktree import endless_in, submodules_in
 
 SECONDS = 20.0
 _MAX_QUOTED = 600
@@ -18,6 +19,7 @@ _MAX_DEPTH = 4
 _SHALLOW = "--ignore-submodules=dirty"
 _STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z", _SHALLOW)
 _PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/")
+_OF_THE_USER = frozenset({"system", "global", "command"})
 _FILES = ("ls-files", "--stage", "-z")
 
 
@@ -38,16 +40,28 @@ class Question:
         Ask for the text of the changes as well.
     depth : int
         In how many work trees this one lies.
+    until : float, optional
+        When git must have answered, by the monotonic clock; the work trees inside of one share its time.
     """
 
-    def __init__(self, top: str, submodules: tuple[str, ...] | None, *, patch: bool = True, depth: int = 0) -> None:
+    def __init__(
+        self,
+        top: str,
+        submodules: tuple[str, ...] | None,
+        *,
+        patch: bool = True,
+        depth: int = 0,
+        until: float | None = None,
+    ) -> None:
         self._top = top
         self._refusal: GitRefused | None = None
         self._asked: dict[str, Process] = {}
         self._below: dict[str, Question] = {}
         self.listing: bytes | None = None
+        self._until = time.monotonic() + SECONDS if until is None else until
         try:
-            self._settings, self._filters = _settings(top)
+            _refuse_endless(top)
+            self._settings, self._filters = _settings(top, self._until)
             if submodules is None:
                 self._ask("files", *_FILES)
             self._ask("status", *_STATUS)
@@ -62,7 +76,7 @@ class Question:
         for path in (submodules or ())[:_MAX_SUBMODULES]:
             place = os.path.join(top, path)
             if depth < _MAX_DEPTH and os.path.exists(os.path.join(place, ".git")):
-                self._below[path] = Question(place, None, patch=False, depth=depth + 1)
+                self._below[path] = Question(place, None, patch=False, depth=depth + 1, until=self._until)
 
     def answer(self, what: str) -> bytes:
         """Wait for an answer; empty if there is no such question.
@@ -100,7 +114,8 @@ class Question:
         if not self._filters or not paths:
             return []
         words = ("check-attr", "-z", "--stdin", "filter")
-        fields = os.fsdecode(Process(self._top, self._settings, words, "\0".join(paths)).output()).split("\0")
+        process = Process(self._top, self._settings, words, time.monotonic() + SECONDS, "\0".join(paths))
+        fields = os.fsdecode(process.output()).split("\0")
         named = zip(fields[::3], fields[2::3], strict=False)
         return [path for path, name in named if name in self._filters]
 
@@ -112,13 +127,16 @@ class Question:
             self._asked.popitem()[1].stop()
 
     def _ask(self, what: str, *words: str) -> None:
-        self._asked[what] = Process(self._top, self._settings, words)
+        self._asked[what] = Process(self._top, self._settings, words, self._until)
 
 
 class Process:
     """git, running; its answer goes to a file, for through a pipe a long one would wait and tell of a later state."""
 
-    def __init__(self, top: str, settings: tuple[str, ...], words: tuple[str, ...], text: str = "") -> None:
+    def __init__(
+        self, top: str, settings: tuple[str, ...], words: tuple[str, ...], until: float, text: str = ""
+    ) -> None:
+        self._until = until
         try:
             self._in, self._out, self._said = _file(), _file(), _file()
         except OSError as error:
@@ -158,7 +176,7 @@ class Process:
         """
         with self._in, self._out, self._said:
             try:
-                self._process.wait(timeout=SECONDS)
+                self._process.wait(timeout=max(0.0, self._until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -172,13 +190,23 @@ class Process:
             return self._out.read()
 
 
+def _refuse_endless(top: str) -> None:
+    endless = endless_in(top)
+    if endless is not None:
+        raise GitRefused(f"it was not asked, for {endless}, and no file.")
+
+
 def _file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _settings(top: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the settings that turn off what commands the configuration names itself, and the names of filters."""
-    keys = os.fsdecode(Process(top, (), ("config", "--list", "--name-only", "-z")).output()).split("\0")
+def _settings(top: str, until: float) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the settings that turn off what the configuration names, and the names of filters.
+
+    Those are commands, and files of the repository's own configuration that may never end.
+    """
+    fields = _configured(top, until)
+    keys = fields[1::2]
     parts = {(section, name) for section, name, _ in map(_split, keys) if section in {"filter", "hook"}}
     odd = next((name for _, name in parts if "=" in name), None)
     if odd is not None:
@@ -188,7 +216,19 @@ def _settings(top: str) -> tuple[tuple[str, ...], frozenset[str]]:
     filters = frozenset(name for section, name in parts if section == "filter")
     off = [f"filter.{name}.{key}" for name in filters for key in ("clean=", "smudge=", "process=", "required=false")]
     off += [f"hook.{name}.enabled=false" for section, name in parts if section == "hook"]
+    own = {key.lower() for scope, key in zip(fields[::2], keys, strict=False) if scope not in _OF_THE_USER}
+    off += [f"{key}={os.devnull}" for key in ("core.excludesfile", "core.attributesfile") if key in own]
     return tuple(sorted(off)), filters
+
+
+def _configured(top: str, until: float) -> list[str]:
+    """Return what is set, a scope before each name; an older git tells no scopes, and all may be the repository's."""
+    words = ("config", "--list", "--name-only", "-z")
+    try:
+        return os.fsdecode(Process(top, (), (*words, "--show-scope"), until).output()).split("\0")[:-1]
+    except GitRefused:
+        names = os.fsdecode(Process(top, (), words, until).output()).split("\0")[:-1]
+        return [field for name in names for field in ("unknown", name)]
 
 
 def _split(key: str) -> tuple[str, str, str]:

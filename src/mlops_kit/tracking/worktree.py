@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mlops_kit.store.folders import is_regular, kind_of, read_regular
+
 _MOST = 2000
+_LONGEST = 2**16
+_READ_BY_GIT = (
+    "HEAD",
+    "index",
+    "config",
+    "config.worktree",
+    "packed-refs",
+    "shallow",
+    "info/exclude",
+    "info/attributes",
+)
 _A_TICK_NS = 50_000_000
 _SUBMODULE = "160000"
 
@@ -32,6 +46,18 @@ def ground(top: str) -> tuple[Any, ...]:
     own = (home / "HEAD", home / "index", home / "logs" / "HEAD")
     shared = (*branch, common / "packed-refs", common / "config", common / "info" / "exclude")
     return head, *map(seen, own), *map(seen, shared)
+
+
+def endless_in(top: str) -> str | None:
+    """Return which file that git reads first is none, so that git could wait for it or read without an end."""
+    home = _git_folder(top)
+    common = home / (_text(home / "commondir") or ".")
+    for path in dict.fromkeys(folder / name for folder in (home, common) for name in _READ_BY_GIT):
+        with contextlib.suppress(OSError, ValueError):
+            found = os.stat(path)
+            if not is_regular(found):
+                return f"{path} is {kind_of(found)}"
+    return None
 
 
 def index_of(top: str) -> str:
@@ -129,6 +155,6 @@ def _git_folder(top: str) -> Path:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
+        return read_regular(path, _LONGEST).decode("utf-8", "surrogateescape").strip()
     except OSError:
         return ""
