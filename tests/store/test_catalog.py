@@ -280,7 +280,10 @@ def test_a_journal_whose_first_entries_were_swapped_is_told_and_not_a_crash(loca
     with pytest.raises(IntegrityError, match="it was moved there"):
         catalog(Store(local.store.url)).resolve("fraud:1")
     names = local.names()
-    assert (names, [problem.key for problem in names.problems]) == ([], ["journals/models/fraud/000000000001.json"])
+    assert (names, [problem.key for problem in names.problems]) == (
+        ["fraud"],
+        ["journals/models/fraud/000000000001.json"],
+    )
     assert "it was moved there" in names.problems[0].message
 
 

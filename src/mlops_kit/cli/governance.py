@@ -11,6 +11,7 @@ import click
 
 import mlops_kit as mk
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines, say, say_unread
+from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
 from mlops_kit.registry.policy import gate_text
@@ -64,7 +65,9 @@ def models(
     elif acts:
         say(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
     elif timeline is not None:
-        print_lines([str(one) for one in known.timeline(spec, timeline)], f"{spec}@{timeline} never pointed anywhere.")
+        periods = known.timeline(spec, timeline)
+        print_lines([str(one) for one in periods], f"{spec}@{timeline} never pointed anywhere.")
+        say_unread(periods)
     elif asked["lineage"] or as_of is not None or is_version(spec):
         say(repr((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of)))
     else:
@@ -170,16 +173,23 @@ def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | 
 def _list_versions(known: mk.ModelStore, name: str) -> None:
     versions = known.versions(name)
     gone = f"All versions of {name} are archived or deleted."
-    say(models_text(versions, known.aliases(name)) if versions else gone)
+    try:
+        standing = known.aliases(name), known.retired(name), known.required(name), known.frozen(name)
+    except MlopsKitError as error:
+        if not versions.problems:
+            raise
+        standing = {}, {}, {}, None
+        say(f"Where the aliases of {name} point cannot be read: {error}")
+    aliases, taken_out, gated, frozen = standing
+    say(models_text(versions, aliases) if versions else gone)
     say_unread(versions)
-    for alias, retired in known.retired(name).items():
+    for alias, retired in taken_out.items():
         why = f": {retired['reason']}" if retired["reason"] else ""
         say(f"{alias} was retired by {retired['actor']} at {retired['at']}, from {retired['version']}{why}")
-    for alias, required in known.required(name).items():
+    for alias, required in gated.items():
         why = f": {required['reason']}" if required.get("reason") else ""
         say(f"{alias} needs a gate, by {required['actor']} since {required['at']}{why}")
         say(f"  {gate_text(required['gate'])}")
-    frozen = known.frozen(name)
     if frozen is not None:
         say(f"Promotions are frozen by {frozen['actor']} since {frozen['at']}: {frozen['reason']}")
 

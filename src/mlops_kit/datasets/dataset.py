@@ -14,7 +14,7 @@ from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_mani
 from mlops_kit.errors import DatasetNotFound, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
 from mlops_kit.measures.expectations import check
-from mlops_kit.records.check import Listing, Problem, passing_over
+from mlops_kit.records.check import Listing, passing_over
 from mlops_kit.records.dataset import DatasetRecord, Manifest
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf
@@ -157,12 +157,11 @@ class Dataset:
         """
         opened = open_store(store)
         name = check_name(name, what="dataset")
-        journal = _catalog(opened).journal(name)
-        seqs = journal.read(lambda state: list(state["versions"]))
-        found, problems = list[Dataset](), list[Problem]()
-        for seq in seqs:
-            with passing_over(problems, keys.entry_key("datasets", folder(name), seq)):
-                found.append(_opened(opened, name, journal.entry(seq)))
+        listed = _catalog(opened).listed(name)
+        found, problems = list[Dataset](), list(listed.problems)
+        for entry, _ in listed:
+            with passing_over(problems, keys.entry_key("datasets", folder(name), entry.seq)):
+                found.append(_opened(opened, name, entry))
         return Listing(found, problems)
 
     @classmethod

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mlops_kit.errors import IntegrityError, NewerFormat, NotFound, StoreError
+from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat, NotFound, StoreError
 from mlops_kit.safe_text import clean, clean_lines
 
 Item = TypeVar("Item")
@@ -86,12 +86,17 @@ def passing_over(problems: list[Problem], key: str) -> Iterator[None]:
     """Add what cannot be read inside to a list of problems, and go on behind."""
     try:
         yield
-    except (IntegrityError, NewerFormat, NotFound) as error:
+    except MlopsKitError as error:
+        if not (is_of_one_record(error) or isinstance(error, NotFound)):
+            raise
         problems.append(Problem(error.kind, key, str(error)))
-    except StoreError as error:
-        if getattr(error.__cause__, "errno", None) not in _OF_ONE_FILE:
-            raise  # the store cannot be reached, and so it would be with every record
-        problems.append(Problem(error.kind, key, str(error)))
+
+
+def is_of_one_record(error: MlopsKitError) -> bool:
+    """Return whether an error is that of one record; one of the whole store would come with every record."""
+    if isinstance(error, StoreError):
+        return getattr(error.__cause__, "errno", None) in _OF_ONE_FILE
+    return isinstance(error, (IntegrityError, NewerFormat))
 
 
 @dataclass(frozen=True, repr=False, slots=True)

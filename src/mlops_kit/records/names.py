@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from mlops_kit.errors import InvalidName, InvalidSpec
 
@@ -112,6 +113,21 @@ def folder(name: str) -> str:
     same = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).encode()
     encoded = "".join(chr(byte) if byte in _AS_IS else f"%{byte:02X}" for byte in same)
     return encoded if len(encoded) <= _MAX_FOLDER else "~" + hashlib.sha256(same).hexdigest()
+
+
+def unfolded(place: str) -> str | None:
+    """Return a name that is kept in a folder, in lower case; None if the folder does not tell one.
+
+    Examples
+    --------
+    >>> unfolded("k%C3%BChlung"), unfolded("~" + "0" * 64)
+    ('kühlung', None)
+    """
+    try:
+        name = check_name(unquote(place, errors="strict"), what="name")
+    except ValueError:
+        return None
+    return name if folder(name) == place else None
 
 
 def parse_spec(spec: object, *, what: str) -> Spec:

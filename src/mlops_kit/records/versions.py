@@ -12,7 +12,7 @@ each alias that needs a gate, the number of the entry that says so).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -343,11 +343,8 @@ def periods(entries: Iterable[Entry], alias: str) -> list[Period]:
     list of Period
         Oldest first, without overlap; none while it pointed nowhere.
     """
-    state: dict[str, Any] = {}
     found: list[Period] = []
-    for entry in entries:
-        fold(state, entry)
-        now = latest(state) if alias == LATEST else target(state, alias)
+    for entry, now in _moves(entries, alias):
         last = found[-1] if found and found[-1].until is None else None
         if last is not None and now == last.version:
             continue
@@ -356,6 +353,48 @@ def periods(entries: Iterable[Entry], alias: str) -> list[Period]:
         if now is not None:
             found.append(Period(now, entry.at, None, entry.by, entry.kind, entry.body.get("reason")))
     return found
+
+
+def _moves(entries: Iterable[Entry], alias: str) -> Iterator[tuple[Entry, int | None]]:
+    """Yield the entries that may have moved an alias, each with the version that it points to from then on."""
+    made, removed, last = set[int](), set[int](), 0
+    for entry in entries:
+        if alias != LATEST:
+            if entry.kind in _MOVES_ALIAS and entry.body["alias"] == alias:
+                yield entry, entry.body.get("version")
+            continue
+        if entry.kind in _MAKES_VERSION:
+            made.add(entry.body["version"])
+            last = max(last, entry.body["version"])
+        elif entry.kind in _REMOVES_VERSION:
+            removed.add(entry.body["version"])
+            last = last if last not in removed else max(made - removed, default=0)
+        yield entry, last or None
+
+
+def standing(entries: Iterable[Entry]) -> list[tuple[Entry, list[Entry]]]:
+    """Return the versions that some entries make and do not remove, however many entries between them are missing.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        Oldest first.
+
+    Returns
+    -------
+    list of tuple
+        The entry that makes each version, and those that say something of it.
+    """
+    made: dict[int, tuple[Entry, list[Entry]]] = {}
+    for entry in entries:
+        version = entry.body.get("version")
+        if entry.kind in _MAKES_VERSION:
+            made[entry.body["version"]] = entry, []
+        elif entry.kind in _REMOVES_VERSION:
+            made.pop(entry.body["version"], None)
+        elif entry.kind in _NOTES and version in made:
+            made[version][1].append(entry)
+    return [made[version] for version in sorted(made)]
 
 
 def alias_in(entries: Iterable[Entry], alias: str) -> int | None:

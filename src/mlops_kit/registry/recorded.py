@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mlops_kit.errors import ModelNotFound
 from mlops_kit.records import versions
 from mlops_kit.records.audit import Anchor, AuditReport
-from mlops_kit.records.check import Listing, Problem, passing_over
+from mlops_kit.records.check import Listing, passing_over
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, check_name, folder
-from mlops_kit.records.versions import Period, fold, periods
+from mlops_kit.records.versions import Period, periods
 from mlops_kit.registry.audit import audit
 from mlops_kit.registry.card import ModelCard, card_of
 from mlops_kit.registry.lineage import Lineage, lineage_of
@@ -21,11 +21,8 @@ from mlops_kit.registry.unpickling import python_of, unpickled
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store import keys
 from mlops_kit.store.catalog import Catalog
-from mlops_kit.store.journal import State
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.store.trust import doubt_of, load_trusted
-
-Answer = TypeVar("Answer")
 
 
 class RecordedModels:
@@ -153,13 +150,11 @@ class RecordedModels:
             There is no such model; the message lists those there are.
         """
         name = check_name(name, what="model")
-        seqs, removed, notes = self._ask(name, _listing, as_of)
-        journal = self._catalog.open(name)
-        found, problems = list[ModelVersion](), list[Problem]()
-        for version, seq in enumerate(seqs, 1):
-            if version not in removed:
-                with passing_over(problems, keys.entry_key("models", folder(name), seq)):
-                    found.append(self._version(journal.entry(seq), name, notes.get(str(version), ())))
+        listed = self._catalog.listed(name, as_of=as_of)
+        found, problems = list[ModelVersion](), list(listed.problems)
+        for entry, said in listed:
+            with passing_over(problems, keys.entry_key("models", folder(name), entry.seq)):
+                found.append(ModelVersion(**ModelVersion.members(name, entry, said)))
         return Listing(found, problems)
 
     def aliases(self, name: str, *, as_of: AsOf | None = None) -> dict[str, int]:
@@ -180,7 +175,7 @@ class RecordedModels:
         if as_of is None:
             standing = self._catalog.glance(name, lambda brief: dict(brief["aliases"]), on_trust=True)
             return {alias: standing[alias][0] for alias in sorted(standing.keys() - {LATEST})}
-        return self._ask(name, versions.targets, as_of)
+        return self._catalog.folded(name, versions.targets, as_of=as_of)
 
     def frozen(self, name: str) -> dict[str, str] | None:
         """Tell whether promotions of a model are frozen.
@@ -217,7 +212,7 @@ class RecordedModels:
 
     def timeline(
         self, name: str, alias: str = "champion", *, since: AsOf | None = None, until: AsOf | None = None
-    ) -> list[Period]:
+    ) -> Listing[Period]:
         """Tell which versions an alias pointed to, and when.
 
         Parameters
@@ -231,10 +226,10 @@ class RecordedModels:
 
         Returns
         -------
-        list of Period
+        Listing of Period
             Oldest first: ``version``, ``since``, ``until`` (None if it is live still; at that moment another is),
             and ``by``, ``kind`` and ``reason`` of the decision that made it live. Periods are whole, also where
-            the question cuts them.
+            the question cuts them. In ``problems`` the records that could not be read: they may have moved it too.
 
         Raises
         ------
@@ -254,13 +249,14 @@ class RecordedModels:
         """
         alias = check_name(alias, what="alias")
         first, last = (None if moment is None else as_of_moment(moment) for moment in (since, until))
-        found = periods(self._catalog.journal(name).entries(), alias)
-        return [
+        history = self._catalog.history(name)
+        found = [
             period
-            for period in found
+            for period in periods(history, alias)
             if (last is None or period.since <= last)
             and (first is None or period.until is None or period.until > first)
         ]
+        return Listing(found, history.problems)
 
     def history(self, name: str, *, as_of: AsOf | None = None) -> Listing[Entry]:
         """Read the journal of a model: who did what to it, when and why.
@@ -358,24 +354,9 @@ class RecordedModels:
         history = self.history(name, as_of=as_of)
         return card_of(lineage, self.aliases(name, as_of=as_of), history, self.store.objects, monitoring)
 
-    def _ask(self, name: str, question: Callable[[State], Answer], as_of: AsOf | None) -> Answer:
-        """Ask what the journal of a model says, or said at a moment."""
-        if as_of is None:
-            return self._catalog.ask(name, question)
-        state: State = {}
-        journal = self._catalog.journal(name)
-        for entry in journal.entries(journal.last_at(as_of_moment(as_of))):
-            fold(state, entry)
-        return question(state)
-
     def _version(self, entry: Entry, name: str, said: Iterable[int] = ()) -> ModelVersion:
         journal = self._catalog.open(name)
         return ModelVersion(**ModelVersion.members(name, entry, [journal.entry(seq) for seq in said]))
 
     def __repr__(self) -> str:
         return f"ModelStore({self.store.url!r})"
-
-
-def _listing(state: State) -> tuple[list[int], set[int], dict[str, list[int]]]:
-    notes = {version: list(said) for version, said in state.get("notes", {}).items()}
-    return list(state.get("versions", ())), set(state.get("removed", ())), notes

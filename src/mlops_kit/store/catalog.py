@@ -14,19 +14,20 @@ from mlops_kit.errors import (
     AliasRetired,
     IntegrityError,
     InvalidSpec,
+    MlopsKitError,
     NotFound,
     StoreError,
     VersionNotFound,
 )
 from mlops_kit.records import versions
-from mlops_kit.records.check import Listing, Problem, passing_over, unread
+from mlops_kit.records.check import Listing, Problem, is_of_one_record, passing_over, unread
 from mlops_kit.records.codec import timestamp
 from mlops_kit.records.entry import UNREADABLE, Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, Spec, check_name, folder, parse_spec
 from mlops_kit.records.pending import Pending
 from mlops_kit.store import identity, keys
-from mlops_kit.store.backend import names_in
+from mlops_kit.store.backend import foreign_files, names_in
 from mlops_kit.store.journal import Journal, State
 from mlops_kit.store.numbering import Attempt, add_version
 from mlops_kit.store.store import Store
@@ -164,10 +165,11 @@ class Catalog:
         journal, entries, problems = self.open(check_name(name, what=self.what)), list[Entry](), list[Problem]()
         try:
             numbers: Iterable[int] = range(1, self.journal(name).last + 1)
-        except IntegrityError:  # the names of the files tell how far it goes
-            prefix = f"journals/{journal.place}/"
-            files = names_in(self.store.backend, prefix)
-            numbers = keys.counted({keys.number_in(f"{prefix}{file}") for file in files} - {0})
+        except MlopsKitError as error:
+            found = self._numbers(name)
+            if not is_of_one_record(error) or not found:
+                raise
+            numbers = keys.counted(found)
         for seq in numbers:
             before = len(problems)
             with passing_over(problems, f"journals/{journal.place}/{seq:012d}.json"):
@@ -176,6 +178,62 @@ class Catalog:
                 at = entries[-1].at if entries else _BEFORE_ALL
                 entries.append(Entry(seq, "", at, {}, "", UNREADABLE, {"problem": problems[-1].message}))
         return Listing([entry for entry in entries if until is None or entry.at <= until], problems)
+
+    def _numbers(self, name: str) -> set[int]:
+        """Return the numbers of the entries that lie there, whatever lies there."""
+        prefix, backend = f"journals/{self.open(name).place}/", self.store.backend
+        files = {
+            *(f"{prefix}{file}" for file in names_in(backend, prefix)),
+            *(each.path for each in foreign_files(backend)),
+        }
+        return {keys.number_in(file) for file in files if file.startswith(prefix)} - {0}
+
+    def listed(self, name: str, *, as_of: AsOf | None = None) -> Listing[tuple[Entry, list[Entry]]]:
+        """Read the entries that make the versions of a name, each with those that say something of it.
+
+        Where the journal cannot be read in one go, all that can be read of it counts.
+
+        Raises
+        ------
+        NotFound
+            There is no such name.
+        """
+        journal = self.open(check_name(name, what=self.what))
+        try:
+            return self._standing(name, journal, as_of)
+        except MlopsKitError as error:
+            if not is_of_one_record(error) or journal.is_guarded:
+                raise
+        history = self.history(name, as_of=as_of)
+        return Listing(versions.standing(history), history.problems)
+
+    def _standing(self, name: str, journal: Journal, as_of: AsOf | None) -> Listing[tuple[Entry, list[Entry]]]:
+        """Read as `listed` does, from the fold; raise an `IntegrityError` where a hint about it is not true."""
+        seqs, removed, notes = self.folded(name, _versions, as_of=as_of)
+        entries, problems = dict[int, Entry](), list[Problem]()
+        kept = {version: seq for version, seq in enumerate(seqs, 1) if version not in removed}
+        for seq in (*kept.values(), *(seq for version in kept for seq in notes.get(version, ()))):
+            with passing_over(problems, f"journals/{journal.place}/{seq:012d}.json"):
+                entries[seq] = journal.entry(seq)
+        wrong = [
+            version for version, seq in kept.items() if seq in entries and not versions.makes(entries[seq], version)
+        ]
+        if wrong:
+            raise IntegrityError(f"The head.json of {journal.place} names an entry that does not make {wrong[0]}.")
+        said = {
+            seq: [entries[each] for each in notes.get(version, ()) if each in entries] for version, seq in kept.items()
+        }
+        return Listing([(entries[seq], said[seq]) for seq in kept.values() if seq in entries], problems)
+
+    def folded(self, name: str, question: Callable[[State], Answer], *, as_of: AsOf | None) -> Answer:
+        """Ask what the journal of a name says now, or said at a moment."""
+        if as_of is None:
+            return self.ask(name, question)
+        state: State = {}
+        journal = self.journal(name)
+        for entry in journal.entries(journal.last_at(as_of_moment(as_of))):
+            versions.fold(state, entry)
+        return question(state)
 
     def search(self, fingerprint: str, *, as_of: AsOf | None = None) -> tuple[str, Entry]:
         """Find the newest version of any name whose entry has a fingerprint, passing over names that cannot be read.
@@ -321,6 +379,12 @@ class Catalog:
             f"; {alias} → {standing[-1]}" for alias, standing in sorted(state["aliases"].items()) if standing
         )
         return f"Versions: {_ranges(kept)}{aliases}. See {self.listing.format(repr(state['name']))}."
+
+
+def _versions(state: State) -> tuple[list[int], set[int], dict[int, list[int]]]:
+    """Return which entries make versions, which versions were removed, and the entries that say something of each."""
+    notes = {int(version): list(said) for version, said in state.get("notes", {}).items()}
+    return list(state.get("versions", ())), set(state.get("removed", ())), notes
 
 
 def _placed(state: State, spec: Spec, journal: Journal, until: int | None) -> Place | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat
+from mlops_kit.errors import MlopsKitError
 from mlops_kit.records import codec, versions
-from mlops_kit.records.check import Problem
+from mlops_kit.records.check import Problem, is_of_one_record
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.names import folder as folder_of
 from mlops_kit.records.shape import ODD
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, read_verified
+from mlops_kit.store.backend import Backend, foreign_files, read_verified
 from mlops_kit.store.head import is_true
 
 _KIND = re.compile(r"[a-z]{1,40}")
@@ -70,7 +71,7 @@ class Chain:
         return len(self.entries), tip(self.records[-1]) if self.records else FIRST_PREV
 
 
-def walk(backend: Backend, kind: str, folder: str) -> Chain:
+def walk(backend: Backend, kind: str, folder: str, foreign: Collection[str] = ()) -> Chain:
     """Read a journal from its first entry, trusting no hint.
 
     Parameters
@@ -79,6 +80,8 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
         The store.
     kind, folder : str
         Which journal.
+    foreign : collection of str
+        Where something other than a file lies in the store.
 
     Returns
     -------
@@ -89,7 +92,9 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
     tips: list[str] = []
     records: list[bytes] = []
     state: dict[str, Any] = {}
-    numbers = {keys.number_in(found.key) for found in backend.walk(keys.journal_prefix(kind, folder))} - {0}
+    prefix = keys.journal_prefix(kind, folder)
+    files = [*(found.key for found in backend.walk(prefix)), *(path for path in foreign if path.startswith(prefix))]
+    numbers = {keys.number_in(file) for file in files}
     problems: list[Problem] = []
     folded = keys.has_versions(keys.journal_prefix(kind, folder))
     for seq in range(1, max(numbers, default=0) + 1):
@@ -115,7 +120,8 @@ def walk(backend: Backend, kind: str, folder: str) -> Chain:
 def walk_all(backend: Backend) -> list[Chain]:
     """Read every journal of a store, of kinds that this release does not know too."""
     kinds = [name for name in backend.folders("journals/") if _KIND.fullmatch(name)]
-    return [walk(backend, kind, folder) for kind in kinds for folder in backend.folders(f"journals/{kind}/")]
+    foreign = [each.path for each in foreign_files(backend)]
+    return [walk(backend, kind, folder, foreign) for kind in kinds for folder in backend.folders(f"journals/{kind}/")]
 
 
 def _next(
@@ -154,7 +160,9 @@ def _hint(backend: Backend, key: str) -> dict[str, Any] | None:
     try:
         data = backend.get(key)
         return None if data is None else codec.unseal(data, where=key, kind="head")
-    except (IntegrityError, NewerFormat):
+    except MlopsKitError as error:
+        if not is_of_one_record(error):
+            raise
         return {}
 
 

@@ -21,11 +21,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NotDurable, StoreError
 from mlops_kit.records import versions
+from mlops_kit.records.check import is_of_one_record
 from mlops_kit.records.entry import Entry, tip
 from mlops_kit.records.secrets import masked_texts
 from mlops_kit.records.shape import reading
 from mlops_kit.store import clocks, keys, retry
-from mlops_kit.store.backend import Backend, make_durable
+from mlops_kit.store.backend import Backend, make_durable, names_in
 from mlops_kit.store.entries import Entries
 from mlops_kit.store.head import Head
 from mlops_kit.store.signers import Guard, Rule
@@ -76,6 +77,7 @@ class Journal:
         self._author = author
         self._guard = guard
         self._rule: Rule | None = None
+        self._hints: set[str] = set()
         self._head: Head | None = None
         self._synced = 0
         self._entries = Entries(backend, kind, folder)
@@ -114,7 +116,7 @@ class Journal:
     def _standing(self, *, on_trust: bool = False, whole: bool = False) -> Head:
         """Read on from what is known or hinted, and hold it against the entry it rests on."""
         self._heed()
-        head = self._head or self._hinted()
+        head = self._begun()
         head = self._caught_up(self._whole(head) if whole else head)
         self._head = head if on_trust else self._held(head, _BELIEVED_SECONDS)
         return self._head
@@ -149,7 +151,7 @@ class Journal:
         author = by or self._author()
         with self._lock:
             self._heed()
-            head, losses, believed = self._held(self._whole(self._head or self._hinted()), _BELIEVED_SECONDS), 0, 0.0
+            head, losses, believed = self._held(self._whole(self._begun()), _BELIEVED_SECONDS), 0, 0.0
             while True:
                 if after is not None:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
@@ -293,6 +295,12 @@ class Journal:
             yield self.entry(seq)
 
     @property
+    def is_guarded(self) -> bool:
+        """Whether the user demands something of what is read here."""
+        self._heed()
+        return self._rule is not None
+
+    @property
     def place(self) -> str:
         """Which journal it is, as signatures and anchors name it."""
         return f"{self._kind}/{self._folder}"
@@ -303,8 +311,7 @@ class Journal:
         The entries between are held fast by the digests that the newest carries.
         """
         last = seq if self._head is None else max(seq, self._head.seq)
-        hints = [keys.head_key, keys.fold_key] if self._head is not None and self._head.base[0] else [keys.head_key]
-        return self._key(seq), self._key(last), *(hint(self._kind, self._folder) for hint in hints)
+        return self._key(seq), self._key(last), *sorted(self._hints)
 
     @property
     def standing(self) -> tuple[datetime, int, str] | None:
@@ -363,11 +370,11 @@ class Journal:
         Raises
         ------
         IntegrityError
-            The hint was right, and an entry before the one it names is missing.
+            An entry is missing before one that is there.
         """
         with self._lock:
-            promised, self._head = self._head or Head(), None
-            self._head = self._afresh(promised)
+            self._head = None
+            self._head = self._afresh()
 
     def renew_lock(self) -> None:
         """Forget who holds the lock, and what they may have left half done."""
@@ -395,12 +402,36 @@ class Journal:
             return Head()
         return Head.hinted(self._hint(keys.head_key(self._kind, self._folder)))
 
+    def _begun(self) -> Head:
+        """Return what is known, or hinted, or else what is read from the first entry."""
+        head = self._head or self._hinted()
+        return head if head.seq else self._from_start()
+
+    def _from_start(self) -> Head:
+        """Read from entry 1, without any hint.
+
+        Raises
+        ------
+        IntegrityError
+            An entry is missing before one that is there: without a look it would pass for the end.
+        """
+        last = max((keys.number_in(self._prefix + name) for name in names_in(self._backend, self._prefix)), default=0)
+        head = self._caught_up(Head()) if last else Head()
+        if head.seq < last:
+            self.entry(head.seq + 1)
+        return head
+
     def _hint(self, key: str) -> bytes | None:
-        """Read a hint; one that is too long to be one is none."""
+        """Read a hint; what cannot be one, such as a link or what is too long, is none."""
         try:
-            return self._backend.get(key)
-        except IntegrityError:
+            data = self._backend.get(key)
+        except MlopsKitError as error:
+            if not is_of_one_record(error):
+                raise
             return None
+        if data is not None:
+            self._hints.add(key)
+        return data
 
     def _held(self, head: Head, believed: float) -> Head:
         """Hold a head against the entry it rests on, unless that was done less than so many seconds ago.
@@ -415,27 +446,18 @@ class Journal:
             return head
         data = self._backend.get(self._key(head.seq))
         if data is None or tip(data) != head.tip:
-            return self._afresh(head)
+            return self._afresh()
         if head.at is None:
             head.at = Entry.decode(data, where=self._key(head.seq)).at
             self._entries.remember(head.seq, data)
         head.seen = now
         return head
 
-    def _afresh(self, head: Head) -> Head:
-        """Read from entry 1: what was believed is not so.
-
-        Raises
-        ------
-        IntegrityError
-            An entry is missing before the one that was believed to be the last.
-        """
+    def _afresh(self) -> Head:
+        """Read from entry 1: what was believed is not so; raise as `_from_start` does."""
         self._entries.clear(all_kept=self._rule is not None)
         self._synced = 0
-        found = self._caught_up(Head())
-        if found.seq < head.seq and self._entries.load(head.seq) is not None:
-            self.entry(found.seq + 1)
-        return found
+        return self._from_start()
 
     def _caught_up(self, head: Head) -> Head:
         """Read on from a head until no next entry exists."""
@@ -451,7 +473,7 @@ class Journal:
             entry, data = found
             if entry.prev != head.tip:
                 if head is believed and self._held(believed, 0) is not believed:
-                    return self._afresh(believed)
+                    return self._afresh()
                 raise IntegrityError(
                     f"The journal {self._prefix} in {self._backend.url} is broken at entry {entry.seq}: it follows "
                     f"an entry {entry.prev}, and entry {head.seq} is {head.tip}. One of the two was altered; "

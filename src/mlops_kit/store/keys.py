@@ -27,6 +27,7 @@ _TEMPORARY = re.compile(
 )
 _NUMBERED = re.compile(r"(?:gc/(?:marks|sweeps)|journals/[^/]+/[^/]+)/(\d{12,})\.json")
 _LONGEST_GAP = 1000
+_DEPTHS = {"objects": 2, "packs": 1, "journals": 3, "runs": 2, "monitors": 3, "pending": 1}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -133,6 +134,18 @@ def monitor_prefix(folder: str) -> str:
 def segment_day(second: float) -> str:
     """Give the UTC day of a moment, which is the folder of what was logged then."""
     return _day(int(second) // 86_400)
+
+
+def is_of_a_file(path: str) -> bool:
+    """Return whether only a file belongs at a path: it is as deep as the files of its kind.
+
+    Examples
+    --------
+    >>> is_of_a_file("runs/2026-01-01"), is_of_a_file("journals/models/fraud/head.json")
+    (False, True)
+    """
+    deep = path.count("/") >= _DEPTHS.get(path.partition("/")[0], len(path) + 1)
+    return deep or (path.startswith("gc/") and path.endswith(".json"))
 
 
 def is_temporary(key: str) -> bool:

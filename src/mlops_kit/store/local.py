@@ -17,6 +17,7 @@ from typing import NoReturn, TypeAlias
 
 from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
 from mlops_kit.records import bounds
+from mlops_kit.store import keys
 from mlops_kit.store.backend import Bytes, Found, Judged
 from mlops_kit.store.folders import Folders, ForeignFile, OpenFolder, foreign_message, is_regular, kind_of
 from mlops_kit.store.judged import open_judged, present_user, within
@@ -197,6 +198,8 @@ class LocalBackend:
         for name, found in self._listed(prefix):
             if found is None and _is_too_deep(prefix):
                 yield ForeignFile(prefix + name, "a folder below too many others")
+            elif found is None and keys.is_of_a_file(prefix + name):
+                yield ForeignFile(prefix + name, "a folder where a file belongs")
             elif found is None:
                 yield from self.foreign(f"{prefix}{name}/")
             elif not is_regular(found):

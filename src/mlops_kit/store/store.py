@@ -17,10 +17,10 @@ from mlops_kit.records import codec
 from mlops_kit.records.check import DoctorReport, FsckReport, GcReport, Listing, Problem, SyncReport, passing_over
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.entry import Entry
-from mlops_kit.records.names import folder
+from mlops_kit.records.names import folder, unfolded
 from mlops_kit.records.pending import Pending
 from mlops_kit.store import check, doctor, gc, identity, keys, made
-from mlops_kit.store.backend import Backend, read_verified
+from mlops_kit.store.backend import Backend, names_in, read_verified
 from mlops_kit.store.journal import Fold, Journal
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.locate import address_of, backend_for, locate
@@ -225,24 +225,35 @@ class Store:
         Returns
         -------
         Listing of str
-            As spelled when each was created; in ``problems`` the journals that cannot be read.
+            As spelled when each was created, or in lower case where that cannot be read; such journals are named in
+            ``problems``.
         """
         names: list[str] = []
         problems: list[Problem] = []
         for where in self.backend.folders(f"journals/{kind}/"):
             key = keys.entry_key(kind, where, 1)
+            name = unfolded(where)
             with passing_over(problems, key):
                 data = self.backend.get(key)
-                if data is None:
+                if data is None and not any(map(keys.number_in, self._files(key))):
                     continue
+                if data is None:
+                    raise IntegrityError(f"The entry {key} in {self.url} is missing, though later ones are there.")
                 first = Entry.decode(data, where=key)
-                if first.kind != "create" or first.seq != 1:
+                if first.kind != "create" or first.seq != 1 or folder(first.body["name"]) != where:
                     raise IntegrityError(
                         f"The entry at {key} in {self.url} does not begin a journal: it was moved there. "
                         "Compare with a copy of the store."
                     )
-                names.append(first.body["name"])
+                name = first.body["name"]
+            if name is not None:
+                names.append(name)
         return Listing(sorted(names), problems)
+
+    def _files(self, key: str) -> list[str]:
+        """List what lies in the folder of a key."""
+        prefix = f"{key.rpartition('/')[0]}/"
+        return [f"{prefix}{name}" for name in names_in(self.backend, prefix)]
 
     def fsck(self, repair: bool = False) -> FsckReport:  # noqa: FBT001, FBT002 - the name that it is called by
         """Check everything in the store: digests, checksums, chains, references.

@@ -12,7 +12,7 @@ from mlops_kit.errors import IntegrityError, NotFound
 from mlops_kit.records import codec
 from mlops_kit.records.check import Problem
 from mlops_kit.records.dataset import Manifest
-from mlops_kit.records.entry import Entry
+from mlops_kit.records.entry import FIRST_PREV, Entry, tip
 from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import reading
@@ -107,19 +107,27 @@ class _Tracer:
         self.manifests.update(digest for what, digest in references(record) if what == "manifest")
 
     def journals(self) -> None:
-        last: dict[str, int] = {}
+        last: dict[str, tuple[int, str | None]] = {}
         for found in self.backend.walk("journals/"):
             match = _ENTRY.fullmatch(found.key)
             if match is None:
                 continue
-            if int(match[2]) != last.get(match[1], 0) + 1:
+            before, expected = last.get(match[1], (0, FIRST_PREV))
+            number = int(match[2])
+            if number != before + 1:
                 self.problems.append(Problem("missing", found.key, "an entry is missing before it"))
-            last[match[1]] = int(match[2])
+                expected = None
+            last[match[1]] = number, None
             with self.noting(found.key):
                 data = self.backend.get(found.key) or b""
                 record = codec.unseal(data, where=found.key, kind="entry")
-                Entry.of(record, where=found.key)
+                entry = Entry.of(record, where=found.key)
                 self.note(data, record)
+                last[match[1]] = number, tip(data)
+                if entry.seq != number:
+                    raise IntegrityError(f"It carries the number {entry.seq!s:.20}: it was moved here.")
+                if expected is not None and entry.prev != expected:
+                    raise IntegrityError("It does not follow the entry before it: one of the two was replaced.")
 
     def of_runs(self) -> None:
         for found in self.backend.walk("runs/"):
@@ -134,6 +142,9 @@ class _Tracer:
                 if not data:  # a start is not synced: after a power cut it may be empty, and names nothing
                     continue
                 record = codec.unseal(data, where=found.key, kind=f"run-{match[2]}")
+                own = record.get("start") if match[2] == "end" else record
+                if own is not None and own["id"] != match[1]:
+                    raise IntegrityError(f"It is of the run {own['id']!r:.40}: it was moved here.")
                 (run.ended_by if match[2] == "end" else run.started_by)(record, found)
                 self.note(data, record)
             if match[2] == "start":
