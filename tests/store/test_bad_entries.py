@@ -10,6 +10,7 @@ import pytest
 import mlops_kit as mk
 from mlops_kit.errors import IntegrityError, MlopsKitError, ModelNotFound
 from mlops_kit.records import codec
+from mlops_kit.store import made, serializers
 from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.store import Store
 
@@ -66,8 +67,10 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture
-def copied(whole, tmp_path):
-    """Give a function that makes a fresh copy which may be spoiled."""
+def copied(whole, tmp_path, monkeypatch):
+    """Give a function that makes a fresh copy which may be spoiled, noted as made here, by another process."""
+    monkeypatch.setattr(serializers, "pickled", set())
+    made.note(json.loads((whole / "store.json").read_bytes())["id"], str(tmp_path / "store"))
 
     def copy():
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
