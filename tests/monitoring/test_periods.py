@@ -68,3 +68,93 @@ def test_a_number_of_rows_without_a_period_is_refused_by_a_live_monitor_and_aske
     assert monitor.check(frame(400)).quality[0].message == "400 rows, expected 500 to any"
     with pytest.raises(InvalidInput, match="per='1d'"):
         log(monitor, 0, 100)
+
+
+# Keys over days
+
+
+def orders(keys, seed=0):
+    return frame(len(keys), seed).assign(order=keys)
+
+
+def take(monitor, keys, day, **ids):
+    monitor.log(orders(keys, day + 1), np.zeros(len(keys)), at=START + timedelta(days=day, hours=1), **ids)
+
+
+@pytest.mark.parametrize("kind", [str, int, float])
+def test_a_key_of_yesterday_that_comes_again_today_is_found(tmp_path, kind):
+    keys = [kind(number) for number in range(1000)]
+    rule = expect.unique_rows("order", within="3d")
+    monitor = mk.Monitor(orders(keys), name="keys", store=tmp_path, window=500, expectations=[rule])
+    take(monitor, keys[:200], 0)
+    assert look(monitor, 0)[1] == []
+    reopened = mk.Monitor(orders(keys), name="keys", store=tmp_path, window=500, expectations=[rule])
+    take(reopened, [*keys[200:399], keys[7]], 1)
+    shown = repr(keys[7])
+    assert look(reopened, 1)[1] == [
+        (
+            "repeated order",
+            f"1 of 200 rows have a key that had come within 3 days, the last of them {shown} of 2026-05-04 01:00",
+        )
+    ]
+    for day in (2, 3):
+        take(reopened, keys[200 * day : 200 * day + 150], day)
+        look(reopened, day)
+    assert look(reopened, 3)[1] == []
+    take(reopened, keys[100:150], 4)  # of four days ago
+    assert look(reopened, 4)[1] == []
+
+
+def test_a_prediction_that_is_logged_again_under_its_id_repeats_no_key(tmp_path):
+    keys = [f"o{number}" for number in range(400)]
+    rule = expect.unique_rows("order", within="2d")
+    monitor = mk.Monitor(orders(keys), name="keys", store=tmp_path, window=100, expectations=[rule])
+    for day in (0, 1):
+        take(monitor, keys[:50], day, ids=[f"id {key}" for key in keys[:50]])
+    assert look(monitor, 1)[1] == []
+    take(monitor, keys[:50], 1, ids=[f"other {key}" for key in keys[:50]])
+    assert look(monitor, 1, 3)[1][0][0] == "repeated order"
+
+
+def test_keys_without_a_value_are_passed_over_and_a_share_may_be_allowed(tmp_path):
+    keys = [f"o{number}" for number in range(400)]
+    rule = expect.unique_rows("order", max_share=0.1, within="2d")
+    monitor = mk.Monitor(orders(keys), name="keys", store=tmp_path, window=100, expectations=[rule])
+    take(monitor, [*keys[:100], *[None] * 30], 0)
+    take(monitor, [*keys[90:189], *[None] * 11], 1)
+    assert [subject for subject, _ in look(monitor, 1)[1] if subject.startswith("repeated")] == []
+    take(monitor, keys[170:270], 1)
+    assert [subject for subject, _ in look(monitor, 1, 3)[1] if subject.startswith("repeated")] == ["repeated order"]
+
+
+def test_a_table_is_judged_as_a_whole_and_a_key_needs_columns(tmp_path):
+    rule = expect.unique_rows("order", within="2d")
+    monitor = mk.Monitor(orders(range(2000)), name="keys", store=tmp_path, expectations=[rule])
+    assert any("1 rows repeat" in rule.message for rule in monitor.check(orders([1, 2, 1])).quality)
+    with pytest.raises(InvalidInput, match="needs the columns of a key"):
+        expect.unique_rows(within="2d")
+
+
+def test_rules_and_messages_use_the_names_that_the_user_knows(tmp_path):
+    def odd(n, seed, shift=0.0):
+        rng = np.random.default_rng(seed)
+        return pd.DataFrame({"#at": rng.normal(shift, 1, n), "#id": np.arange(n), "x": rng.normal(size=n)})
+
+    rules = [
+        expect.in_range("#at", -50, 50),
+        expect.unique_rows("#id", within="1d"),
+        expect.custom(lambda table: table["#at"].to_numpy() < 50, name="small"),
+        expect.custom(lambda table: table["y"], name="other"),
+    ]
+    monitor = mk.Monitor(odd(1000, 0), name="m", store=tmp_path, window=100, expectations=rules)
+    monitor.log(odd(300, 1), np.zeros(300), at=START)
+    assert {subject for subject, _ in look(monitor, 0)[1]} == {"custom: other"}
+    monitor.log(odd(300, 2, 99.0).drop(columns="x"), np.zeros(300), at=START)
+    told = dict(look(monitor, 0, 3)[1])
+    wanted = {"range of #at", "custom: small", "custom: other", "schema", "repeated #id"}
+    assert told.keys() == wanted
+    assert told["schema"] == "missing: 'x'"
+    assert told["custom: other"].startswith("other: it could not be judged: KeyError")
+    report = monitor.check(odd(300, 2, 99.0).drop(columns="#id"))
+    assert {rule.column for rule in report.quality} <= {None, "#at", "#id", "x"}
+    assert not [rule.message for rule in report.quality if '"#' in rule.message]  # as "#id'" would be shown

@@ -147,7 +147,7 @@ def one_of(column: str, values: Iterable[Any], *, max_share: float = 0.0) -> Exp
     return Expectation("categories", column, {"values": known, "max_share": max_share})
 
 
-def unique_rows(*columns: str, max_share: float = 0.0) -> Expectation:
+def unique_rows(*columns: str, max_share: float = 0.0, within: Duration | None = None) -> Expectation:
     """Expect no two rows to be equal.
 
     Parameters
@@ -156,18 +156,33 @@ def unique_rows(*columns: str, max_share: float = 0.0) -> Expectation:
         Only in these columns; by default in all.
     max_share : float, default 0
         The share of rows that may repeat an earlier one.
+    within : str, float or timedelta, optional
+        Of a live monitor, which looks at windows and not at whole tables: no key may come again so soon, also over
+        days and checks, by the moments of the predictions. It remembers the last 100,000 keys, so where more rows come
+        in this time, a key is found that comes again among so many. A key with a missing value is passed over; so is a
+        prediction that is logged again under its id. A table is judged as a whole all the same.
 
     Returns
     -------
     Expectation
         Of kind ``"duplicates"``.
+
+    Examples
+    --------
+    >>> unique_rows("order", within="7d").limits
+    {'columns': ['order'], 'max_share': 0.0, 'seconds': 604800.0}
     """
     if not all(isinstance(name, str) for name in columns):
         raise InvalidInput(
             f"unique_rows{columns!r:.200}: give the names of columns one by one, as unique_rows('a', 'b')."
         )
     _check_share("max_share", max_share)
-    return Expectation("duplicates", None, {"columns": list(columns), "max_share": max_share})
+    limits: dict[str, Any] = {"columns": list(columns), "max_share": max_share}
+    if within is None:
+        return Expectation("duplicates", None, limits)
+    if not columns:
+        raise InvalidInput(f"unique_rows(within={within!r:.100}) needs the columns of a key, as unique_rows('order').")
+    return Expectation("duplicates", None, {**limits, "seconds": _period(within)})
 
 
 def not_constant(column: str, *, min_rows: int = 2) -> Expectation:

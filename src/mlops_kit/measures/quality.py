@@ -36,10 +36,12 @@ def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityRe
     try:
         return known(table, rule, now)
     except Exception as error:  # noqa: BLE001 - data of any type, and functions of the user's, may fail in any way
-        message = f"it could not be judged: {type(error).__name__}: {error}"
-        if rule.kind != "custom":
-            held = "of this table" if rule.column is None else f"of type {table[rule.column].type}"
-            message = f"values {held} cannot be held against it"
+        if rule.kind == "custom":
+            name = rule.limits.get("name", "")
+            message = f"{name}: it could not be judged: {type(error).__name__}: {error}"
+            return _result(rule, passed=False, value=None, limit=name, message=message)
+        held = "of this table" if rule.column is None else f"of type {table[rule.column].type}"
+        message = f"values {held} cannot be held against it"
         return _result(rule, passed=False, value=None, limit=rule.limits, message=message)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlops_kit.measures.expectations import check
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Policy, advance
@@ -23,7 +22,17 @@ from mlops_kit.monitoring.rows import escaped, moments_of, table_of, unescaped, 
 from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
 from mlops_kit.monitoring.versions import UNNAMED, Version
-from mlops_kit.monitoring.watch import Context, Watch, answered, broken_columns, estimated, groups, named, see_labels
+from mlops_kit.monitoring.watch import (
+    Context,
+    Watch,
+    answered,
+    broken_columns,
+    estimated,
+    groups,
+    hold,
+    named,
+    see_labels,
+)
 from mlops_kit.records.monitor import FeatureReport, MonitorRecord
 from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import QualityResult
@@ -81,7 +90,7 @@ def _seen(
         every = every.append_column(kept, values)
     current = profile_table(every, like=baseline.profile)
     plain = features.drop_columns([name for name in baseline.view.parts if name in features.column_names])
-    quality = check(plain, context.rules, now=now, profile=current)
+    quality = hold(plain, context.rules, now)
     if PREDICTION in there:
         quality = replace(quality, results=(*quality.results, *answered(every, baseline.profile)))
     elif context.settings.prediction is not None:

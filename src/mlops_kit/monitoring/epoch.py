@@ -49,6 +49,7 @@ from mlops_kit.monitoring.watch import (
     begin_inputs,
     first_performance,
     see_ids,
+    see_keys,
     see_labels,
     see_moments,
     see_time,
@@ -243,7 +244,10 @@ class Epoch:
         """Take note of when predictions were made, those too that wait for their window."""
         for segment in new:
             if segment.kind == PREDICTIONS:
-                table = versioned(self.segments.read(segment, [AT, ID, VERSION]))
+                names = [name for rule in self.context.key_rules.values() for name in rule.limits["columns"]]
+                wanted = dict.fromkeys([AT, ID, VERSION, *names, *(f"{name}'" for name in names)])
+                table = versioned(self.segments.read(segment, wanted))
+                watch = see_keys(watch, table, self.context)
                 watch = see_moments(watch, table.select([AT, VERSION]).to_pandas(), self.context)
                 if ID in table.column_names:
                     watch = see_ids(watch, table.column(ID).to_pylist())

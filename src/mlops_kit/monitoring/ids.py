@@ -78,13 +78,22 @@ class RecentIds:
     digests: tuple[bytes, ...] = ()
     repeated: int = 0
 
+    def again(self, ids: Sequence[str | None]) -> list[bool]:
+        """Return which of some ids came before, among these or those that are known."""
+        known, found = set(self.digests), list[bool]()
+        for name in ids:
+            digest = b"" if name is None else _digest(name)
+            found.append(digest in known)
+            known |= {digest} - {b""}
+        return found
+
     def after(self, ids: Iterable[str | None]) -> RecentIds:
         """Go on with more ids."""
         known, fresh, repeated = set(self.digests), list[bytes](), self.repeated
         for name in ids:
             if name is None:
                 continue
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:_BYTES]
+            digest = _digest(name)
             if digest in known:
                 repeated += 1
             else:
@@ -101,3 +110,7 @@ class RecentIds:
         """Read what `plain` wrote."""
         data = base64.b64decode(state["digests"])
         return cls(tuple(data[i : i + _BYTES] for i in range(0, len(data), _BYTES)), state["repeated"])
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:_BYTES]

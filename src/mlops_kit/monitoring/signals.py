@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlops_kit.monitoring.alerts import Signal
+from mlops_kit.monitoring.keys import RecentKeys
 from mlops_kit.records.monitor import BLIND, FeatureReport, LossReport
 from mlops_kit.records.quality import Expectation, QualityReport
 
@@ -33,6 +34,7 @@ def of_quality(report: QualityReport, broken: Iterable[str], looks: tuple[int, i
         if result.passed is None:
             continue
         subject = result.kind if result.column is None else f"{result.kind} of {result.column}"
+        subject = f"{subject}: {result.limit}" if result.kind == "custom" else subject
         while subject in seen:
             subject += "'"
         seen.add(subject)
@@ -69,6 +71,18 @@ def of_period(rule: Expectation, counts: Mapping[str, int], now: datetime) -> Si
         subject=f"volume per {_span(seconds)}",
         active=bool(wrong),
         message=f"{rows[shown]:,} rows in {_span(seconds)} from {start:%Y-%m-%d %H:%M}, expected {bounds}",
+    )
+
+
+def of_keys(rule: Expectation, keys: RecentKeys) -> Signal:
+    """Return a signal about keys that came again since the last look."""
+    names, span = ", ".join(rule.limits["columns"]), _span(rule.limits["seconds"])
+    return Signal(
+        kind="quality",
+        subject=f"repeated {names}",
+        active=keys.repeated > rule.limits["max_share"] * keys.rows,
+        message=f"{keys.repeated:,} of {keys.rows:,} rows have a key that had come within {span}, the last of them "
+        f"{keys.example}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,10 +23,11 @@ from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
 from mlops_kit.monitoring.ids import RecentIds
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaults
+from mlops_kit.monitoring.keys import RecentKeys
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
-from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, VERSION, WEIGHT
+from mlops_kit.monitoring.segments import AT, ID, LABEL, OWN, PREDICTION, VERSION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
 from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
@@ -44,7 +46,7 @@ from mlops_kit.records.monitor import (
     FeatureReport,
 )
 from mlops_kit.records.profile import TableProfile
-from mlops_kit.records.quality import Expectation, QualityResult
+from mlops_kit.records.quality import Expectation, QualityReport, QualityResult
 
 DRIFT, PREDICTED, LABELS = "drift", "prediction", "labels"
 _GROUPS = 3
@@ -105,10 +107,19 @@ class Context:
 
     @property
     def rules(self) -> tuple[Expectation, ...]:
-        """What must hold: what was inferred, but where the user stated something of that kind about the column."""
+        """What must hold: what was inferred, but where the user stated something of that kind about the column.
+
+        Columns have the names that the user knows.
+        """
         stated = {(rule.kind, rule.column) for rule in self.expectations if rule.kind != "custom"}
-        inferred = (rule for rule in self.baseline.rules if (rule.kind, rule.column) not in stated)
+        inferred = (rule for rule in map(_unescaped, self.baseline.rules) if (rule.kind, rule.column) not in stated)
         return (*inferred, *self.expectations)
+
+    @property
+    def key_rules(self) -> dict[str, Expectation]:
+        """The rules that a key comes once within a period, by what their state is called."""
+        rules = [rule for rule in self.expectations if rule.kind == "duplicates" and "seconds" in rule.limits]
+        return {json.dumps([*rule.limits["columns"], rule.limits["seconds"]]): rule for rule in rules}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,8 @@ class Watch:
         The last ids that were given, so that a prediction that is logged again is known.
     periods : mapping of str to dict
         For each length of a period, in seconds, how many predictions each period has that is not judged yet.
+    keys : mapping of str to RecentKeys
+        By `Context.key_rules`, the last keys.
 
     Notes
     -----
@@ -167,6 +180,7 @@ class Watch:
     latest: datetime | None = None
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
     ids: RecentIds = field(default_factory=RecentIds)
+    keys: Mapping[str, RecentKeys] = field(default_factory=dict)
 
     def plain(self, context: Context) -> dict[str, Any]:
         """Give it as plain values, all but the alerts, and profiles that the reference has."""
@@ -186,6 +200,7 @@ class Watch:
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
             **({"ids": self.ids.plain()} if self.ids != RecentIds() else {}),
+            **({"keys": {name: keys.plain() for name, keys in self.keys.items()}} if self.keys else {}),
             **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
 
@@ -224,6 +239,7 @@ class Watch:
             latest=codec.moment(state["latest"]) if "latest" in state else None,
             ids=RecentIds.of(state["ids"]) if "ids" in state else RecentIds(),
             periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
+            keys={name: RecentKeys.of(keys) for name, keys in state.get("keys", {}).items()},
         )
 
 
@@ -249,7 +265,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     there = set(table.column_names)
     features = context.baseline.view.of(table.drop_columns([name for name in OWN if name in there]))
     plain = features.drop_columns([name for name in context.baseline.view.parts if name in features.column_names])
-    report = check(plain, context.rules, now=now, profile=glance(plain))
+    rules = [rule for rule in context.rules if rule not in context.key_rules.values()]
+    report = hold(plain, rules, now)
     found, estimates = [], list[dict[str, Any]]()
     at = _last(table, now)
     firsts = {name: table.column(AT)[0].as_py() for name, _ in by_version(table)} if AT in there else {}
@@ -277,6 +294,20 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
         last=now,
     )
     return after, changes
+
+
+def hold(plain: pa.Table, rules: Iterable[Expectation], now: datetime) -> QualityReport:
+    """Hold features against rules, by the names that the user knows."""
+    table = plain.rename_columns([unescaped(name) for name in plain.column_names])
+    return check(table, rules, now=now, profile=glance(table))
+
+
+def _unescaped(rule: Expectation) -> Expectation:
+    column = None if rule.column is None else unescaped(rule.column)
+    if rule.kind != "schema":
+        return replace(rule, column=column)
+    columns = {unescaped(name): kind for name, kind in rule.limits["columns"].items()}
+    return replace(rule, limits={**rule.limits, "columns": columns})
 
 
 def begin_inputs(context: Context) -> dict[str, Inputs]:
@@ -494,9 +525,12 @@ def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list
             signal = signals.of_period(rule, watch.periods.get(name, {}), now)
             found += [] if signal is None else [signal]
             periods[name] = signals.unjudged(periods.get(name, {}), rule.limits["seconds"], now)
+    keys = {name: known for name, known in watch.keys.items() if name in context.key_rules}
+    found += [signals.of_keys(context.key_rules[name], known) for name, known in keys.items() if known.rows]
     alerts, changes = advance(watch.alerts, found, now, context.policy) if found else (dict(watch.alerts), [])
     alerts, more = remind(alerts, now, context.policy)
-    return replace(watch, alerts=alerts, periods=periods), [*changes, *more]
+    looked = {name: known.looked() for name, known in keys.items()}
+    return replace(watch, alerts=alerts, periods=periods, keys=looked), [*changes, *more]
 
 
 def see_moments(watch: Watch, rows: pd.DataFrame, context: Context) -> Watch:
@@ -526,6 +560,22 @@ def _first_moments(moments: pd.Series[Any], names: pd.Series[Any]) -> dict[str, 
 def see_ids(watch: Watch, ids: list[str | None]) -> Watch:
     """Take note of the ids that predictions were given, and of those that were logged again."""
     return replace(watch, ids=watch.ids.after(ids))
+
+
+def see_keys(watch: Watch, table: pa.Table, context: Context) -> Watch:
+    """Take note of the keys of predictions, but of those that are logged again under their ids."""
+    keys = dict(watch.keys)
+    there = {unescaped(name): name for name in table.column_names if name not in OWN}
+    for name, rule in context.key_rules.items():
+        if not there.keys() >= {*rule.limits["columns"]}:
+            continue  # the schema tells of it
+        ids = table.column(ID).to_pylist() if ID in table.column_names else [None] * table.num_rows
+        again = watch.ids.again(ids)
+        mine = table.filter(pa.array([not known for known in again]))
+        seconds = mine.column(AT).cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy().tolist()
+        values = zip(*(mine.column(there[column]).to_pylist() for column in rule.limits["columns"]), strict=True)
+        keys[name] = keys.get(name, RecentKeys()).after(values, seconds, rule.limits["seconds"])
+    return replace(watch, keys=keys)
 
 
 def _period(rule: Expectation) -> str:
@@ -563,7 +613,9 @@ def broken_columns(table: pa.Table, baseline: Baseline) -> list[str]:
     """Name the columns of the reference that are missing, or hold another kind of thing."""
     there, known = set(table.column_names), baseline.profile.by_name
     return [
-        name for name in baseline.features if name not in there or _kind(table, name) not in {known[name].kind, None}
+        unescaped(name)
+        for name in baseline.features
+        if name not in there or _kind(table, name) not in {known[name].kind, None}
     ]
 
 
