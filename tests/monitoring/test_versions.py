@@ -119,3 +119,64 @@ def test_predictions_are_compared_by_version(store):
     firing = {alert.subject for alert in report.alerts if alert.kind == "prediction"}
     assert firing == {"prediction, fraud:4"}
     assert {feature.version for feature in report.features if feature.kind == "prediction"} == {"fraud:3", "fraud:4"}
+
+
+def promoted(store, data):
+    register(store, data)
+    models = mk.ModelStore(store)
+    models.promote(f"fraud:{models.versions('fraud')[-1].version}")
+
+
+def asked(monitor, week, wrong, labelled=True):
+    seen = rows(600, seed=200 + week, wrong=wrong)
+    at = START + timedelta(weeks=week)
+    ids = monitor.log(seen[["amount", "age"]], seen["predicted"], at=at)
+    if labelled:
+        monitor.log_labels(ids, seen["y"], at=at + timedelta(days=1))
+    monitor.flush()
+    return ids, seen["y"]
+
+
+@pytest.mark.parametrize("other_data", [False, True])
+def test_a_promotion_changes_neither_the_number_nor_the_evidence_of_a_version(store, other_data):
+    data = rows(3000)
+    promoted(store, data)
+    settings = {"store": store, "window": 200}
+    first = mk.Monitor("fraud@champion", **settings)
+    for week in range(4):
+        asked(first, week, 0.1)
+    late, truth = asked(first, 4, 0.1, labelled=False)
+    before = first.check(now=START + timedelta(weeks=5))
+    promoted(store, rows(3000, seed=1) if other_data else data)
+    second = mk.Monitor("fraud@champion", **settings)
+    asked(second, 6, 0.1)
+    first.log_labels(late, truth, at=START + timedelta(weeks=6))
+    first.flush()
+    after = second.check(now=START + timedelta(weeks=7))
+    assert (after.reference, after.epoch) == ("fraud:2", 2 if other_data else 1)
+    assert after.rows == (600 if other_data else 3600)
+    assert [(one.name, one.number, one.labelled) for one in after.versions] == [
+        ("fraud:1", 1, 3000),
+        ("fraud:2", 2, 600),
+    ]
+    assert (after.coverage.joined, after.coverage.late, after.coverage.predictions) == (3600, 0, 3600)
+    old, new = ({loss.name: loss for loss in report.performance} for report in (before, after))
+    assert new["error, fraud:1"].n == old["error, fraud:1"].n + 600
+    assert first.check(now=START + timedelta(weeks=7)).to_dict() == after.to_dict()
+
+
+def test_an_alert_of_a_version_outlives_the_promotion_of_another_and_ends_with_a_reset(store):
+    promoted(store, rows(3000))
+    monitor = mk.Monitor("fraud@champion", store=store, window=200)
+    for week in range(6):
+        asked(monitor, week, 0.1 if week < 3 else 0.5)
+    now = START + timedelta(weeks=7)
+    assert "error, fraud:1" in {alert.subject for alert in monitor.check(now=now).alerts}
+    promoted(store, rows(3000, seed=1))
+    report = monitor.check(now=now)
+    assert report.epoch == 2
+    assert "error, fraud:1" in {alert.subject for alert in report.alerts}
+    monitor.reset("retrained")
+    report = monitor.check(now=now)
+    assert (report.epoch, report.alerts) == (3, ())
+    assert [(one.name, one.number) for one in report.versions] == [("fraud:1", 1)]

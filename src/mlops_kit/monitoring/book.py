@@ -41,7 +41,8 @@ def fold(state: State, entry: Entry) -> None:
             state.update({name: body[name] for name in _EPOCH})
             state["spec"] = body.get("spec")
             state.update(began=entry.seq, checked=entry.seq, check=body["check"], alerts=body["alerts"])
-            state["since"] = {"marks": body["check"]["marks"], "day": body["check"]["day"]}
+            begun = {"marks": body["check"]["marks"], "day": body["check"]["day"]}
+            state["since"] = body.get("since", begun)  # where an alias was followed, predictions of before count on
             state["waiting"] = _waiting(state, body)
         case "check":
             state.update(checked=entry.seq, check=body["check"], alerts=body["alerts"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ from mlops_kit.monitoring.segments import (
     marked,
 )
 from mlops_kit.monitoring.settings import Settings
+from mlops_kit.monitoring.versions import UNNAMED, Version
 from mlops_kit.monitoring.watch import (
     Context,
     Watch,
@@ -54,6 +56,7 @@ from mlops_kit.monitoring.watch import (
     see_moments,
     see_time,
     see_window,
+    with_other_inputs,
 )
 from mlops_kit.records import codec
 from mlops_kit.records.monitor import check_state, made_by, other_release
@@ -408,8 +411,9 @@ def begin(
     spec: str | None = None,
     reason: str | None = None,
     replacing: str | None = None,
+    before: Known | None = None,
 ) -> None:
-    """Begin an epoch, unless another process has begun one with the same reference.
+    """Begin an epoch, unless another process has begun one with the same reference, or gone on with the one before.
 
     Parameters
     ----------
@@ -429,23 +433,40 @@ def begin(
         Why it begins again.
     replacing : str, optional
         The identity of the reference that it replaces; None for a first epoch. An epoch is begun only in its place.
+    before : Known, optional
+        Where the monitor stands, if it only follows its alias: predictions and losses go on, and so do the inputs if
+        the data of the other version is the same.
     """
     store.ensure()
     book = open_book(store, name)
     book.append(lambda state: None if state else ("create", {"name": name}))
     state = book.read(dict)
-    epoch, alerts, marks = state.get("epoch", 0) + 1, list(state.get("alerts", [])), _marks(state)
     baseline = Baseline.of(reference, settings)
-    context = Context(name, epoch, settings, baseline, expectations, metrics)
-    held = {(one.kind, one.subject): one for one in map(Held.of, alerts)}
-    ended, changes = settle(held, datetime.now(UTC))
-    watch = Watch(inputs=begin_inputs(context), era=epoch, begun=first_performance(reference, context), alerts=ended)
-    own = Epoch(store, context)
-    known = Known(watch, marks=marks[0], day=marks[1], joined=_joined_before(own, state))
-    written = own.write(known, epoch)
     profiles = {group: store.objects.put(one.encode()) for group, one in baseline.profiles.items()}
+    is_same = before is not None and profiles == state.get("profiles")
+    epoch = state.get("epoch", 0) + (0 if is_same else 1)
+    context = Context(name, epoch, settings, baseline, expectations, metrics)
+    own = Epoch(store, context)
+    begun, now = functools.partial(first_performance, reference, context), datetime.now(UTC)
+    changes: list[Change] = []
+    if before is None:
+        left = _left(own, state)
+        held = {(one.kind, one.subject): one for one in map(Held.of, state.get("alerts", []))}
+        ended, changes = settle(held, now)
+        watch = Watch(
+            inputs=begin_inputs(context), era=epoch, begun=begun(epoch), versions=_numbers(left), alerts=ended
+        )
+        marks, day = _marks(state)
+        known = Known(watch, marks=marks, day=day, joined=_joined_before(own, left))
+    else:
+        watch = replace(before.watch, begun=begun(before.watch.era))
+        if not is_same:
+            watch, changes = with_other_inputs(watch, context, now)
+        known = replace(before, watch=watch)
+    written = own.write(known, epoch)
     body = {
-        **entry_body(name, known, (written.day, written.name), changes, datetime.now(UTC)),
+        **entry_body(name, known, (written.day, written.name), changes, now),
+        "since": None if before is None else dict(before.since),
         "epoch": epoch,
         "reference": baseline.told,
         "identity": baseline.identity,
@@ -458,10 +479,12 @@ def begin(
     }
 
     over: list[Segment] = []
+    last = state.get("epoch", 0)
 
     def decide(state: State) -> Decision:
         over[:] = filter(None, [_place(state)])
-        if state.get("identity") != replacing or state.get("epoch", 0) != epoch - 1:
+        overtaken = before is not None and state.get("checked") != before.seq
+        if overtaken or state.get("identity") != replacing or state.get("epoch", 0) != last:
             return None  # another process was first
         return "begin", {member: value for member, value in body.items() if value is not None}
 
@@ -479,16 +502,33 @@ def _place(state: State) -> Segment | None:
     return Segment.of(*state["check"]["state"]) if "check" in state else None
 
 
-def _joined_before(epoch: Epoch, state: State) -> tuple[str, ...]:
-    """Find which joined rows count when a monitor begins again: labels that were known stay known."""
+def _left(epoch: Epoch, state: State) -> Mapping[str, Any]:
+    """Read what the last check of a monitor that begins again has left, as far as it can be read."""
     place = _place(state)
     try:
         if place is not None:
-            members = codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")
-            return tuple(members["joined"])
+            return codec.unseal(epoch.segments.read_bytes(place), where=place.name, kind="monitor-state")
     except (IntegrityError, *ODD):
         pass  # a state that is gone, or of another release, is a reason to begin again, and must not prevent it
+    return {}
+
+
+def _joined_before(epoch: Epoch, left: Mapping[str, Any]) -> tuple[str, ...]:
+    """Find which joined rows count when a monitor begins again: labels that were known stay known."""
+    if isinstance(left.get("joined"), list):
+        return tuple(left["joined"])
     return tuple(one.mark for one in epoch.segments.listed() if one.kind == JOINED)
+
+
+def _numbers(left: Mapping[str, Any]) -> dict[str, Version]:
+    """Return the versions of a monitor that begins again: each keeps its number, and so its part of the budget."""
+    try:
+        watch = left["watch"]
+        if "versions" in watch:
+            return {name: Version(one["number"]) for name, one in watch["versions"].items()}
+        return {UNNAMED: Version(1)} if watch["rows"] or "latest" in watch else {}
+    except ODD:
+        return {}
 
 
 def _day_before(day: str) -> str:

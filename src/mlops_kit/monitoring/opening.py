@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_kit.errors import Conflict, InvalidInput, InvalidName
+from mlops_kit.errors import Conflict, IntegrityError, InvalidInput, InvalidName, OtherRelease
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.reference import follows_alias, identity_of, read_reference
 from mlops_kit.monitoring.settings import Settings
@@ -97,39 +97,62 @@ class Opening:
                     f"The monitor {self._name!r} in {self._store.url} compares with {state['reference']}, not with "
                     "this reference. Use another name, or begin again with monitor.reset('why')."
                 )
-            self._begin(reason=None if known is None else f"now {self._identity}", replacing=known)
-            state = self.state()
-        if state["epoch"] not in self._epochs:
-            self._epochs = {state["epoch"]: self._read(state)}
-        return self._epochs[state["epoch"]]
+            self._begin(reason=None if known is None else f"now {self._identity}", replacing=known, state=state)
+            return self.epoch()
+        if state["began"] not in self._epochs:
+            self._epochs = {state["began"]: self._read(state)}
+        return self._epochs[state["began"]]
 
     def begin(self, *, reason: str | None) -> None:
         """Begin an epoch with the present reference, whatever the monitor compared with before."""
         self._begin(reason=reason, replacing=self.state().get("identity"))
 
-    def _begin(self, *, reason: str | None, replacing: str | None) -> None:
-        """Begin an epoch in the place of the one that was looked at; if another process was first, do nothing."""
+    def _begin(self, *, reason: str | None, replacing: str | None, state: dict[str, Any] | None = None) -> None:
+        """Begin an epoch in the place of the one that was looked at; if another process was first, do nothing.
+
+        With the state of a monitor that follows its alias, what is known of predictions and losses goes on.
+        """
         from mlops_kit.monitoring.epoch import begin  # noqa: PLC0415 - loads pandas, pyarrow and the statistics
 
-        stated = self._stated
-        if any(rule.kind == "volume" and "seconds" not in rule.limits for rule in self._expectations):
+        settings, expectations, known = self._stated, self._expectations, None
+        if state is not None and replacing is not None:
+            settings, expectations, known = self._before(state)
+        if any(rule.kind == "volume" and "seconds" not in rule.limits for rule in expectations):
             raise InvalidInput(
                 "row_count() is about a whole table, and a live monitor looks at windows of rows: say over which "
                 "period, as row_count(at_least=1000, per='1d')."
             )
-        reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
+        named = {"prediction": settings.prediction, "target": settings.target}
         begin(
             self._store,
             self._name,
-            reference,
-            stated,
-            self._expectations,
-            self._metrics,
+            read_reference(self._reference, self._source, **named),
+            settings,
+            expectations,
+            self._metrics or settings.metrics,
             spec=self._reference if isinstance(self._reference, str) else None,
             reason=reason,
             replacing=replacing,
+            before=known,
         )
         self._epochs.clear()
+
+    def _before(self, state: dict[str, Any]) -> tuple[Settings, tuple[Expectation, ...], Known | None]:
+        """Read how a monitor watches that begins to compare with another version, and where it stands.
+
+        If other settings are stated, or its state is gone, predictions and losses begin again, too.
+        """
+        try:
+            epoch = self._read(state)
+        except Conflict:
+            return self._stated, self._expectations, None
+        try:
+            known = epoch.read()
+        except Overtaken:
+            return self._before(self.state())
+        except (IntegrityError, OtherRelease):
+            known = None
+        return epoch.context.settings, epoch.context.expectations, known
 
     def go_on(self, now: datetime) -> tuple[Epoch, Known]:
         """Take in what is new; if another process was first, take in what is new after that."""
@@ -171,7 +194,7 @@ class Opening:
         metrics = self._metrics or stated.metrics
         settings = replace(settings, alpha=settings.alpha * math.pi**2 / 6)  # all of it: there is no second epoch
         context = Context(self._name, 1, settings, baseline, self._expectations, metrics)
-        return context, first_performance(reference, context)
+        return context, first_performance(reference, context, 1)
 
     def _read(self, state: dict[str, Any]) -> Epoch:
         from mlops_kit.monitoring.baseline import Baseline  # noqa: PLC0415 - as above

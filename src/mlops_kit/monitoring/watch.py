@@ -17,7 +17,7 @@ from mlops_kit.measures.expectations import check
 from mlops_kit.measures.glance import glance
 from mlops_kit.measures.profile import profile_table
 from mlops_kit.monitoring import signals
-from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind
+from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind, settle
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
 from mlops_kit.monitoring.ids import RecentIds
@@ -49,6 +49,7 @@ from mlops_kit.records.profile import TableProfile
 from mlops_kit.records.quality import Expectation, QualityReport, QualityResult
 
 DRIFT, PREDICTED, LABELS = "drift", "prediction", "labels"
+_OF_VERSIONS = frozenset({PREDICTED, "performance"})
 _GROUPS = 3
 WARM_ROWS = 1000
 """Predictions after which they are compared with the first ones, where the reference holds none."""
@@ -481,7 +482,7 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     for name in sorted(set(names), key=lambda name: versions[name].number):
         version = versions[name]
         mine = rows[names == name].drop(columns=VERSION, errors="ignore").reset_index(drop=True)
-        performance = version.performance or _first_of(watch.begun, version, mine, context)
+        performance = version.performance or _first_of(watch, version, mine, context)
         known = {loss_of(report, name).name: report.n for report in performance.reports()}
         empty = int((performance.task.usable(mine)["label"].isna() & mine["label"].notna()).sum())
         measured = context.measured(performance.task)
@@ -504,13 +505,13 @@ def see_labels(watch: Watch, rows: pd.DataFrame, context: Context, now: datetime
     return went_on, [*earlier, *changes]
 
 
-def _first_of(begun: Performance | None, version: Version, rows: pd.DataFrame, context: Context) -> Performance:
+def _first_of(watch: Watch, version: Version, rows: pd.DataFrame, context: Context) -> Performance:
     """Begin to judge a version: with the losses of the reference, or with its first ones."""
-    if begun is not None:
-        return begun.begun(version.fraction)
+    if watch.begun is not None:
+        return watch.begun.begun(version.fraction)
     task = context.baseline.task_of(rows["prediction"].dropna(), rows["label"].dropna(), context.settings)
     nothing = pd.DataFrame({"prediction": [], "label": []})
-    return begin_performance(task, nothing, context).begun(version.fraction)
+    return begin_performance(task, nothing, context, watch.era).begun(version.fraction)
 
 
 def see_time(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
@@ -582,19 +583,39 @@ def _period(rule: Expectation) -> str:
     return f"{rule.limits['seconds']:.17g}"
 
 
-def first_performance(reference: Reference, context: Context) -> Performance | None:
+def with_other_inputs(watch: Watch, context: Context, now: datetime) -> tuple[Watch, list[Change]]:
+    """Begin to compare the inputs with another reference; what is known of the versions, and their alerts, go on."""
+    mine = {key: held for key, held in watch.alerts.items() if held.kind in _OF_VERSIONS}
+    ended, changes = settle({key: held for key, held in watch.alerts.items() if key not in mine}, now)
+    answers = {name: one for name, one in watch.inputs.items() if one.kind == PREDICTED}
+    after = Watch(
+        inputs={**begin_inputs(context), **answers},
+        era=watch.era,
+        begun=watch.begun,
+        versions={name: replace(one, scores=()) for name, one in watch.versions.items()},
+        labels=watch.labels,
+        alerts={**ended, **mine},
+        last=watch.last,
+        latest=watch.latest,
+        periods=watch.periods,
+        ids=watch.ids,
+    )
+    return after, changes
+
+
+def first_performance(reference: Reference, context: Context, era: int) -> Performance | None:
     """Begin with the losses of the reference; None where it does not hold predictions and the truth about them."""
     rows = labelled(reference, context.settings.segments)
     if rows.empty:
         return None
     task = context.baseline.task_of(rows["prediction"], rows["label"], context.settings)
-    return begin_performance(task, rows, context)
+    return begin_performance(task, rows, context, era)
 
 
-def begin_performance(task: Any, reference: pd.DataFrame, context: Context) -> Performance:
-    """Begin with half of the budget of the epoch, of which each version has a fraction."""
+def begin_performance(task: Any, reference: pd.DataFrame, context: Context, era: int) -> Performance:
+    """Begin with half of the budget of an epoch, of which each version has a fraction."""
     settings, metrics = context.settings, context.measured(task)
-    share = settings.spend(context.epoch) / 2
+    share = settings.spend(era) / 2
     begun = Performance.begin(
         task,
         reference,
