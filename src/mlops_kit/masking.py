@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 MASK = "********"
 
 _SECRET_ENDINGS = frozenset(
-    {"apikey", "auth", "authorization", "bearer", "cookie", "cred", "credential", "jwt", "otp", "passcode"}
-    | {"passphrase", "passwd", "password", "pat", "pw", "pwd", "sas", "secret", "token", "webhook"}
+    {"apikey", "auth", "authorization", "bearer", "cookie", "cred", "credential", "cvc", "cvv", "jwt", "otp"}
+    | {"passcode", "passphrase", "passwd", "password", "pat", "pin", "pw", "pwd", "sas", "secret", "token", "totp"}
+    | {"webhook"}
 )
 _SECRET_WORDS = ("password", "passwd", "secret", "apikey", "licensekey", "privatekey", "accesskey", "secretkey")
 _KEYS = frozenset(
@@ -39,7 +40,7 @@ _FILES = (
     *("token", "token.json", "token.txt", "*.token"),
 )
 _FOLDERS = frozenset({".ssh", ".gnupg", ".aws", ".kube", ".docker"})
-_SHORTEST, _LONGEST = 8, 100_000
+_SHORTEST, _LONGEST, _MARGIN = 8, 100_000, 2000
 _SEGMENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PATTERNS = re.compile(
     r"""
@@ -79,9 +80,25 @@ _LOGIN = re.compile(
     """,
     re.VERBOSE,
 )
+_COMMAND = re.compile(
+    r"""
+    ( \b (?: (?:mysql|mariadb)[\w-]*|sshpass|7z[ar]?|rar|unrar)\b [^\n;|&]{0,300}? [\s'"] -p      # -pPASSWORD
+    | \b (?:sshpass|mongo\w*|(?:docker|podman|registry)\s+login)\b [^\n;|&]{0,300}? [\s'"] -p ['",\s]{1,5}
+    | \b redis-cli\b [^\n;|&]{0,300}? [\s'"] -a ['",\s]{0,5}
+    | \b ldap\w{3,9}\b [^\n;|&]{0,300}? [\s'"] -w ['",\s]{0,5}
+    ) (?!-) [^\s'",\]]{1,300}
+    """,
+    re.VERBOSE,
+)
+_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?\#'\"<>]{0,300}[/?\#][^\s'\"<>]*")
+_PART = re.compile(r"[A-Za-z0-9_-]{16,}")
+_CALLED = re.compile(r"hook|notif|trigger|callback|incoming|ingest", re.IGNORECASE)
+_RUNS = re.compile(r"[A-Za-z0-9]{8,}")
+_HEX = re.compile(r"[0-9a-f-]+|[0-9A-F-]+")
+_CHANGES = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
 _NAMED = re.compile(
     r"""
-    (?<![\w-]) (?P<option>--?)? (?P<name>[A-Za-z_][\w-]{2,})
+    (?<![\w-]) (?P<option>--?)? (?P<name>[A-Za-z_][\w-]+)
     (?: \\*['"]?\s{0,9}[=:]\s{0,9}                # name=, 'name': and the like
       | \\*['"]\s{0,9},\s{0,9}(?=b?\\*['"])        # ('name', 'value')
       | (?P<gap>\s{1,9})(?=[^\s-])                 # --name value
@@ -126,7 +143,7 @@ def is_secret_name(name: str) -> bool:
     if not words:
         return False
     last, before = words[-1], words[-2] if len(words) > 1 else ""
-    single = last.removesuffix("s")
+    single = last if last == "pins" else last.removesuffix("s")
     if single == "token" and last != single:
         return not before or before in _TOKENS
     if single == "token" and before in _VOCABULARY:
@@ -181,7 +198,10 @@ def masked_text(text: str, *, is_code: bool = False) -> str:
     """
     if len(text) < _SHORTEST:
         return text
-    text = _LOGIN.sub(rf"\1{MASK}", _PATTERNS.sub(MASK, text[:_LONGEST]))
+    text = _PATTERNS.sub(MASK, text[:_LONGEST])
+    text = _COMMAND.sub(rf"\1{MASK}", _LOGIN.sub(rf"\1{MASK}", text))
+    if "://" in text:
+        text = _ADDRESS.sub(_masked_address, text)
     kept, done, at = [], 0, 0
     while (named := _NAMED.search(text, at)) is not None:
         at = named.end()
@@ -192,6 +212,70 @@ def masked_text(text: str, *, is_code: bool = False) -> str:
                 kept += [text[done:at], quote, MASK, quote.removeprefix("b")]
                 done = at = value.end()
     return "".join([*kept, text[done:]])
+
+
+def excerpt(text: object, longest: int = 200) -> str:
+    """Return the beginning of a text for a message; a secret is masked before a cut could hide what it is.
+
+    Parameters
+    ----------
+    text : object
+        The text, or what has one.
+    longest : int
+        So many characters are shown.
+
+    Returns
+    -------
+    str
+        The text, or its beginning with an ellipsis.
+
+    Examples
+    --------
+    >>> excerpt("cannot reach postgres://ann:hunter2@db", 40)
+    'cannot reach postgres://********@db'
+    """
+    shown = masked_text(str(text)[: longest + _MARGIN])
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def quoted(value: object, longest: int = 80) -> str:
+    """Return the beginning of the `repr` of a value for a message, as `excerpt` does of a text.
+
+    Examples
+    --------
+    >>> quoted("x" * 100, 10)
+    "'xxxxxxxx…"
+    """
+    return excerpt(repr(value), longest)
+
+
+def _masked_address(match: re.Match[str]) -> str:
+    """Mask what looks random in the path and query of a URL: who has the address may use it."""
+    address = match[0]
+    start = address.index("://") + 3
+    is_called = _CALLED.search(address) is not None
+
+    def masked_part(part: re.Match[str]) -> str:
+        return MASK if _is_random(part[0], is_called=is_called) else part[0]
+
+    return address[:start] + _PART.sub(masked_part, address[start:])
+
+
+def _is_random(part: str, *, is_called: bool) -> bool:
+    """Check whether letters and digits follow each other as in a token, not as in words, dates, digests and ids.
+
+    Digests and ids are tokens too in an address that says that it is called.
+    """
+    if _HEX.fullmatch(part):
+        return is_called and any(map(str.isdigit, part)) and any(map(str.isalpha, part))
+    runs = _RUNS.findall(part)
+    size = sum(map(len, runs))
+    changes = sum(len(_CHANGES.findall(run)) for run in runs)
+    if not any(map(str.isdigit, part)):  # words, with or without capitals
+        return False
+    mixed = part != part.lower() and part != part.upper()
+    shortest, share = (16, 0.25) if is_called else (20, 0.4) if mixed else (24, 0.3)
+    return size >= shortest and changes >= share * size
 
 
 def _is_harmless(name: str, value: str) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import mlops_kit as mk
-from mlops_kit.masking import MASK, is_secret_file, is_secret_name, masked_text
+from mlops_kit.masking import MASK, excerpt, is_secret_file, is_secret_name, masked_text, quoted
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.secrets import masked
 
@@ -50,6 +51,8 @@ from mlops_kit.records.secrets import masked
         "slack_webhook",
         "slack_webhook_url",
         "jwt",
+        "pin",
+        "cardPin",
     ],
 )
 def test_names_of_secrets_are_known(name):
@@ -72,6 +75,8 @@ def test_names_of_secrets_are_known(name):
         "passwords_checked",
         "keyboard",
         "token_count",
+        "pin_memory",
+        "pins",
         "ż",
         "1",
     ],
@@ -161,6 +166,21 @@ def test_the_vocabulary_of_machine_learning_stays_visible(name):
         ("hvs." + "a1B2" * 7, "a1B2"),
         ("Settings(gitlab_pat='sesame', pw='x')", "sesame"),
         ("license_key: sesame", "sesame"),
+        ("pin=4711", "4711"),
+        ("mysql -uroot -psesame shop", "sesame"),
+        ("mysqldump --host=db -u root -psesame shop > dump.sql", "sesame"),
+        ("['/usr/bin/mysql', '-u', 'root', '-psesame']", "sesame"),
+        ("sshpass -p sesame ssh ann@host", "sesame"),
+        ("mongodump --host db -u ann -p 'sesame'", "sesame"),
+        ("docker login -u ann -p sesame registry.example.org", "sesame"),
+        ("redis-cli -h db -a sesame ping", "sesame"),
+        ("post to https://alerts.example.org/v1/aB3dE5fG7hJ9kL1mN3pQ5rS7 failed", "aB3dE5fG7hJ9kL1mN3pQ5rS7"),
+        ("https://chat.example.org/x?t=q9Zk2LmX8vB4nT7cR1wY6pD3", "q9Zk2LmX8vB4nT7cR1wY6pD3"),
+        ("https://chat.example.org/x#q9Zk2LmX8vB4-nT7cR1wY6pD3_a", "nT7cR1wY6pD3"),
+        ("https://mattermost.example.org/hooks/xfr5ypn3qjy8pfkz3a1", "xfr5ypn3qjy8pfkz3a1"),
+        ("https://in.example.org/webhook/0f3a5b7c9d1e2f4a6b8c0d1e2f3a4b5c", "0f3a5b7c9d1e2f4a"),
+        ("https://ci.example.org/trigger/5e0b1c9a-8d7f-4c3e-9b2a-1f0e6d5c4b3a", "5e0b1c9a-8d7f"),
+        ("open s3://bucket/x?sp=Zm9vYmFyQmF6UXV4MTIzNDU2Nzg5", "Zm9vYmFyQmF6"),
     ],
 )
 def test_secrets_in_text_are_masked(text, secret):
@@ -191,6 +211,33 @@ def test_secrets_in_text_are_masked(text, secret):
         "python -u -m train",
         "https://example.org/hooks/readme",
         "path, patch and pattern",
+        "mysql -u root -p shop",
+        "mysql --port=3306 -P 3306",
+        "psql -p 5432 shop",
+        "cp -pr a b",
+        "mkdir -p data/raw",
+        "docker run -p 8080:80 image",
+        "pin_memory=True",
+        "pins=3",
+        "https://github.com/org/repo/commit/0f3a5b7c9d1e2f4a6b8c0d1e2f3a4b5c6d7e8f90",
+        "https://huggingface.co/org/model/resolve/0f3a5b7c9d1e2f4a6b8c0d1e2f3a4b5c6d7e8f90/pytorch_model-00001-of-00002.bin",
+        "s3://bucket/objects/sha256/ab/0f3a5b7c9d1e2f4a6b8c0d1e2f3a4b5c6d7e8f900f3a5b7c9d1e2f4a6b8c0d1e",
+        "https://example.org/runs/5e0b1c9a-8d7f-4c3e-9b2a-1f0e6d5c4b3a",
+        "gs://bucket/TrainingDataForCustomers2026/part-00001-of-00128.parquet",
+        "https://example.org/docs/HowToConfigureTheMonitorInProduction.html",
+        "https://archive.example.org/20260101T120000Z/california_housing_v2_final.csv",
+        "https://scikit-learn.org/stable/modules/generated/sklearn.ensemble.HistGradientBoostingClassifier.html",
+        "https://example.org/search?q=gradient+boosting&page=12&sort=newest-first&year=2026",
+        "https://en.wikipedia.org/wiki/Receiver_operating_characteristic#Curves_in_ROC_space",
+        "https://example.org/webhooks/getting-started-with-notifications",
+        "https://pypi.org/project/mlops-kit/1.2.3/#files",
+        "https://files.pythonhosted.org/packages/0f/3a/numpy-2.3.1-cp311-cp311-manylinux_2_28_x86_64.whl",
+        "https://zenodo.org/records/1234567890123/files/Lending_Club_2007_2018Q4.csv.gz?download=1",
+        "https://www.kaggle.com/datasets/mlg-ulb/creditcardfraud?resource=download",
+        "file:///home/ann/projects/FraudDetection2026/notebooks/01_ExploreTransactionsV2.ipynb",
+        "https://archive.ics.uci.edu/static/public/222/bank+marketing.zip",
+        "memory://test-of-a-long-name-2026-with-numbers-12345",
+        "arn:aws:s3:::bucket/Model-V2-Final-2026-07-01T12-00-00Z",
     ],
 )
 def test_other_text_stays_as_it_is(text):
@@ -267,6 +314,101 @@ def test_secrets_are_masked_in_pairs_arguments_and_bytes():
     for raw in (b"\xff\x00 plain", b"\xff" * 200_000):
         assert masked("raw", raw) == raw
     assert masked("query", {b"password": b"hunter2"}) == {b"password": MASK}
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def test_random_tokens_in_addresses_are_masked_and_file_names_are_not():
+    random = Random(0)
+    for length in (24, 32, 43):
+        tokens = ["".join(random.choices(LETTERS, k=length)) for _ in range(500)]
+        seen = [token for token in tokens if token in masked_text(f"https://example.org/v1/{token}")]
+        assert len(seen) <= 25, length
+    words = [
+        "train",
+        "test",
+        "data",
+        "model",
+        "final",
+        "raw",
+        "clean",
+        "Customers",
+        "Churn",
+        "Fraud",
+        "V2",
+        "2026",
+        "part",
+        "01",
+        "house",
+        "Prices",
+    ]
+    for _ in range(2000):
+        name = random.choice(["", "-", "_"]).join(random.sample(words, k=random.randint(2, 7)))
+        address = f"https://example.org/{name}.csv"
+        assert masked_text(address) == address
+
+
+@pytest.mark.parametrize("cut", [excerpt, quoted])
+@given(SECRETS, st.integers(0, 60))
+def test_a_secret_is_masked_before_a_text_is_cut(cut, secret, before):
+    shown = cut("-" * before + f" https://ann:{secret}@example.org {secret}", 60)
+    assert len(shown) <= 60
+    assert secret[:12] not in shown
+
+
+def test_a_text_that_is_not_cut_is_whole():
+    assert (excerpt("x" * 80, 80), excerpt("x" * 81, 80)) == ("x" * 80, "x" * 79 + "…")
+    assert quoted([1, "a"]) == "[1, 'a']"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda text: mk.ModelStore().load(text),
+        lambda text: mk.ModelStore().promote(text),
+        mk.Dataset.load,
+        lambda text: mk.Dataset.snapshot({"x": [1]}, name=text),
+        mk.Monitor,
+        mk.get_run,
+        lambda text: mk.list_runs(status=text),
+        lambda text: mk.conditions.at_least(text, 0.5),
+        lambda text: mk.ModelStore().promote("a:1", expect=text),
+        lambda text: mk.expectations.in_range("x", low=text, high="a"),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 60])
+def test_no_refusal_of_an_argument_shows_the_password_in_it(ask, padding):
+    with pytest.raises(mk.errors.MlopsKitError) as caught:
+        ask(f"postgres://{'a' * padding}:hunter2-hunter2-hunter2@example.org/x")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_names_of_further_arguments_are_masked_and_arguments_are_read_as_a_command():
+    @mk.track
+    def train(argv, **options):
+        return len(options)
+
+    train(["mysql", "-u", "root", "-psesame", "shop"], **{"ghp_" + "a1" * 18: 1, "https://ann:sesame@x": 2, "depth": 3})
+    assert train.last_run.params == {
+        "argv": ["mysql", "-u", "root", f"-p{MASK}", "shop"],
+        MASK: 1,
+        f"https://{MASK}@x": 2,
+        "depth": 3,
+    }
+    assert masked("argv", ["docker", "login", "-p", "sesame", "host"]) == ["docker", "login", "-p", MASK, "host"]
+
+
+def test_a_long_object_or_text_shows_no_part_of_a_secret_where_it_is_cut():
+    class Client:
+        def __repr__(self):
+            return f"Client({'x' * 965} at='https://ann:hunter2-hunter2-hunter2@example.org')"
+
+    with mk.start_run() as run:
+        mk.log_param("client", Client())
+        mk.log_param("text", "y" * 180 + " https://ann:hunter2-hunter2@example.org " + "z" * 10_000)
+    assert "hunter2" not in repr(run.params)
+    assert run.params["client"].fingerprint is None
 
 
 def test_a_number_of_tokens_is_no_secret():

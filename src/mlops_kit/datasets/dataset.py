@@ -13,6 +13,7 @@ from mlops_kit.datasets.expected import expected
 from mlops_kit.datasets.storage import Prepared, prepare, read_table, write_manifest
 from mlops_kit.errors import DatasetNotFound, InvalidInput
 from mlops_kit.fingerprints.arrow import to_arrow
+from mlops_kit.masking import quoted
 from mlops_kit.measures.expectations import check
 from mlops_kit.records.check import Listing, passing_over
 from mlops_kit.records.dataset import DatasetRecord, Manifest
@@ -559,7 +560,7 @@ def _drop(origins: dict[int, Any], key: int, _gone: object) -> None:
 def _chosen(columns: Iterable[object] | None) -> list[object] | None:
     given: object = columns
     if isinstance(given, str | bytes) or not (given is None or isinstance(given, Iterable)):
-        raise InvalidInput(f"columns={given!r:.80} is no list of labels, such as columns=['age', 'income'].")
+        raise InvalidInput(f"columns={quoted(given)} is no list of labels, such as columns=['age', 'income'].")
     return None if given is None else list(given)
 
 

@@ -17,6 +17,7 @@ from mlops_kit.errors import UnsupportedData
 from mlops_kit.fingerprints.layouts import without_child_names
 from mlops_kit.fingerprints.object_columns import object_kind
 from mlops_kit.fingerprints.pandas_columns import column
+from mlops_kit.masking import quoted
 from mlops_kit.records.codec import plain, unplain
 
 # JSON values and pandas or Arrow columns of any element type.
@@ -314,8 +315,8 @@ def attributes_to_json(attributes: dict[Any, Any]) -> Json:
     if _holds_repr(written):
         key = next((key for key, value in attributes.items() if _holds_repr(_attribute(value))), "")
         raise UnsupportedData(
-            f"The attrs of the frame hold a {type(attributes.get(key)).__name__} under {key!r:.80}, which cannot be "
-            f"kept. Keep text, numbers and lists of them there, or remove it: `frame.attrs.pop({key!r:.80})`."
+            f"The attrs of the frame hold a {type(attributes.get(key)).__name__} under {quoted(key)}, which cannot be "
+            f"kept. Keep text, numbers and lists of them there, or remove it: `frame.attrs.pop({quoted(key)})`."
         )
     return written
 
@@ -396,7 +397,7 @@ def _exact(value: object, what: str) -> Json:
     written = plain(value)
     if _holds_repr(written):
         raise UnsupportedData(
-            f"{what} is a {type(value).__name__}, {str(value)[:100]!r}, which cannot be kept. Use text or numbers."
+            f"{what} is a {type(value).__name__}, {quoted(str(value), 100)}, which cannot be kept. Use text or numbers."
         )
     return written
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.quality import Expectation, QualityReport, QualityResult
 
@@ -65,7 +66,9 @@ def has_columns(columns: Mapping[str, str] | Iterable[str], *, extra: bool = Tru
     'schema'
     """
     if isinstance(columns, str):
-        raise InvalidInput(f"columns={columns!r:.200} is one text: give the names as a list, such as ['age', 'plan'].")
+        raise InvalidInput(
+            f"columns={quoted(columns, 200)} is one text: give the names as a list, such as ['age', 'plan']."
+        )
     wanted = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "")
     return Expectation("schema", None, {"columns": wanted, "extra": extra})
 
@@ -117,7 +120,7 @@ def in_range(column: str, low: Any = None, high: Any = None) -> Expectation:
         told = f"{type(low).__name__} and {type(high).__name__}"
         raise InvalidInput(f"The limits of column {column!r} cannot be compared with each other: {told}.") from error
     if nothing:
-        raise InvalidInput(f"No value of column {column!r} lies between {low!r:.100} and {high!r:.100}.")
+        raise InvalidInput(f"No value of column {column!r} lies between {quoted(low, 100)} and {quoted(high, 100)}.")
     return Expectation("range", column, {"low": low, "high": high})
 
 
@@ -140,7 +143,7 @@ def one_of(column: str, values: Iterable[Any], *, max_share: float = 0.0) -> Exp
     """
     if isinstance(values, str | bytes):
         raise InvalidInput(
-            f"one_of({column!r}, {values!r:.100}): give the values as a list, such as [{values!r:.100}]."
+            f"one_of({column!r}, {quoted(values, 100)}): give the values as a list, such as [{quoted(values, 100)}]."
         )
     _check_share("max_share", max_share)
     known = [_plain(value) for value in values]
@@ -174,7 +177,7 @@ def unique_rows(*columns: str, max_share: float = 0.0, within: Duration | None =
     """
     if not all(isinstance(name, str) for name in columns):
         raise InvalidInput(
-            f"unique_rows{columns!r:.200}: give the names of columns one by one, as unique_rows('a', 'b')."
+            f"unique_rows{quoted(columns, 200)}: give the names of columns one by one, as unique_rows('a', 'b')."
         )
     _check_share("max_share", max_share)
     limits: dict[str, Any] = {"columns": list(columns), "max_share": max_share}
@@ -244,7 +247,7 @@ def row_count(at_least: int | None = None, at_most: int | None = None, *, per: D
     """
     for name, value in (("at_least", at_least), ("at_most", at_most)):
         if value is not None and (isinstance(value, bool) or not value >= 0):
-            raise InvalidInput(f"{name}={value!r:.100} is no number of rows.")
+            raise InvalidInput(f"{name}={quoted(value, 100)} is no number of rows.")
     if at_least is None and at_most is None:
         raise InvalidInput("A number of rows needs `at_least` or `at_most`.")
     if at_least is not None and at_most is not None and at_least > at_most:
@@ -420,10 +423,10 @@ def _plain(value: Any) -> Any:
 def _period(given: Duration) -> float:
     seconds = seconds_of(given)
     if not seconds > 0:
-        raise InvalidInput(f"{given!r:.100} is no period of time: give one such as '1d'.")
+        raise InvalidInput(f"{quoted(given, 100)} is no period of time: give one such as '1d'.")
     return seconds
 
 
 def _check_share(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidInput(f"{name}={value!r:.100} is not between 0 and 1.")
+        raise InvalidInput(f"{name}={quoted(value, 100)} is not between 0 and 1.")

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.measures import clusters, formulas, jackknife, ranked
 from mlops_kit.measures.formulas import Formula
 from mlops_kit.measures.intervals import PROPORTIONS, auc_interval, bootstrap_interval
@@ -385,7 +386,8 @@ def _scorer(name: str) -> Metric:
     meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     patterns = ["f2", "quantile_loss(0.9)", "ndcg(10)", "precision_at(10)", "recall_at(10)"]
     raise InvalidInput(
-        f"There is no metric {name!r:.80}.{meant} Metrics: {', '.join([*_METRICS, *_ALIASES, *patterns])}; the scorers "
+        f"There is no metric {quoted(name)}.{meant} Metrics: {', '.join([*_METRICS, *_ALIASES, *patterns])}; "
+        "the scorers "
         "of scikit-learn; and functions of truth and prediction."
     )
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.measures.metric import LABELS, PROBABILITIES, SCORES, Metric
 from mlops_kit.measures.predicted import BINARY, REGRESSION, TASKS, Floats, Predicted
 
@@ -75,13 +76,15 @@ def own_metric(
     ('share_of_ones', True, 0.5)
     """
     if not callable(function):
-        raise InvalidInput(f"{function!r:.80} is neither the name of a metric nor a function of truth and prediction.")
+        raise InvalidInput(
+            f"{quoted(function)} is neither the name of a metric nor a function of truth and prediction."
+        )
     if needs not in _NEEDS:
-        raise InvalidInput(f"needs={needs!r:.80} is none of {', '.join(_NEEDS)}.")
+        raise InvalidInput(f"needs={quoted(needs)} is none of {', '.join(_NEEDS)}.")
     scorer = _is_scorer(function)
     called = name or (_scorer_name(function) if scorer else _name(function))
     if not called.strip():
-        raise InvalidInput(f"name={name!r:.80} is not the name of a metric.")
+        raise InvalidInput(f"name={quoted(name)} is not the name of a metric.")
     better = (scorer or not _LOSS.search(called)) if greater_is_better is None else bool(greater_is_better)
     ask: Ask = partial(_score, function) if scorer else partial(_call, function, needs)
     return Metric(
@@ -123,7 +126,7 @@ def _failure(name: str, ask: Ask, given: Predicted) -> str | None:
         value = ask(given, np.arange(given.n), given.weights)
         number = float(value)
     except Exception as error:  # noqa: BLE001 - a user's function may raise anything
-        return f"{name} raises {type(error).__name__}: {str(error)[:_SHOWN]}"
+        return f"{name} raises {type(error).__name__}: {excerpt(error, _SHOWN)}"
     return None if math.isfinite(number) else f"{name} gives {number}"
 
 
@@ -223,6 +226,6 @@ def _scorer_name(scorer: Callable[..., Any]) -> str:
 
 def _name(function: Callable[..., Any]) -> str:
     if isinstance(function, partial):
-        options = ", ".join(f"{key}={value!r:.40}" for key, value in function.keywords.items())
+        options = ", ".join(f"{key}={quoted(value, 40)}" for key, value in function.keywords.items())
         return f"{_name(function.func)}{f'({options})' if options else ''}"
     return str(getattr(function, "__name__", type(function).__name__))

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlops_kit.masking import quoted
 from mlops_kit.measures import columns as read
 from mlops_kit.records.profile import ColumnProfile
 from mlops_kit.records.quality import NO_SUCH_COLUMN, Expectation, QualityResult
@@ -237,7 +238,11 @@ def _constant(table: pa.Table, rule: Expectation, _now: object) -> QualityResult
         number = pc.count_distinct(_key(given), mode="all").as_py()
     passed = None if table.num_rows < rule.limits.get("min_rows", 2) else number > 1
     same = (
-        "missing" if number == 1 and column[0].as_py() is None else f"{column[0].as_py()!r:.100}" if number == 1 else ""
+        "missing"
+        if number == 1 and column[0].as_py() is None
+        else f"{quoted(column[0].as_py(), 100)}"
+        if number == 1
+        else ""
     )
     message = f"every value is {same}" if number == 1 else "more than one value"
     return _result(rule, passed=passed, value=number, limit=2, message=message)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 
 _MATRIX = 2
 _LONGEST_VERSION = 200
@@ -31,7 +32,8 @@ def version_named(version: Any, own: str | None) -> str | None:
     named = getattr(version, "spec", version)
     if not isinstance(named, str) or not 0 < len(named) <= _LONGEST_VERSION or not named.isprintable() or "@" in named:
         raise InvalidInput(
-            f"version={version!r:.200} is no version: give its number or its name, such as 'fraud:3'. An alias is "
+            f"version={quoted(version, 200)} is no version: give its number or its name, such as 'fraud:3'. "
+            "An alias is "
             "none, for it moves."
         )
     return named

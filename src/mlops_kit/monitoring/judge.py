@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops_kit.errors import MlopsKitError
+from mlops_kit.masking import excerpt
 from mlops_kit.measures.metrics import measure
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.monitoring.ending import ENOUGH, Run
@@ -463,7 +464,7 @@ def failures_of(rows: Judged, metrics: Sequence[Any]) -> dict[str, str]:
             try:
                 metric(rows["label"].to_numpy(), rows["prediction"].to_numpy())
             except Exception as error:  # noqa: BLE001 - a user's function may fail in any way
-                found[_own_name(metric)] = f"{type(error).__name__}: {error!s:.200}"
+                found[_own_name(metric)] = f"{type(error).__name__}: {excerpt(error)}"
     return found
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops_kit.errors import InvalidInput, NotFound, NotSerializable
+from mlops_kit.masking import quoted
 from mlops_kit.monitoring.book import open_book, told_id
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.report import MonitorReport
@@ -350,7 +351,9 @@ class Monitor:
         from mlops_kit.store.identity import author  # noqa: PLC0415 - asks git who this is
 
         if not isinstance(alert, Alert | str):
-            raise InvalidInput(f"{alert!r:.200} is neither an alert nor the fingerprint of one; see monitor.alerts().")
+            raise InvalidInput(
+                f"{quoted(alert, 200)} is neither an alert nor the fingerprint of one; see monitor.alerts()."
+            )
         wanted = alert if isinstance(alert, str) else alert.fingerprint
         keys = {one.fingerprint: (one.kind, one.subject) for one in self.alerts()}
         if wanted not in keys:
@@ -465,7 +468,9 @@ def _alert(told: dict[str, Any]) -> Alert:
 def _present(now: Any) -> datetime:
     """Read the time of a check; a naive one is UTC."""
     if not isinstance(now, datetime) or not now.year >= _FIRST_YEAR:  # the year of NaT is not a number
-        raise InvalidInput(f"now={now!r:.200} is not the time of a check: give a datetime of {_FIRST_YEAR} or later.")
+        raise InvalidInput(
+            f"now={quoted(now, 200)} is not the time of a check: give a datetime of {_FIRST_YEAR} or later."
+        )
     return now.replace(tzinfo=UTC) if now.tzinfo is None else now
 
 

@@ -71,6 +71,7 @@ def default_name(given: object) -> str | None:
         return f"{given.name}.{given.version}"
     if not isinstance(given, str) or given.startswith("fp1:"):
         return None
+    parse_spec(given, what="model")  # refuses what is none, and shows no password in it
     return given.replace("@", ".").replace(":", ".")
 
 

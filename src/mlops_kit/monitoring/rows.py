@@ -14,6 +14,7 @@ import pyarrow as pa
 from mlops_kit.datasets.parquet import to_storable
 from mlops_kit.errors import InvalidInput, UnsupportedData
 from mlops_kit.fingerprints.arrow import is_tabular, to_arrow
+from mlops_kit.masking import excerpt
 from mlops_kit.monitoring.segments import OWN
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -36,7 +37,7 @@ def row_count(data: Any) -> int:
     if isinstance(data, dict):
         sizes = {name: value_count(values, f"The column {name!r}") for name, values in data.items()}
         if len(set(sizes.values())) > 1:
-            raise InvalidInput(f"The columns of the rows differ in length: {str(sizes)[:_LONGEST]}.")
+            raise InvalidInput(f"The columns of the rows differ in length: {excerpt(sizes, _LONGEST)}.")
         return next(iter(sizes.values()), 0)
     rows = getattr(data, "num_rows", None)
     _check_rows(data)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.records.durations import Duration, seconds_of
 from mlops_kit.records.quality import Expectation
 
@@ -135,7 +136,7 @@ class Settings:
             **others,
         )
         if made.columns is not None and (both := {*made.columns} & {*made.exclude}):
-            raise InvalidInput(f"columns= and exclude= both name {sorted(both)!r:.200}.")
+            raise InvalidInput(f"columns= and exclude= both name {quoted(sorted(both), 200)}.")
         made = replace(made, task=_task(made.task, made.metrics))
         if taken := _TAKEN & {*made.segments}:
             raise InvalidInput(
@@ -234,7 +235,9 @@ def metrics_of(given: Any) -> tuple[Any, ...]:
 
             metric(one)
         elif not callable(one) and not hasattr(one, "tasks"):
-            raise InvalidInput(f"metrics={given!r:.200}: {one!r:.100} is neither the name of a metric nor a function.")
+            raise InvalidInput(
+                f"metrics={quoted(given, 200)}: {quoted(one, 100)} is neither the name of a metric nor a function."
+            )
     names = [one if isinstance(one, str) else getattr(one, "name", getattr(one, "__name__", "custom")) for one in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InvalidInput(
@@ -256,7 +259,7 @@ def expectations_of(given: Any) -> tuple[Expectation, ...]:
     for one in found:
         if not isinstance(one, Expectation):
             raise InvalidInput(
-                f"{one!r:.200} is no expectation: make one with mlops_kit.expectations, such as "
+                f"{quoted(one, 200)} is no expectation: make one with mlops_kit.expectations, such as "
                 "expectations.in_range('age', 18, 120) or expectations.custom(function)."
             )
     return found
@@ -266,14 +269,14 @@ def _several(what: str, given: Any) -> tuple[Any, ...]:
     if isinstance(given, str | Expectation) or callable(given):
         return (given,)
     if given is not None and not isinstance(given, Iterable):
-        raise InvalidInput(f"{what}={given!r:.200} is no sequence.")
+        raise InvalidInput(f"{what}={quoted(given, 200)} is no sequence.")
     return tuple(given or ())
 
 
 def _names(what: str, given: Any) -> tuple[str, ...]:
     names = _several(what, given)
     if not all(isinstance(name, str) for name in names):
-        raise InvalidInput(f"{what}={given!r:.200} is neither a name nor a sequence of names.")
+        raise InvalidInput(f"{what}={quoted(given, 200)} is neither a name nor a sequence of names.")
     return names
 
 
@@ -281,10 +284,11 @@ def _matrix(given: Any) -> tuple[tuple[float, ...], ...]:
     try:
         rows = tuple(tuple(float(value) for value in row) for row in given)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"cost={given!r:.200} is not a matrix of numbers: {error}.") from error
+        raise InvalidInput(f"cost={quoted(given, 200)} is not a matrix of numbers: {error}.") from error
     if not rows or {len(row) for row in rows} != {len(rows)} or not all(math.isfinite(x) for row in rows for x in row):
         raise InvalidInput(
-            f"cost={given!r:.200} is not a square matrix of finite numbers: give a row for each actual class, and in "
+            f"cost={quoted(given, 200)} is not a square matrix of finite numbers: give a row for each actual "
+            "class, and in "
             "it a number for each predicted one, such as [[0, 5], [100, 0]]."
         )
     return rows
@@ -293,7 +297,7 @@ def _matrix(given: Any) -> tuple[tuple[float, ...], ...]:
 def _class(what: str, given: Any) -> Any:
     value = given.item() if type(given).__module__ == "numpy" and hasattr(given, "item") else given
     if value is not None and not isinstance(value, str | int | float):
-        raise InvalidInput(f"{what}={given!r:.200} is no class: give a text, a number or a bool.")
+        raise InvalidInput(f"{what}={quoted(given, 200)} is no class: give a text, a number or a bool.")
     return value
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.monitoring.performance import RARE_STEP, STEP, Losses
 from mlops_kit.monitoring.settings import TASKS, level_of
 
@@ -328,7 +329,9 @@ def _positive_last(
     classes: tuple[Any, ...], cost: tuple[tuple[float, ...], ...] | None, positive: Any
 ) -> tuple[tuple[Any, ...], tuple[tuple[float, ...], ...] | None]:
     if len(classes) != _BINARY or positive not in classes:
-        raise InvalidInput(f"positive={positive!r:.100} is none of two classes; there are {str(list(classes))[:200]}.")
+        raise InvalidInput(
+            f"positive={quoted(positive, 100)} is none of two classes; there are {quoted(list(classes), 200)}."
+        )
     if classes[-1] == positive:
         return classes, cost
     return classes[::-1], None if cost is None else tuple(row[::-1] for row in cost[::-1])

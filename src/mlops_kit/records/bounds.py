@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.masking import excerpt
 
 MAX_BYTES = 2**27
 """The longest record that is read; objects may be longer."""
@@ -83,7 +84,7 @@ def parse(data: bytes, *, where: str) -> Any:
     try:
         return json.loads(data.decode())
     except (ValueError, RecursionError, MemoryError) as error:
-        raise IntegrityError(f"The record {where} is not JSON: {error!s:.200}.") from error
+        raise IntegrityError(f"The record {where} is not JSON: {excerpt(error)}.") from error
 
 
 def _nesting(data: bytes) -> int:

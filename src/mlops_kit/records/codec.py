@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from mlops_kit.errors import IntegrityError, NewerFormat
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.records.bounds import parse
 from mlops_kit.records.shape import ODD
 
@@ -159,7 +160,7 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
     try:
         same = isinstance(parsed, dict) and canonical(parsed) == body
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"The record {where} is not canonical JSON: {error!s:.200}.") from error
+        raise IntegrityError(f"The record {where} is not canonical JSON: {excerpt(error)}.") from error
     if not same:
         raise IntegrityError(f"The record {where} is not in canonical form: it was not written by this format.")
     members: dict[str, Any] = parsed
@@ -172,7 +173,7 @@ def unseal(data: bytes, *, where: str, kind: str | None = None) -> dict[str, Any
             "Upgrade with `pip install -U mlops-kit`."
         )
     if kind is not None and members.get("record") != kind:
-        raise IntegrityError(f"The record {where} is a {members.get('record')!r:.80}, where a {kind!r} belongs.")
+        raise IntegrityError(f"The record {where} is a {quoted(members.get('record'), 80)}, where a {kind!r} belongs.")
     return members
 
 
@@ -234,7 +235,7 @@ def unplain(value: Any) -> Any:
         return _unplain(value)
     except ODD as error:
         raise IntegrityError(
-            f"A tagged value is not what its tag says ({type(error).__name__}: {error!s:.200})."
+            f"A tagged value is not what its tag says ({type(error).__name__}: {excerpt(error)})."
         ) from error
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec
 from mlops_kit.records.shape import Count, checked, reading
 from mlops_kit.safe_text import clean_lines
@@ -185,7 +186,7 @@ class GateRecord:
         with reading(where):
             made = checked(cls._read(members))
         if made.passed is not members.get("passed"):
-            told = f"gives the verdict {members.get('passed')!r:.80}"
+            told = f"gives the verdict {quoted(members.get('passed'), 80)}"
             raise IntegrityError(f"The {where} {told}, and its results say otherwise.")
         return made
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from mlops_kit.errors import OtherRelease
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.records import codec
 from mlops_kit.records.alert import Alert
 
@@ -379,9 +380,10 @@ def check_state(members: dict[str, Any], *, where: str) -> None:
 
 def other_release(members: dict[str, Any], *, where: str) -> OtherRelease:
     """Make the error for a state that this release cannot go on from; it names both releases."""
-    theirs = str(members.get("release", "one that does not name itself"))[:80]
+    theirs = excerpt(members.get("release", "one that does not name itself"), 80)
     return OtherRelease(
-        f"The state {where} of a monitor was left by mlops_kit {theirs} (scheme {members.get('scheme', 1)!r:.20}), and "
+        f"The state {where} of a monitor was left by mlops_kit {theirs} (scheme "
+        f"{quoted(members.get('scheme', 1), 20)}), and "
         f"mlops_kit {made_by()['release']} (scheme {STATE_SCHEME}) cannot go on from it. Use that release, or begin "
         "again with monitor.reset(reason): the reference, the log and the history stay."
     )

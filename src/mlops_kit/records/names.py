@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from mlops_kit.errors import InvalidName, InvalidSpec
+from mlops_kit.masking import excerpt, masked_text, quoted
 
 _MAX_BYTES = 120
 _MAX_FOLDER = 200
@@ -154,31 +155,41 @@ def parse_spec(spec: object, *, what: str) -> Spec:
         raise InvalidSpec(_not_text(spec, what))
     if "@" in spec:
         name, _, alias = spec.partition("@")
-        return Spec(check_name(name, what=what), None, check_name(alias, what="alias"))
+        return Spec(_part(name, spec, what=what), None, _part(alias, spec, what="alias"))
     name, colon, number = spec.partition(":")
     if not colon:
         return Spec(check_name(name, what=what), None, None)
     if not (number.isascii() and number.isdigit()) or int(number[:18]) == 0:
         raise InvalidSpec(
-            f"{spec!r} does not name a version of a {what}: after the colon stands a whole number from 1, "
-            f"as in '{name}:3'; an alias follows an '@', as in '{name}@{LATEST}'."
+            f"{quoted(spec)} does not name a version of a {what}: after the colon stands a whole number from 1, "
+            f"as in '{excerpt(name)}:3'; an alias follows an '@', as in '{excerpt(name)}@{LATEST}'."
         )
-    return Spec(check_name(name, what=what), int(number[:18]), None)
+    return Spec(_part(name, spec, what=what), int(number[:18]), None)
+
+
+def _part(name: str, spec: str, *, what: str) -> str:
+    """Accept a part of a spec; a refusal quotes the whole, as a secret does not look like one in a part."""
+    try:
+        return check_name(name, what=what)
+    except InvalidName:
+        if masked_text(spec) == spec:
+            raise
+        raise InvalidSpec(_not_text(spec, what)) from None
 
 
 def _not_text(spec: object, what: str) -> str:
     kind, known = type(spec).__name__, getattr(spec, "spec", None)
     if isinstance(known, str):
         return f"This takes the text that names a {what}, not a {kind}: write {known!r}, or pass its .spec."
-    shown = repr(spec)
-    shown = shown if len(shown) <= _SHOWN else f"An object of type {kind}"
+    shown = quoted(spec, _SHOWN)
+    shown = f"An object of type {kind}" if shown.endswith("…") else shown
     return f"{shown} does not name a {what}: write 'name:3' or 'name@{LATEST}'."
 
 
 def _refused(name: object, what: str, reason: str) -> InvalidName:
-    shown, article = repr(name), "an" if what.startswith(("a", "e", "i", "o", "u")) else "a"
+    article = "an" if what.startswith(("a", "e", "i", "o", "u")) else "a"
     return InvalidName(
-        f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} cannot name {article} {what}: {reason}. "
+        f"{quoted(name, _SHOWN)} cannot name {article} {what}: {reason}. "
         f"Names have letters, digits, '_', '-' and '.', begin with a letter, a digit or '_', do not end with a "
         f"dot, and have at most {_MAX_BYTES} bytes."
     )

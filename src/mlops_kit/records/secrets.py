@@ -9,7 +9,6 @@ from mlops_kit.masking import MASK, is_secret_name, masked_text
 from mlops_kit.records.codec import Repr
 
 _FREE = frozenset({"comment", "description", "reason", "source", "tags"})
-_LOGINS = frozenset({"-u", "-U", "--user", "--proxy-user"})
 _LONGEST = 100_000
 
 
@@ -59,14 +58,25 @@ def _masked_within(value: Any) -> Any:
 
 
 def _masked_entries(value: dict[Any, Any]) -> dict[Any, Any]:
-    """Mask the values by their keys, and keys that are secrets themselves; each entry stays one."""
-    entries: dict[Any, Any] = {}
-    for key, item in value.items():
+    """Mask the values by their keys, and keys that are secrets themselves."""
+    return masked_names({key: masked(_text(key), item) for key, item in value.items()})
+
+
+def masked_names(entries: dict[Any, Any]) -> dict[Any, Any]:
+    """Mask the keys that are secrets themselves, and leave the values; each entry stays one.
+
+    Examples
+    --------
+    >>> masked_names({"depth": 3, "https://ann:hunter2@db": 1})
+    {'depth': 3, 'https://********@db': 1}
+    """
+    named: dict[Any, Any] = {}
+    for key, item in entries.items():
         shown = masked_text(key) if type(key) is str else key
-        while shown in entries:
+        while shown in named:
             shown = f"{shown}*"
-        entries[shown] = masked(_text(key), item)
-    return entries
+        named[shown] = item
+    return named
 
 
 def _text(key: object) -> str:
@@ -76,16 +86,23 @@ def _text(key: object) -> str:
 def _masked_items(items: Any) -> Iterator[Any]:
     """Mask the values of pairs such as headers are made of, and what follows ``--password`` among arguments."""
     paired = all(type(item) in {list, tuple} and len(item) == 2 and _text(item[0]) for item in items)  # noqa: PLR2004 - name and value
-    name, login = "", False
-    for item in items:
+    line = [] if paired else _masked_line(items)
+    name = ""
+    for place, item in enumerate(items):
         if paired:
             yield type(item)((item[0], masked(_text(item[0]), item[1])))
-        elif login and isinstance(item, str):
-            yield masked_text(f"-u {item}").removeprefix("-u ")
-        else:
-            yield masked(name, item)
+            continue
+        shown = masked(name, item)
+        yield line[place] if line and shown != MASK else shown
         name = item.lstrip("-") if isinstance(item, str) and item.startswith("-") else ""
-        login = isinstance(item, str) and item in _LOGINS
+
+
+def _masked_line(items: Any) -> list[str]:
+    """Mask arguments as the command line that they make; return none if they are no arguments."""
+    if not all(type(item) is str for item in items) or not any(item.startswith("-") for item in items):
+        return []
+    line = masked_text("\t".join(items)).split("\t")
+    return line if len(line) == len(items) else []
 
 
 def masked_texts(members: dict[str, Any]) -> dict[str, Any]:

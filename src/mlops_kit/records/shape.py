@@ -11,6 +11,7 @@ from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mlops_kit.errors import IntegrityError, MlopsKitError
+from mlops_kit.masking import excerpt, quoted
 
 Record = TypeVar("Record")
 Test: TypeAlias = Callable[[Any], bool]
@@ -63,7 +64,7 @@ def reading(where: str) -> Iterator[None]:
         raise
     except ODD as error:
         raise IntegrityError(
-            f"The record {where} has other members than one of its kind ({type(error).__name__}: {error!s:.200}). It "
+            f"The record {where} has other members than one of its kind ({type(error).__name__}: {excerpt(error)}). It "
             "was not written by this library: restore the file from a copy of the store. `Store.fsck()` lists all that "
             "is damaged."
         ) from error
@@ -109,7 +110,7 @@ def check_members(members: Members, values: Mapping[str, Any]) -> None:
 
 def _shown(value: object) -> str:
     """Name a value without writing all of it: it may be of any size."""
-    return repr(value)[:_SHOWN] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+    return quoted(value, _SHOWN) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
 
 
 @cache

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from mlops_kit.masking import quoted
+
 _SHOWN = 8
 _INTEGER = re.compile(r"(u?)int(8|16|32|64)")
 _EXACT_BITS = {"float16": 11, "float32": 24, "float64": 53}
@@ -246,7 +248,7 @@ def listed(values: Iterable[object]) -> str:
     >>> listed("ab"), listed(range(10))
     ("'a', 'b'", '0, 1, 2, 3, 4, 5, 6, 7 and 2 more')
     """
-    texts = [text if len(text := repr(value)) <= 80 else text[:79] + "…" for value in values]  # noqa: PLR2004 - a line
+    texts = list(map(quoted, values))
     return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 

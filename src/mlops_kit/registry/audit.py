@@ -16,6 +16,7 @@ from mlops_kit.errors import (
     SignatureMissing,
     SignerUnknown,
 )
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec
 from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
 from mlops_kit.records.check import Problem
@@ -107,7 +108,7 @@ def _journal_of(named: str) -> str:
     kind, slash, name = str(named).partition("/")
     if slash and kind_of(kind) is None:
         known = ", ".join(f"{one.name}/…" for one in KINDS)
-        raise InvalidInput(f"{named!r:.200} names no journal: the kinds are {known}.")
+        raise InvalidInput(f"{quoted(named, 200)} names no journal: the kinds are {known}.")
     if not slash:
         kind, name = "models", str(named)
     return f"{kind}/{folder(check_name(name, what=what_of(kind)))}"

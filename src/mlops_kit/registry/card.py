@@ -8,6 +8,7 @@ from typing import Any
 
 import mlops_kit
 from mlops_kit.errors import InvalidInput, NotFound
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec
 from mlops_kit.records.card import CardRecord
 from mlops_kit.records.entry import Entry
@@ -129,5 +130,7 @@ def _evidence(objects: Objects, entry: Entry, standing: dict[int, str]) -> dict[
 def _state(monitoring: Any) -> dict[str, Any] | None:
     found = monitoring.to_dict() if hasattr(monitoring, "to_dict") else monitoring
     if found is not None and not isinstance(found, dict):
-        raise InvalidInput(f"monitoring={monitoring!r:.80} is no report of a monitor: pass what monitor.check() gave.")
+        raise InvalidInput(
+            f"monitoring={quoted(monitoring)} is no report of a monitor: pass what monitor.check() gave."
+        )
     return found

@@ -18,6 +18,7 @@ import pandas as pd
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
 from mlops_kit.fingerprints.dispatch import fingerprint
+from mlops_kit.masking import excerpt
 from mlops_kit.measures.metric import CLASSIFICATION as CLASSES
 from mlops_kit.measures.predicted import BINARY, MULTICLASS, RANKING, REGRESSION, TASKS, Predicted
 from mlops_kit.records import codec
@@ -341,9 +342,9 @@ def _predicted(judged: Judged, holdout: Holdout, positive: Any, task: str | None
     try:
         return _asked(judged, model, holdout, positive, task, stated=stated)
     except MlopsKitError as error:
-        return f"{judged.contender} cannot be judged on {holdout.name!r}: {str(error)[:_MESSAGE]}"
+        return f"{judged.contender} cannot be judged on {holdout.name!r}: {excerpt(error, _MESSAGE)}"
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, or end; it does not pass
-        return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {str(error)[:300]}"
+        return f"{judged.contender} fails on {holdout.name!r}: {type(error).__name__}: {excerpt(error, 300)}"
 
 
 def _asked(

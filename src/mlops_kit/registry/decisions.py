@@ -16,6 +16,7 @@ from mlops_kit.errors import (
     StillLive,
     VersionNotFound,
 )
+from mlops_kit.masking import quoted
 from mlops_kit.records import versions
 from mlops_kit.records.names import LATEST, check_name, folder
 from mlops_kit.store.journal import Decision, State
@@ -252,7 +253,7 @@ def card_members(card: object) -> dict[str, Any]:
         elif isinstance(said, list | tuple) and all(isinstance(item, str) for item in said):
             made[heading] = list(said)
         else:
-            raise InvalidInput(f"The card says under {heading!r} neither a text nor a list of texts: {said!r:.80}.")
+            raise InvalidInput(f"The card says under {heading!r} neither a text nor a list of texts: {quoted(said)}.")
     return made
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import Conflict, GateFailed, InvalidInput, StoreError
+from mlops_kit.masking import quoted
 from mlops_kit.records import versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.names import LATEST
@@ -84,7 +85,7 @@ def gathered(store: Store, version: ModelVersion, alias: str, gate: Any, tag: Ca
         It did not; the error carries the report.
     """
     if not callable(getattr(gate, "evaluate", None)):
-        raise InvalidInput(f"gate={gate!r:.80} is no gate: make one with mlops_kit.Gate(…).")
+        raise InvalidInput(f"gate={quoted(gate)} is no gate: make one with mlops_kit.Gate(…).")
     report = gate.evaluate(version, store=store, alias=alias)
     if report.passed:
         return Evidence(store.objects.put(report.encode()), _pointed_to(report, gate))
@@ -105,7 +106,7 @@ def read_evidence(store: Store, digest: str) -> GateReport:
     """
     if not DIGEST.fullmatch(str(digest)):
         raise InvalidInput(
-            f"{digest!r:.80} is no digest of evidence, sha256:<64 hex digits>: models.history(name) shows it in each "
+            f"{quoted(digest)} is no digest of evidence, sha256:<64 hex digits>: models.history(name) shows it in each "
             "promotion through a gate, and models.get(spec).tags that of a refusal."
         )
     return GateReport.decode(store.objects.get(digest, what="evidence of a gate"), where=f"evidence {digest}")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import AliasNotFound, InvalidInput, ModelNotFound, VersionNotFound
+from mlops_kit.masking import quoted
 from mlops_kit.records.gate import ConditionResult, Contender
 from mlops_kit.registry import inspections, limits
 from mlops_kit.registry.condition import Condition
@@ -83,7 +84,7 @@ class Gate:
             raise InvalidInput("A gate without conditions would let everything pass: give at least one.")
         for what, column in (("target", target), ("weights", weights), ("groups", groups)):
             if column is not None and not isinstance(column, str):
-                raise InvalidInput(f"{what}={column!r:.80} is not the name of a column.")
+                raise InvalidInput(f"{what}={quoted(column)} is not the name of a column.")
         self.conditions = tuple(map(_condition, conditions))
         self.on = on
         self.target = target

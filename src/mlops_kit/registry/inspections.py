@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.fingerprints.environment import environment as present
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.measures.expectations import check
 from mlops_kit.records.gate import ConditionResult
 from mlops_kit.records.quality import Expectation
@@ -52,7 +53,7 @@ def latency(name: str, limit: float, rows: int, repeats: int) -> Callable[[Case,
             times = case.latencies(holdout, rows, repeats)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, or end; it does not pass
             return ConditionResult(
-                name, passed=False, limit=limit, message=f"{type(error).__name__}: {str(error)[:300]}"
+                name, passed=False, limit=limit, message=f"{type(error).__name__}: {excerpt(error, 300)}"
             )
         p50, p99 = (float(value) for value in np.quantile(times, [0.5, 0.99], method="higher"))
         message = f"p99 {p99:.3g} ms, median {p50:.3g} ms, {repeats} calls; {limit:g} ms allowed"
@@ -244,13 +245,13 @@ def own(name: str, function: Callable[[Case], Any]) -> Callable[[Case], Conditio
         try:
             said = function(case)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function may raise anything, and fails then
-            return ConditionResult(name, passed=False, message=f"{type(error).__name__}: {str(error)[:300]}")
+            return ConditionResult(name, passed=False, message=f"{type(error).__name__}: {excerpt(error, 300)}")
         told = said if isinstance(said, ConditionResult) else None
         if told is not None:
             said = told.passed, told.message
         verdict, message = said if isinstance(said, tuple) and len(said) == 2 else (said, "")  # noqa: PLR2004 - a pair
         if type(verdict) is not bool and type(verdict).__name__ not in {"bool", "bool_"}:
-            message = f"it gave {verdict!r:.100}, and neither True nor False"
+            message = f"it gave {quoted(verdict, 100)}, and neither True nor False"
             return ConditionResult(name, passed=False, message=message)
         if told is not None:
             return replace(told, passed=bool(verdict))

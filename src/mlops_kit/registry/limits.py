@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.records.measurement import TASKS
 from mlops_kit.records.names import check_name
 
@@ -44,7 +45,7 @@ def number(given: Any, what: str) -> float:
     3.0
     """
     if isinstance(given, bool) or not isinstance(given, Real) or not math.isfinite(given):
-        raise InvalidInput(f"{what}={given!r:.80} is not a finite number.")
+        raise InvalidInput(f"{what}={quoted(given)} is not a finite number.")
     return float(given)
 
 
@@ -65,7 +66,7 @@ def share(given: Any, what: str) -> float:
 def count(given: Any, what: str) -> int:
     """Accept a whole number from 1."""
     if isinstance(given, bool) or not isinstance(given, Integral) or int(given) < 1:
-        raise InvalidInput(f"{what}={given!r:.80} is not a whole number from 1.")
+        raise InvalidInput(f"{what}={quoted(given)} is not a whole number from 1.")
     return int(given)
 
 
@@ -122,7 +123,7 @@ def margin(given: Any, metric: Metric) -> float:
 def data(on: Any) -> str | None:
     """Accept the name of some data of a gate, or None for all."""
     if on is not None and not isinstance(on, str):
-        raise InvalidInput(f"on={on!r:.80} is not the name of data: a condition names it, as in on='holdout'.")
+        raise InvalidInput(f"on={quoted(on)} is not the name of data: a condition names it, as in on='holdout'.")
     return on
 
 
@@ -140,21 +141,21 @@ def alias(given: Any) -> str:
 def absent(given: Any) -> bool | None:
     """Read what holds while an alias points nowhere: ``"pass"``, ``"fail"``, or None where it depends."""
     if given is not None and not (isinstance(given, str) and given in {"pass", "fail"}):
-        raise InvalidInput(f"absent={given!r:.80} is neither 'pass' nor 'fail'.")
+        raise InvalidInput(f"absent={quoted(given)} is neither 'pass' nor 'fail'.")
     return None if given is None else bool(given == "pass")
 
 
 def task(given: Any) -> str | None:
     """Accept what a gate may be about, or None for what its models say."""
     if given is not None and given not in TASKS:
-        raise InvalidInput(f"There is no task {given!r:.80}. Tasks: {', '.join(TASKS)}.")
+        raise InvalidInput(f"There is no task {quoted(given)}. Tasks: {', '.join(TASKS)}.")
     return None if given is None else str(given)
 
 
 def text(given: Any, what: str) -> str:
     """Accept a text that is not empty."""
     if not isinstance(given, str) or not given:
-        raise InvalidInput(f"{what}={given!r:.80} is not text.")
+        raise InvalidInput(f"{what}={quoted(given)} is not text.")
     return given
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from mlops_kit.datasets.dataset import Dataset
 from mlops_kit.datasets.expected import expected
 from mlops_kit.errors import GateRequired, InvalidInput
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec
 from mlops_kit.records.gate import digest_of_gate
 from mlops_kit.records.profile import TableProfile
@@ -46,7 +47,7 @@ def content_of(gate: Gate) -> dict[str, Any]:
         It is no gate, or something of it has no content, such as a function that no fingerprint can see.
     """
     if not isinstance(gate, Gate):
-        raise InvalidInput(f"gate={gate!r:.80} is no gate: make one with mlops_kit.Gate(…).")
+        raise InvalidInput(f"gate={quoted(gate)} is no gate: make one with mlops_kit.Gate(…).")
     kind = {} if type(gate) is Gate else {"class": _fingerprint(type(gate), type(gate).__qualname__)}
     about = {name: _plain(getattr(gate, name)) for name in _ABOUT if getattr(gate, name) is not None}
     on = gate.on if isinstance(gate.on, dict) else {} if gate.on is None else {"holdout": gate.on}

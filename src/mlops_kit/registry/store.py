@@ -15,6 +15,7 @@ from mlops_kit.errors import (
     UntrustedArtifact,
     VersionNotFound,
 )
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry
 from mlops_kit.records.model import Promotion
@@ -238,7 +239,8 @@ class ModelStore(GovernedModels):
         alias, reason = decisions.movable(alias), decisions.text_or_none(reason)
         if expect not in (None, "any") and type(expect) is not int:
             raise InvalidInput(
-                f"expect={expect!r:.80} is not the number of a version; None stands for none, 'any' for no expectation."
+                f"expect={quoted(expect)} is not the number of a version; None stands for none, 'any' for no "
+                "expectation."
             )
         believed = None if isinstance(expect, str) else expect or 0
         if believed is not None and getattr(self.store.backend, "single_writer", False):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_kit.errors import MlopsKitError
+from mlops_kit.masking import excerpt
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem, is_of_one_record
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
@@ -142,7 +143,7 @@ def _misfit(entry: Entry, seq: int, entries: list[Entry], tips: list[str], folde
     """Say why an entry cannot stand where it does: the kind of problem, and in words."""
     before = tips[-1] if tips else FIRST_PREV
     if entry.seq != seq:
-        return "moved", f"It carries the number {entry.seq!s:.20}: it was moved here, or one was inserted."
+        return "moved", f"It carries the number {excerpt(entry.seq, 20)}: it was moved here, or one was inserted."
     if entry.prev != before:
         told = f"entry {seq - 1} as it stands there is {before}" if tips else "it is the first"
         return (

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat, OtherRelease
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import FsckReport, Problem
 from mlops_kit.records.dataset import Manifest
@@ -190,9 +191,9 @@ class _Checker:
             record = codec.unseal(data, where=key, kind="entry")
             entry = Entry.of(record, where=key)
             if entry.seq != int(match[2]):
-                raise IntegrityError(f"It carries the number {entry.seq!s:.20}: it was moved here.")
+                raise IntegrityError(f"It carries the number {excerpt(entry.seq, 20)}: it was moved here.")
             if entry.kind == "create" and not match[1].endswith(f"/{folder(entry.body['name'])}/"):
-                raise IntegrityError(f"It begins the journal of {entry.body['name']!r:.200}: it was moved here.")
+                raise IntegrityError(f"It begins the journal of {quoted(entry.body['name'], 200)}: it was moved here.")
             self._chains.setdefault(match[1], {})[entry.seq] = (entry, tip(data))
             if entry.clock is None:
                 self._check_time(key, entry.at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.masking import excerpt
 from mlops_kit.records.entry import Entry
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, read_verified
@@ -43,7 +44,8 @@ class Entries:
             entry = Entry.decode(data, where=key)
             if entry.seq != seq:
                 raise IntegrityError(
-                    f"The entry at {key} in {self._backend.url} carries the number {entry.seq!s:.20}: it was moved "
+                    f"The entry at {key} in {self._backend.url} carries the number {excerpt(entry.seq, 20)}: "
+                    "it was moved "
                     "there. Compare with a copy of the store."
                 )
             return entry, data

@@ -6,6 +6,7 @@ import math
 import os
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 
 VARIABLE = "MLOPS_KIT_TIMEOUT"
 _ANSWER_SECONDS = 60.0
@@ -38,7 +39,7 @@ def answer_seconds() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise InvalidInput(f"{VARIABLE}={said!r:.80} is not a number of seconds above 0, such as 60.")
+        raise InvalidInput(f"{VARIABLE}={quoted(said)} is not a number of seconds above 0, such as 60.")
     return seconds
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from mlops_kit.errors import ReadOnlyStore, StoreError
+from mlops_kit.masking import excerpt
 from mlops_kit.store import retry
 from mlops_kit.store.backend import Bytes, Found
 from mlops_kit.store.drive import PASSING, SINGLE_WRITER, Drive, Page, Trouble
@@ -244,4 +245,4 @@ def _close(drive: Drive, pid: int) -> None:
 def _detail(error: Exception) -> str:
     """Quote a provider in one line, without the query of any address: signatures travel there."""
     text = _QUERY.sub("?…", " ".join(str(error).split())).rstrip(". ") or type(error).__name__
-    return text if len(text) <= _LONGEST_DETAIL else text[:_LONGEST_DETAIL] + "…"
+    return excerpt(text, _LONGEST_DETAIL)

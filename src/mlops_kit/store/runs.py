@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mlops_kit.errors import IntegrityError, InvalidInput, RunNotFound
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.store import identity, keys
@@ -219,7 +220,8 @@ class Runs:
         given: object = part
         if not isinstance(given, str) or not re.fullmatch(r"[0-9a-f-]{4,21}", given):
             raise InvalidInput(
-                f"{part!r:.200} is not a run id: give the id, or at least {_SHORTEST} of its first or last characters "
+                f"{quoted(part, 200)} is not a run id: give the id, or at least {_SHORTEST} of its first or "
+                "last characters "
                 "(digits, a-f and '-')."
             )
         if keys.RUN_ID.fullmatch(part):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, NotSerializable
+from mlops_kit.masking import quoted
 from mlops_kit.store import skops_types, trusted
 
 _MEMBER = re.compile(r"schema\.json|[0-9]+\.np[yz]|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.bin")
@@ -201,7 +202,7 @@ def _nodes(schema: Any) -> Iterator[tuple[str, str]]:
 
 def _name(part: Any) -> str:
     if not isinstance(part, dict):
-        return repr(part)[:100]
+        return quoted(part, 100)
     name = f"{part.get('__module__')}.{part.get('__class__')}"
     if part.get("__loader__") == "MethodNode":  # it asks for a method by its name, and may call for its owner's code
         content = part.get("content")

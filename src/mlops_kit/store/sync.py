@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlops_kit.errors import ExposedFile, IntegrityError, MlopsKitError, RunNotFound, StoreError
+from mlops_kit.masking import quoted
 from mlops_kit.records import codec, versions
 from mlops_kit.records.check import Problem, SyncReport
 from mlops_kit.records.pending import Pending
@@ -170,7 +171,7 @@ class _Delivery:
         """Make a version, unless an earlier delivery, or the attempt that seemed to fail, has made it."""
         kind = kind_of(pending.journal)
         if kind is None or not kind.delivered:
-            message = f"It is one of {pending.journal!r:.80}, which this release does not deliver: use a newer one."
+            message = f"It is one of {quoted(pending.journal)}, which this release does not deliver: use a newer one."
             self.problems.append(Problem("refused", keys.pending_key(pending.nonce), message))
             return
         try:

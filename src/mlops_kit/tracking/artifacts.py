@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from mlops_kit.errors import InvalidInput
+from mlops_kit.masking import quoted
 
 _MAX_NAME = 255
 _THE_STORE = "it is the store that keeps the run"
@@ -216,11 +217,11 @@ def artifact_name(name: object) -> str:
         raise InvalidInput(f"{name!r} cannot name an artifact: a name is text.")
     parts = name.split("/")
     if any("\ud800" <= char <= "\udfff" for char in name):
-        raise InvalidInput(f"{name[:80]!r} cannot name an artifact: it is no UTF-8.")
+        raise InvalidInput(f"{quoted(name)} cannot name an artifact: it is no UTF-8.")
     hostile = any(part in {"", ".", ".."} for part in parts) or "\\" in name or any(ord(c) < ord(" ") for c in name)
     if hostile or len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME:
         raise InvalidInput(
-            f"{name[:80]!r} cannot name an artifact: a name is a relative path such as 'plots/roc.png', without "
+            f"{quoted(name)} cannot name an artifact: a name is a relative path such as 'plots/roc.png', without "
             "'..', backslashes or control characters, of at most 255 bytes."
         )
     return name

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.fingerprints.code import code_fingerprint
-from mlops_kit.masking import masked_text
+from mlops_kit.masking import masked_text, quoted
 from mlops_kit.records.names import check_name
 from mlops_kit.records.run import InputRef, RunStart
 from mlops_kit.records.secrets import masked
@@ -203,7 +203,8 @@ def planned(
     """Refuse names and tags that cannot be recorded before anything runs."""
     if not isinstance(name, str) or not name.strip() or any(_is_unwritable(char) for char in name):
         raise InvalidInput(
-            f"{name!r:.100} cannot name a run: a name is text without control characters and halves of surrogate pairs."
+            f"{quoted(name, 100)} cannot name a run: a name is text without control characters and halves of "
+            "surrogate pairs."
         )
     if experiment is not None:
         experiment = check_name(experiment, what="experiment")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from mlops_kit.masking import MASK, is_secret_name
-from mlops_kit.records.secrets import masked
+from mlops_kit.records.secrets import masked, masked_names
 from mlops_kit.tracking.params import is_data, is_model, recordable, safe_repr
 
 _MAX_BITS = 16_384
@@ -92,7 +92,8 @@ class Form:
             kind = self._signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD:
                 taken = bound.arguments.keys()
-                found.update((key if key not in taken else f"{name}.{key}", item) for key, item in value.items())
+                named = masked_names(value)
+                found.update((key if key not in taken else f"{name}.{key}", item) for key, item in named.items())
             elif kind is not inspect.Parameter.VAR_POSITIONAL or value:
                 found[name] = value
         return found

@@ -8,6 +8,7 @@ import tempfile
 import time
 from typing import IO
 
+from mlops_kit.masking import excerpt
 from mlops_kit.store.git_command import git_command, git_environment
 from mlops_kit.tracking.worktree import endless_in, submodules_in
 
@@ -184,8 +185,8 @@ class Process:
             self._said.seek(0)
             if self._process.returncode != 0:
                 said = " ".join(self._said.read(10 * _MAX_QUOTED).decode("utf-8", "replace").split())
-                quoted = "".join(char if char.isprintable() else "?" for char in said[:_MAX_QUOTED])
-                raise GitRefused(quoted or f"it ended with status {self._process.returncode}.")
+                shown = "".join(char if char.isprintable() else "?" for char in excerpt(said, _MAX_QUOTED))
+                raise GitRefused(shown or f"it ended with status {self._process.returncode}.")
             self._out.seek(0)
             return self._out.read()
 

@@ -8,6 +8,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.masking import quoted
 from mlops_kit.records.check import Problem, passing_over
 from mlops_kit.records.paths import flat
 from mlops_kit.store import keys
@@ -113,7 +114,7 @@ def list_runs(
     """
     wanted: object = status
     if wanted is not None and not (isinstance(wanted, str) and wanted in STATUSES):
-        raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {status!r:.80}.")
+        raise InvalidInput(f"A run is {', '.join(STATUSES)}, never {quoted(status)}.")
     if experiment is not None and not isinstance(experiment, str):
         raise InvalidInput(f"experiment={experiment!r} is not the name of an experiment.")
     if limit is not None and (type(limit) is not int or limit < 0):

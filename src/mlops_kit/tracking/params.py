@@ -25,7 +25,7 @@ from typing import Any
 
 from mlops_kit.fingerprints.data import is_data as is_foreign_data
 from mlops_kit.fingerprints.values import value_fingerprint
-from mlops_kit.masking import MASK
+from mlops_kit.masking import MASK, masked_text
 from mlops_kit.records.codec import Repr
 from mlops_kit.records.paths import described, joined, segments
 
@@ -143,7 +143,7 @@ class _Reduction:
         kind = type(value).__name__
         if not isinstance(value, str):
             return Repr(kind, f"{len(value)} bytes", _whole(value))
-        start = value[: min(_SHOWN, max(self._characters, 0))]
+        start = _cut(value, min(_SHOWN, max(self._characters, 0)))
         self._characters -= len(start)
         return Repr(kind, f"{start}… ({len(value)} characters)", _whole(value))
 
@@ -257,7 +257,7 @@ def _headed(value: Any, length: int) -> Repr:
     kind = type(value).__name__
     head = list(islice(value, _HEAD)) if isinstance(value, list | tuple) else []
     plain = head and all(type(item) in _SCALARS for item in head)
-    text = ", ".join(repr(item)[:_HEAD_ITEM] for item in head) if plain else ""
+    text = ", ".join(_cut(repr(item), _HEAD_ITEM) for item in head) if plain else ""
     return Repr(kind, f"{kind} of {length} items" + (f": {text}, …" if text else ""), _whole(value))
 
 
@@ -270,7 +270,14 @@ def safe_repr(value: Any) -> Repr:
         text = _shape(value) if _may_show_data(value) else repr(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and must not stop a recording
         text = f"<{type(value).__qualname__} whose repr raises {type(error).__name__}>"
-    return Repr(type_name(value), _ADDRESS.sub("", text[:_REPR]), _whole(value))
+    shown = _cut(text, _REPR)
+    # the fingerprint of a text with a secret in it would let the secret be guessed
+    return Repr(type_name(value), _ADDRESS.sub("", shown), _whole(value) if text.startswith(shown) else None)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return the beginning of a text; a secret is masked before the cut could hide what it is."""
+    return masked_text(text[: longest + 2 * _REPR])[:longest]
 
 
 def _shape(value: Any) -> str:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from mlops_kit.errors import InvalidInput, RunClosed
-from mlops_kit.masking import masked_text
+from mlops_kit.masking import masked_text, quoted
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, OutputRef
 from mlops_kit.records.secrets import masked
@@ -244,7 +244,7 @@ class Run(RecordedRun):
             ``"finished"``, ``"failed"`` or ``"interrupted"``.
         """
         if status not in ("finished", "failed", "interrupted"):
-            raise InvalidInput(f"A run ends 'finished', 'failed' or 'interrupted', not {status!r:.100}.")
+            raise InvalidInput(f"A run ends 'finished', 'failed' or 'interrupted', not {quoted(status, 100)}.")
         if self._live is None:
             raise RunClosed(f"The run {self._id} is not running in this process.")
         self._live.close(status)
@@ -316,8 +316,8 @@ class Run(RecordedRun):
         if step is not None and type(step) is not int:
             step = self._whole(key, step)
         if number is None:
-            shown = str(recordable(value))[:80]
-            self._refuse(InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown!r}."))
+            shown = quoted(str(recordable(value)))
+            self._refuse(InvalidInput(f"The metric {key!r} is not a number: {type(value).__name__} {shown}."))
             return None
         return key, number, step, at
 
@@ -326,8 +326,8 @@ class Run(RecordedRun):
         number = None if isinstance(step, bool) else _number(step)
         if number is not None and number == number // 1:
             return int(number)
-        shown = str(recordable(step))[:80]
-        self._refuse(InvalidInput(f"The step of the metric {key!r} is not a whole number: {shown!r}."))
+        shown = quoted(str(recordable(step)))
+        self._refuse(InvalidInput(f"The step of the metric {key!r} is not a whole number: {shown}."))
         return None
 
     def _refuse(self, error: InvalidInput) -> None:
