@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -198,3 +199,12 @@ def test_the_modules_excused_from_this_are_reached_only_once_data_is_at_hand():
 )
 def test_imports_are_found_wherever_loading_a_module_runs_them(source, found):
     assert set(imported_on_load(ast.parse(source))) == found
+
+
+CUT = re.compile(r"\{[^{}]*![rs]:\.\d|(?:str\(error\)|repr\(\w+\))\[:\d*\w*\]\}")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_message_cuts_what_it_quotes_before_secrets_are_masked(path):
+    cuts = [line for line in path.read_text(encoding="utf-8").splitlines() if CUT.search(line)]
+    assert cuts == [], "quote with masking.quoted(value) or masking.excerpt(text)"

@@ -211,7 +211,7 @@ def _task(stated: Any, metrics: tuple[str, ...]) -> str | None:
         )
     known = stated is None or (isinstance(stated, str) and (stated in TASKS or level_of(stated) is not None))
     if not known:
-        raise InvalidInput(f"task={stated!r:.100} is none that a monitor knows: {', '.join(TASKS)}.")
+        raise InvalidInput(f"task={quoted(stated, 100)} is none that a monitor knows: {', '.join(TASKS)}.")
     return None if stated is None else str(stated)
 
 
