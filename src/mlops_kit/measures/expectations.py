@@ -184,7 +184,9 @@ def unique_rows(*columns: str, max_share: float = 0.0, within: Duration | None =
     if within is None:
         return Expectation("duplicates", None, limits)
     if not columns:
-        raise InvalidInput(f"unique_rows(within={within!r:.100}) needs the columns of a key, as unique_rows('order').")
+        raise InvalidInput(
+            f"unique_rows(within={quoted(within, 100)}) needs the columns of a key, as unique_rows('order')."
+        )
     return Expectation("duplicates", None, {**limits, "seconds": _period(within)})
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, NotFound
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.records import codec
 from mlops_kit.records.check import Problem
 from mlops_kit.records.dataset import Manifest
@@ -125,7 +126,7 @@ class _Tracer:
                 self.note(data, record)
                 last[match[1]] = number, tip(data)
                 if entry.seq != number:
-                    raise IntegrityError(f"It carries the number {entry.seq!s:.20}: it was moved here.")
+                    raise IntegrityError(f"It carries the number {excerpt(entry.seq, 20)}: it was moved here.")
                 if expected is not None and entry.prev != expected:
                     raise IntegrityError("It does not follow the entry before it: one of the two was replaced.")
 
@@ -144,7 +145,7 @@ class _Tracer:
                 record = codec.unseal(data, where=found.key, kind=f"run-{match[2]}")
                 own = record.get("start") if match[2] == "end" else record
                 if own is not None and own["id"] != match[1]:
-                    raise IntegrityError(f"It is of the run {own['id']!r:.40}: it was moved here.")
+                    raise IntegrityError(f"It is of the run {quoted(own['id'], 40)}: it was moved here.")
                 (run.ended_by if match[2] == "end" else run.started_by)(record, found)
                 self.note(data, record)
             if match[2] == "start":
