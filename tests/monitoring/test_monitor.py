@@ -955,7 +955,22 @@ def test_metrics_of_ones_own_that_fail_or_share_a_name_are_told():
     def broken(truth, told):
         raise RuntimeError("no price list")
 
-    report = mk.Monitor(rows, prediction="guess", target="price", metrics=[broken]).check(rows)
-    assert "The metric broken failed: RuntimeError: no price list" in report.notes
+    def refused(truth, told):
+        raise InvalidInput("no such price")
+
+    def worded(truth, told):
+        return "cheap"
+
+    def whole(truth, told):
+        return np.int64(3)
+
+    metrics = [broken, refused, worded, whole]
+    report = mk.Monitor(rows, prediction="guess", target="price", metrics=metrics).check(rows)
+    assert [note for note in report.notes if note.startswith("The metric")] == [
+        "The metric broken failed: RuntimeError: no price list",
+        "The metric refused failed: InvalidInput: no such price",
+        "The metric worded failed: it gave 'cheap', which is no number",
+    ]
+    assert report.windows[0].metrics["whole"][0] == 3
     with pytest.raises(InvalidInput, match="one name"):
         mk.Monitor(rows, prediction="guess", target="price", metrics=[lambda a, b: 1.0, lambda a, b: 2.0])

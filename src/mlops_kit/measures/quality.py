@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.masking import quoted
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.measures import columns as read
 from mlops_kit.records.profile import ColumnProfile
 from mlops_kit.records.quality import NO_SUCH_COLUMN, Expectation, QualityResult
@@ -39,7 +39,7 @@ def judge(table: pa.Table, rule: Expectation, now: datetime | None) -> QualityRe
     except Exception as error:  # noqa: BLE001 - data of any type, and functions of the user's, may fail in any way
         if rule.kind == "custom":
             name = rule.limits.get("name", "")
-            message = f"{name}: it could not be judged: {type(error).__name__}: {error}"
+            message = f"{name}: it could not be judged: {type(error).__name__}: {excerpt(error)}"
             return _result(rule, passed=False, value=None, limit=name, message=message)
         held = "of this table" if rule.column is None else f"of type {table[rule.column].type}"
         message = f"values {held} cannot be held against it"

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops_kit.errors import MlopsKitError
-from mlops_kit.masking import excerpt
+from mlops_kit.masking import excerpt, quoted
 from mlops_kit.measures.metrics import measure
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.monitoring.ending import ENOUGH, Run
@@ -448,24 +447,25 @@ def predicted(task: Task, rows: Judged) -> Predicted:
 
 
 def _own(metric: Callable[[Any, Any], Any], rows: Judged) -> float | None:
+    return _tried(metric, rows)[0]
+
+
+def _tried(metric: Callable[[Any, Any], Any], rows: Judged) -> tuple[float | None, str | None]:
+    """Return what a function of the user's gives, or how it fails."""
     try:
-        return _number(metric(rows["label"].to_numpy(), rows["prediction"].to_numpy()))
-    except MlopsKitError:
-        raise
-    except Exception:  # noqa: BLE001 - a user's metric may fail on a window that its author did not foresee
-        return None
+        value = metric(rows["label"].to_numpy(), rows["prediction"].to_numpy())
+    except Exception as error:  # noqa: BLE001 - it may fail in any way, on a window that its author did not foresee
+        return None, f"{type(error).__name__}: {excerpt(error)}"
+    try:
+        return _number(float(value)), None
+    except (TypeError, ValueError):
+        return None, f"it gave {quoted(value)}, which is no number"
 
 
 def failures_of(rows: Judged, metrics: Sequence[Any]) -> dict[str, str]:
     """Return how the functions among the metrics fail on rows."""
-    found = {}
-    for metric in metrics:
-        if _is_own(metric):
-            try:
-                metric(rows["label"].to_numpy(), rows["prediction"].to_numpy())
-            except Exception as error:  # noqa: BLE001 - a user's function may fail in any way
-                found[_own_name(metric)] = f"{type(error).__name__}: {excerpt(error)}"
-    return found
+    tried = {_own_name(metric): _tried(metric, rows)[1] for metric in metrics if _is_own(metric)}
+    return {name: failure for name, failure in tried.items() if failure is not None}
 
 
 def _times(unit: float, value: float | None) -> float | None:

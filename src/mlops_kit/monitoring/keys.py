@@ -12,11 +12,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from mlops_kit.masking import quoted
+
 KEPT = 100_000
 """How many keys are remembered: the latest, 12 bytes each."""
 
 _ENTRY = struct.Struct("<8sI")
-_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class RecentKeys:
             now = min(max(0, math.floor(moment)), 2**32 - 1)
             if before is not None and abs(now - before) <= period:
                 repeated += 1
-                shown = ", ".join(f"{value!r:.{_SHOWN}}" for value in key)
+                shown = ", ".join(quoted(value) for value in key)
                 example = f"{shown} of {datetime.fromtimestamp(before, UTC):%Y-%m-%d %H:%M}"
             seen[digest] = now
         latest = max(seen.values(), default=0)
