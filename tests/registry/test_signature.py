@@ -84,6 +84,65 @@ def test_a_booster_names_the_columns_it_was_fitted_on(models, library, make):
     assert bare.inputs == (ColumnSpec("", shape=(None, 3)),)
 
 
+def raw_boosters():
+    lightgbm = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 2}
+    for objective, kind, width in (
+        ("binary", "binary", None),
+        ("multiclass", "multiclass", 3),
+        ("quantile", "regression", None),
+        ("lambdarank", None, None),
+    ):
+        yield "lightgbm", {**lightgbm, "objective": objective}, kind, width
+    for objective, kind, width in (
+        ("binary:logistic", "binary", None),
+        ("multi:softprob", "multiclass", 3),
+        ("multi:softmax", "multiclass", None),
+        ("reg:absoluteerror", "regression", None),
+        ("rank:ndcg", None, None),
+    ):
+        yield "xgboost", {"objective": objective, "nthread": 1}, kind, width
+    catboost = {"iterations": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+    for loss, kind, width in (
+        ("Logloss", "binary", None),
+        ("MultiClass", "multiclass", 3),
+        ("Quantile:alpha=0.9", "regression", None),
+    ):
+        yield "catboost", {**catboost, "loss_function": loss}, kind, width
+
+
+def boosted(library, settings, X, y):
+    """Fit a booster by the function of its library that is outside of scikit-learn's conventions."""
+    made = pytest.importorskip(library)
+    ranks = {"group": [len(X)]} if settings.get("objective") in {"lambdarank", "rank:ndcg"} else {}
+    classes = {"num_class": 3} if "multi" in settings.get("objective", "") else {}
+    if library == "lightgbm":
+        return made.train({**settings, **classes}, made.Dataset(X, y, **ranks), 3)
+    if library == "xgboost":
+        return made.train({**settings, **classes}, made.DMatrix(X, y), 3)
+    return made.CatBoost(settings).fit(X, y)
+
+
+@pytest.mark.parametrize(("library", "settings", "kind", "width"), list(raw_boosters()))
+def test_a_raw_booster_tells_what_it_predicts_by_its_objective(models, library, settings, kind, width):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["age", "height"])
+    y = pd.Series(np.arange(60) % (3 if "ulti" in str(settings) else 2), name="tall")
+    version = models.register("m", boosted(library, settings, X, y), signature=(X, y))
+    assert version.signature.outputs == (
+        ColumnSpec("prediction", "float64", shape=None if width is None else (None, width)),
+    )
+    assert (version.signature.kind, version.signature.classes, version.signature.target) == (kind, None, "tall")
+    assert "not known" not in repr(version.signature)
+
+
+def test_a_raw_booster_of_two_classes_is_judged_by_its_probabilities(models):
+    X = pd.DataFrame({"age": np.random.default_rng(0).normal(size=200)})
+    y = (X["age"] > 0).astype(int).rename("tall")
+    settings = {"objective": "binary", "verbose": -1, "num_threads": 1}
+    models.register("m", boosted("lightgbm", settings, X, y), signature=(X, y))
+    gate = mk.Gate(mk.conditions.at_least("roc_auc", 0.9), on=X.assign(tall=y))
+    assert gate.evaluate("m:1", store=models.store).passed
+
+
 # Inferred
 
 
@@ -114,6 +173,29 @@ def test_features_and_target_passed_apart_are_told(models):
     signature = tracked(models, train, FRAME[["age"]], FRAME["age"].rename("spent") * 2.0).signature
     assert (signature.features, signature.target, signature.kind) == (("age",), "spent", "regression")
     assert (signature.source, signature.target_source) == ("X", "y")
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "name"),
+    [
+        (lambda y: y.to_numpy(), "y"),
+        (lambda y: pd.Series(y.to_numpy()), "y"),
+        (list, "y"),
+        (lambda y: pl.Series(y.to_numpy()), "y"),
+        (lambda y: y.to_frame("bought"), "bought"),
+        (lambda y: pd.concat([y, y], axis=1), None),
+    ],
+)
+def test_a_target_without_a_name_is_given_one(models, unnamed, name):
+    y = (FRAME["age"] > FRAME["age"].median()).astype(int).rename(None)
+    fitted = LogisticRegression().fit(FRAME[["age"]], y)
+    assert models.register("m", fitted, signature=(FRAME[["age"]], unnamed(y))).signature.target == name
+
+
+def test_the_name_that_a_target_is_given_is_that_of_no_feature(models):
+    X = FRAME[["age"]].rename(columns={"age": "y"})
+    fitted = LinearRegression().fit(X, FRAME["age"])
+    assert models.register("m", fitted, signature=(X, FRAME["age"].to_numpy())).signature.target == "target"
 
 
 def test_arrays_are_told_by_shape_and_type(models):
@@ -225,12 +307,6 @@ def test_the_target_of_an_example_is_what_it_is_called_whatever_that_is(models, 
     assert (version.signature.target, version.signature.features) == (str(name), ("age",))
     for given in (y.to_frame(), pl.Series(str(name), [0, 1] * 3)):
         assert models.register("m", TREE.fit(X[["age"]], y), signature=(X, given)).signature.target == str(name)
-
-
-def test_a_target_without_a_name_has_none(models):
-    X = FRAME[["age"]]
-    for y in (pd.Series([0, 1] * 3), np.array([0, 1] * 3), [0, 1] * 3):
-        assert models.register("m", TREE.fit(X, y), signature=(X, y)).signature.target is None
 
 
 def test_an_example_of_a_fitted_model_may_hold_the_target_too(models):

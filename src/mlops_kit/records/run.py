@@ -94,6 +94,8 @@ class OutputRef:
         The minor version of Python that pickled it.
     code : dict, optional
         Fingerprints of the user's functions and classes that its bytes only name, by ``"module:qualname"``.
+    signature : dict, optional
+        What a model that was logged with a signature takes and gives, as members of a record.
     """
 
     name: str
@@ -106,6 +108,7 @@ class OutputRef:
     value: Any = None
     python: str | None = None
     code: dict[str, str] | None = None
+    signature: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

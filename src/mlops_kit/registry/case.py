@@ -371,7 +371,7 @@ def _asked(
         return Predicted.of(holdout.truth, scores=scores, **{**beside, "task": BINARY, "classes": None})
     labels = _method(model)(given())
     if classes is None:
-        read = _as_classes(holdout.truth, labels, type(model)) if kind is None and wanted is not None else {}
+        read = _as_classes(holdout.truth, labels, type(model)) if wanted is not None or kind is not None else {}
         beside |= {**read, "task": task or read.get("task")}
         return Predicted.of(holdout.truth, **{"labels": labels, **beside})
     _check_classes(holdout.truth, classes)

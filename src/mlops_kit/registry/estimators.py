@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,15 @@ _PLACES = {"catboost": "", "lightgbm": "Column_"}
 """What stands before the place of a column where a booster makes up names, as it was fitted on an array."""
 _INSIDE = ("best_estimator_", "estimator_", "regressor_")
 _DEEPEST = 5
+_OBJECTIVES = {
+    "binary": ("binary", "cross_entropy", "cross_entropy_lambda", "Logloss", "CrossEntropy"),
+    "multiclass": ("multi", "multiclass", "multiclassova", "MultiClass", "MultiClassOneVsAll"),
+    "regression": (
+        *("reg", "count", "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma"),
+        *("tweedie", "RMSE", "MAE", "MAPE", "MSLE", "Quantile", "Poisson", "Huber", "Expectile", "Tweedie", "Lq"),
+    ),
+}
+"""What boosters call the objectives of each kind, without what follows a colon; others, such as rankings, have none."""
 _PLAIN = {bool: "bool", int: "int64", float: "float64", str: "utf8"}
 
 
@@ -72,12 +82,16 @@ def facts_of(model: Any) -> Facts:
     names, width = _columns(model)
     classes = _classes(_asked(model, "classes_"))
     kind = _kind(model, classes)
+    outputs = _outputs(model, kind, classes)
+    raw = _raw_booster(model)
+    if raw is not None:  # its predict gives scores or probabilities, and no classes
+        (kind, outputs), classes = raw, None
     return Facts(
         names=names,
         width=width,
         kind=kind,
         classes=classes,
-        outputs=_outputs(model, kind, classes),
+        outputs=outputs,
         optional=frozenset() if names is None else _dropped(model) & frozenset(names),
     )
 
@@ -123,6 +137,43 @@ def _first_inside(model: Any) -> Any:
     if isinstance(steps, list) and steps and isinstance(steps[0], tuple):
         return steps[0][-1]
     return next((inner for name in _INSIDE if (inner := _asked(model, name)) is not None), None)
+
+
+def _raw_booster(model: Any) -> tuple[str | None, tuple[ColumnSpec, ...]] | None:
+    """Read from the objective of a booster outside of scikit-learn's conventions what it predicts; None of others."""
+    library = type(model).__module__.partition(".")[0]
+    ask = _ASKED.get((library, type(model).__name__))
+    if ask is None:
+        return None
+    try:
+        objective, width = ask(model)
+    except Exception:  # noqa: BLE001 - a booster that is not fitted refuses in its own way
+        return None
+    family = objective.partition(":")[0]
+    kind = next((kind for kind, names in _OBJECTIVES.items() if family in names), None)
+    shape = (None, width) if width > 1 else None
+    return kind, (ColumnSpec("prediction", "float64", shape=shape),)
+
+
+def _lightgbm(booster: Any) -> tuple[str, int]:
+    """Return the objective and the number of predictions for each row; a custom objective has no name."""
+    told = booster.dump_model(num_iteration=1)
+    return str(told.get("objective", "")).partition(" ")[0], int(told["num_tree_per_iteration"])
+
+
+def _xgboost(booster: Any) -> tuple[str, int]:
+    learner = json.loads(booster.save_config())["learner"]
+    objective, told = learner["objective"]["name"], learner["learner_model_param"]
+    classes = 0 if objective == "multi:softmax" else int(told["num_class"])  # which gives the class itself
+    return objective, max(classes, int(told.get("num_target", 1)))
+
+
+def _catboost(model: Any) -> tuple[str, int]:
+    loss = str(model.get_all_params()["loss_function"])
+    return loss, len(model.classes_) if loss.startswith("MultiClass") else 1
+
+
+_ASKED = {("lightgbm", "Booster"): _lightgbm, ("xgboost", "Booster"): _xgboost, ("catboost", "CatBoost"): _catboost}
 
 
 def _dropped(model: Any) -> frozenset[str]:

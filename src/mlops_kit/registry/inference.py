@@ -14,7 +14,7 @@ from mlops_kit.registry.signature import Signature
 from mlops_kit.store.active import Passed
 
 _MAX_COLUMNS = 10_000
-_TARGET_NAMES = frozenset({"y", "target", "label", "labels"})
+_MADE_UP = ("y", "target", "label", "labels")
 _PAIR = 2
 
 
@@ -74,6 +74,17 @@ def inferred(model: Any, passed: Sequence[Passed]) -> Signature | None:
     return None if found is None else _complete(facts, found, known)
 
 
+def suits(model: Any, signature: SignatureRecord) -> bool:
+    """Check whether a model may have been fitted on the columns of a signature, as far as it says."""
+    facts = facts_of(model)
+    return facts.names in {None, signature.features} and facts.width in {None, _width(signature)}
+
+
+def _width(signature: SignatureRecord) -> int | None:
+    shape = next((column.shape for column in signature.inputs if column.shape), None)
+    return len(signature.inputs) if shape is None else shape[1] if len(shape) == _PAIR else None
+
+
 def declared(model: Any, given: Any) -> Signature:
     """Read ``signature=``: a signature, an example ``(X, y)``, or an example of X, perhaps with the target in it.
 
@@ -108,13 +119,19 @@ def declared(model: Any, given: Any) -> Signature:
         )
     made = _complete(facts, found, known)
     return replace(
-        made, target=_named(known[1]) if pair[1] is not None else made.target, source=None, target_source=None
+        made,
+        target=_named(known[1], known[0]) if pair[1] is not None else made.target,
+        source=None,
+        target_source=None,
     )
 
 
-def _named(target: _Known) -> str | None:
-    """Return what the target is called; None if it has no name, or is several columns."""
-    return target.labels[0] or None if len(target.labels) == 1 else None
+def _named(target: _Known, features: _Known) -> str | None:
+    """Return what the target is called; of one without a name, a name that no feature has; None of several columns."""
+    if not target.is_column:
+        return None
+    free = (name for name in _MADE_UP if name not in features.labels)
+    return (target.labels[0] if target.labels else "") or next(free, None)
 
 
 def _known(item: Passed) -> _Known | None:
@@ -201,7 +218,7 @@ def _target(candidates: list[_Candidate], classes: tuple[Any, ...] | None) -> _C
     for left in (fitting, candidates):
         if len(left) == 1:
             return left[0]
-        named = [one for one in left if one.name.lower() in _TARGET_NAMES]
+        named = [one for one in left if one.name.lower() in _MADE_UP]
         if len(named) == 1:
             return named[0]
     return None

@@ -88,6 +88,7 @@ def begin(
     """
     call = call or Call()
     recorder = Recorder(store, plan.name, strict=plan.strict)
+    recorder.limit = plan.limit
     store = recorder.store
     parent: Run | None = None
     experiment = plan.experiment or DEFAULT_EXPERIMENT

@@ -254,7 +254,7 @@ def log_figure(fig: Any, name: str) -> None:
     _required("log_figure").log_figure(fig, name)
 
 
-def log_model(model: Any, name: str) -> None:
+def log_model(model: Any, name: str, *, signature: Any = None) -> None:
     """Keep a model with the current run, to be had again with ``run.load(name)``.
 
     Parameters
@@ -263,6 +263,8 @@ def log_model(model: Any, name: str) -> None:
         Any object that can be saved; `ModelStore.register` makes a numbered version of it instead.
     name : str
         What to call it.
+    signature : tuple, table or Signature, optional
+        The data that it was really fitted on, ``(X, y)``, where the function made it; see `Run.log_model`.
 
     Raises
     ------
@@ -278,7 +280,7 @@ def log_model(model: Any, name: str) -> None:
     >>> run.load("baseline").strategy
     'median'
     """
-    _required("log_model").log_model(model, name)
+    _required("log_model").log_model(model, name, signature=signature)
 
 
 def log_dataset(data: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from mlops_kit.fingerprints.arrow import is_tabular
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.fingerprints.tensors import as_array, is_tensor
 from mlops_kit.records.run import InputRef
+from mlops_kit.records.signature import SignatureRecord
 from mlops_kit.store.store import Store
 
 SNAPSHOT_BYTES = 256_000_000
@@ -140,6 +141,40 @@ def _name_of_its_own(dataset: str) -> str:
     digest = hashlib.sha256(dataset.encode()).hexdigest()[:6]
     base, dot, rest = dataset.partition(".")  # no system reserves a name by what stands behind a dot
     return f"{base}.{rest}-{digest}" if dot else f"{base}-{digest}"
+
+
+def fitted_on(given: Any, target: str | None) -> list[tuple[str, Any]]:
+    """Put the data that a model was fitted on in as few parts as can be.
+
+    Parameters
+    ----------
+    given : Signature, tuple or data
+        An example ``(X, y)``, or X, perhaps with the target in it.
+    target : str or None
+        What the target is called.
+
+    Returns
+    -------
+    list of tuple
+        ``data`` with the target as its last column where X is a frame; else ``X`` and ``y``; nothing of a signature.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> fitted_on((pd.DataFrame({"age": [31]}), [1]), "bought")[0][1].columns.tolist()
+    ['age', 'bought']
+    """
+    if isinstance(given, SignatureRecord):
+        return []
+    X, y = given if isinstance(given, tuple) else (given, None)  # noqa: N806 - the field's names
+    if y is None:
+        return [("data", X)]
+    if target is not None and getattr(y, "ndim", 1) == 1 and target not in map(str, getattr(X, "columns", (target,))):
+        if callable(getattr(X, "assign", None)):
+            return [("data", X.assign(**{target: getattr(y, "to_numpy", lambda: y)()}))]
+        if callable(getattr(X, "with_columns", None)):
+            return [("data", X.with_columns(**{target: y}))]
+    return [("X", X), ("y", y)]
 
 
 def dataset_name(function: str, parameter: str) -> str:

@@ -28,6 +28,7 @@ from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import heartbeat, saving
 from mlops_kit.tracking.git import GitState
+from mlops_kit.tracking.inputs import SNAPSHOT_BYTES
 from mlops_kit.tracking.metrics import MetricLog, numbered, write_segment
 from mlops_kit.tracking.remains import without_gone
 
@@ -66,6 +67,8 @@ class Recorder:
         How many metric points each segment holds that is known to be written, by number.
     git : GitState or None
         The question to git that is still open.
+    limit : int or None
+        Tables up to so many bytes are kept; None for all.
     earlier : tuple of float
         Wall and CPU seconds that a resumed run had taken before.
     """
@@ -77,6 +80,7 @@ class Recorder:
         self.store = store if strict else SpoolingStore(store, self.run_id, self._spooled)
         self.name = name
         self.strict = strict
+        self.limit: int | None = SNAPSHOT_BYTES
         self.git: GitState | None = None
         self.final: RunEnd | None = None
         self.closed = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from mlops_kit.errors import NotSerializable, Postponed
 from mlops_kit.records.run import OutputRef
-from mlops_kit.registry.inference import inferred
+from mlops_kit.registry.inference import inferred, suits
 from mlops_kit.registry.saving import Saved
+from mlops_kit.registry.signature import Signature
 from mlops_kit.registry.store import ModelStore
 from mlops_kit.tracking.call import as_number, metrics_in, parts_of
 from mlops_kit.tracking.outputs import record_output
@@ -91,10 +93,22 @@ def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> Non
     models = ModelStore(run.store)
     signature = None
     with recorder.guarded(f"The signature of the model {register!r}"):
-        signature = inferred(value, run.passed)
+        signature = _logged(recorder.outputs, value, ref) or inferred(value, run.passed)
     saved = Saved.of(ref)
     if saved is None:
         version = models.register(register, ref.value, run=run.id, metrics=run.metrics, signature=signature)
     else:
         version = models.register_saved(register, saved, run=run.id, metrics=run.metrics, signature=signature)
     recorder.models.append({"name": version.name, "version": version.version})
+
+
+def _logged(outputs: Sequence[OutputRef], model: Any, returned: OutputRef) -> Signature | None:
+    """Find the signature that the function logged: with this very model, or the only one, if it suits."""
+    logged = [ref for ref in outputs if ref.signature is not None]
+    content = {returned.object, returned.fingerprint} - {None}
+    same = [ref for ref in logged if content & {ref.object, ref.fingerprint}]
+    for ref in reversed(same or logged[:1] * (len(logged) == 1)):
+        signature = Signature.decode(ref.signature or {})
+        if suits(model, signature):
+            return signature
+    return None

@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -15,13 +16,15 @@ from mlops_kit.masking import masked_text, quoted
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import ArtifactRef, OutputRef
 from mlops_kit.records.secrets import masked
+from mlops_kit.registry.inference import declared
 from mlops_kit.registry.saving import save
+from mlops_kit.registry.signature import Signature
 from mlops_kit.store.active import Activation, activate, activate_without_block, active_run, deactivate
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.store import Store
 from mlops_kit.tracking import artifacts
 from mlops_kit.tracking.call import as_number
-from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, record_input
+from mlops_kit.tracking.inputs import SNAPSHOT_BYTES, dataset_name, fitted_on, record_input
 from mlops_kit.tracking.last_run import set_newest_run
 from mlops_kit.tracking.metrics import MetricLog, write_segment
 from mlops_kit.tracking.named import named_values
@@ -195,7 +198,7 @@ class Run(RecordedRun):
         self.log_artifact(data, full)
 
     @_noted
-    def log_model(self, model: Any, name: str) -> None:
+    def log_model(self, model: Any, name: str, *, signature: Any = None) -> None:
         """Keep a model with the run, to be had again with ``run.load(name)``.
 
         Parameters
@@ -204,13 +207,21 @@ class Run(RecordedRun):
             Any object that can be saved; `ModelStore.register` makes a numbered version of it instead.
         name : str
             What to call it.
+        signature : tuple, table or Signature, optional
+            What the model was really fitted on, ``(X, y)`` or X alone, where it was made inside of the function:
+            it becomes an input of the run, and the version that ``@track(register=...)`` makes of this model takes its
+            signature, so that a monitor watches this table.
         """
         recorder = self._writable("models")
         name = _key("model", name)
+        members: dict[str, Any] | None = None
+        if signature is not None:
+            with recorder.guarded(f"The signature of the model {name!r}"):
+                members = self._fitted_on(recorder, name, signature, declared(model, signature)).members()
         with recorder.guarded(f"The model {name!r}"):
             saved = save(self._store, model, what=name)
-            ref = OutputRef(name, "model", **saved.members())
-            self._add_output(recorder, ref)
+            ref = OutputRef(name, "model", **saved.members(), signature=members)
+            recorder.keep("outputs", ref)
 
     @_noted
     def log_dataset(self, data: Any, name: str) -> None:
@@ -340,8 +351,22 @@ class Run(RecordedRun):
         else:
             live.problem(str(error))
 
-    def _add_output(self, recorder: Recorder, ref: OutputRef) -> None:
-        recorder.keep("outputs", ref)
+    def _fitted_on(self, recorder: Recorder, model: str, given: Any, signature: Signature) -> Signature:
+        """Keep what a model was fitted on as inputs of the run, and name them in its signature."""
+        names: list[str | None] = [None, None]
+        for place, (part, data) in enumerate(fitted_on(given, signature.target)):
+            ref = record_input(
+                self._store,
+                f"{model}.{part}",
+                data,
+                dataset=dataset_name(self.name, f"{model}.{part}"),
+                limit=recorder.limit,
+                note=recorder.refused,
+            )
+            recorder.keep("inputs", ref)
+            names[place] = ref.name
+        target_source = names[1] or (names[0] if signature.target is not None else None)
+        return replace(signature, source=names[0], target_source=target_source)
 
 
 @contextmanager
