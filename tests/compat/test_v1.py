@@ -213,6 +213,11 @@ def test_its_monitor_tells_what_it_found_and_goes_on(store):
     assert (len(logged), logged["label"].notna().sum()) == (850, 800)
     monitor.log(made.rows(100, 1.0)[["x", "plan"]], [0.5] * 100)
     assert monitor.check().rows == 100
+    known = logged[logged["label"].notna()]
+    monitor.log_labels(known["id"], known["label"])
+    monitor.log_labels(known["id"].head(10), 1 - known["label"].head(10).astype(int))
+    coverage = monitor.check().coverage
+    assert (coverage.joined, coverage.duplicate, coverage.conflicting) == (0, 800, 10)
     assert store.fsck().ok
 
 

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import mlops_kit as mk
-from mlops_kit.monitoring.labels import distinct, joined, without_known
+from mlops_kit.monitoring.labels import distinct, without_known
 
 
 def labels(*rows):
@@ -23,44 +21,6 @@ def test_what_is_known_is_not_judged_again():
     rest, counts = without_known(labels(("a", 1), ("b", 1), ("c", 0)), labels(("a", 1), ("b", 0)))
     assert rest["id"].tolist() == ["c"]
     assert (counts.duplicate, counts.conflicting) == (1, 1)
-
-
-def test_no_more_of_the_log_is_read_than_needed():
-    def parts():
-        yield pd.DataFrame({"id": ["b", "a"], "prediction": [2, 1]})
-        raise AssertionError("read on")
-
-    rows, left = joined(labels(("a", 0), ("b", 1)), parts())
-    assert rows[["id", "label", "prediction"]].to_numpy().tolist() == [["a", 0, 1], ["b", 1, 2]]
-    assert left.empty
-
-
-ids = st.sampled_from("abcdef")
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    arrived=st.lists(st.tuples(ids, st.sampled_from([0, 1, None])), max_size=20),
-    logged=st.lists(st.lists(ids, max_size=4), max_size=4),
-)
-def test_every_label_is_joined_once_or_counted(arrived, logged):
-    kept, counts = distinct(labels(*arrived))
-    number = iter(range(100))
-    parts = [pd.DataFrame({"id": part, "prediction": [next(number) for _ in part]}, dtype=object) for part in logged]
-    rows, left = joined(kept, parts)
-    assert len(rows) + len(left) + counts.duplicate + counts.conflicting + counts.empty == len(arrived)
-    first = {}
-    for part in parts:
-        for row in part.itertuples():
-            first.setdefault(row.id, row.prediction)
-    known = {}
-    for name, label in arrived:
-        if label is not None:
-            known.setdefault(name, label)
-    expected = [(name, known[name], first[name]) for name in known if name in first]
-    found = zip(rows["id"], rows["label"], rows["prediction"], strict=True) if len(rows) else []
-    assert list(found) == expected
-    assert set(left["id"]) == set(known) - set(first)
 
 
 def test_predictions_that_are_logged_again_under_their_id_count_once(tmp_path):

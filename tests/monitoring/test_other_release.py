@@ -41,7 +41,7 @@ def leave(store, change):
 
 OTHERS = {
     "a later scheme": lambda members: {**members, "scheme": 7, "release": "9.1.0"},
-    "other members": lambda members: {**{k: v for k, v in members.items() if k != "joined"}, "release": "9.1.0"},
+    "other members": lambda members: {**{k: v for k, v in members.items() if k != "index"}, "release": "9.1.0"},
     "no name": lambda members: {"watch": {}, **{k: v for k, v in members.items() if k not in {"watch", "release"}}},
 }
 

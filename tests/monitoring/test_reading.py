@@ -9,10 +9,9 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.monitoring.log import PredictionLog
-from mlops_kit.monitoring.reading import Rest, Windows, join_labels, joined_table, mixed, read_joined, ripe
+from mlops_kit.monitoring.reading import Rest, Windows, mixed, ripe
 from mlops_kit.monitoring.segments import Segments
 
-NONE = pd.DataFrame({"id": [], "label": [], "label_at": []})
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -64,47 +63,6 @@ def test_a_change_of_columns_ends_a_window(segments):
     windows = Windows(segments, [Rest(one, 0) for one in listed(segments)], 10)
     assert [sorted(window.to_pydict().popitem()[1]) for window in windows] == [[1, 2], [3]]
     assert windows.waiting == 2
-
-
-@pytest.mark.parametrize("ids", [None, ["a", "b"]])
-def test_labels_find_their_predictions_before_and_after_them(segments, ids):
-    [given] = logged(segments, {"x": [1, 2]}, ids=ids)
-    log = PredictionLog(segments)
-    log.add_labels([*given, "nobody"], [0, 1, 1], at=START)
-    log.flush()
-    found = join_labels(
-        segments,
-        labels=listed(segments, "labels"),
-        waiting=NONE,
-        new=(),
-        everything=list(segments.listed()),
-        columns=["x"],
-    )
-    assert found.rows[["id", "label", "x"]].to_numpy().tolist() == [[given[0], 0, 1], [given[1], 1, 2]]
-    assert found.waiting["id"].tolist() == ["nobody"]
-    assert (found.counts.joined, found.counts.unknown) == (2, 1)
-    segments.write(joined_table(found.rows, ["x"]), kind="joined", writer="ab" * 6, seq=1)
-    log.add_labels(given, [0, 0], at=START)
-    log.flush()
-    logged(segments, {"x": [3]}, ids=["nobody"])
-    again = join_labels(
-        segments,
-        labels=listed(segments, "labels")[1:],
-        waiting=found.waiting,
-        new=listed(segments)[-1:] if listed(segments)[-1].rows == 1 else listed(segments)[:1],
-        everything=list(segments.listed()),
-        columns=["x"],
-    )
-    assert again.rows[["id", "x"]].to_numpy().tolist() == [["nobody", 3]]
-    assert (again.counts.duplicate, again.counts.conflicting, again.counts.joined, again.counts.unknown) == (
-        1,
-        1,
-        1,
-        -1,
-    )
-    assert again.waiting.empty
-    [kept] = listed(segments, "joined")
-    assert read_joined(segments, kept)["label"].tolist() == [0, 1]
 
 
 def test_what_is_old_enough_is_judged_in_the_order_of_the_predictions():

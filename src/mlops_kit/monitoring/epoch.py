@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from mlops_kit.errors import Conflict, IntegrityError
 from mlops_kit.monitoring.alerts import Change, Held, settle
 from mlops_kit.monitoring.baseline import Baseline
 from mlops_kit.monitoring.book import Overtaken, open_book
 from mlops_kit.monitoring.labels import LabelCounts
+from mlops_kit.monitoring.places import HORIZON_DAYS, Index, Places
 from mlops_kit.monitoring.reading import (
     SEGMENT,
     Rest,
@@ -28,11 +32,13 @@ from mlops_kit.monitoring.reading import (
     ripe,
     versioned,
 )
+from mlops_kit.monitoring.recent import Keys, RecentIds, keys_of
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import (
     AT,
     ID,
     JOINED,
+    LABELLED,
     LABELS,
     LOGGED,
     PREDICTIONS,
@@ -94,8 +100,10 @@ class Known:
         Segments of joined rows that are not all judged.
     judged : datetime or None
         With a maturity: predictions up to this moment are judged.
+    index : Index or None
+        Where predictions are, and which of them have a label; None in a state of a release that had none.
     joined : tuple of str
-        The marks of the segments of joined rows that count: any other was left by a check that did not come about.
+        In such a state, the marks of the segments of joined rows that count.
     since : mapping
         The marks and the day when the epoch began: predictions that had been read by then are none of its own.
     """
@@ -109,13 +117,14 @@ class Known:
     waiting: pd.DataFrame | None = None
     unjudged: tuple[tuple[str, str], ...] = ()
     judged: datetime | None = None
+    index: Index | None = None
     joined: tuple[str, ...] = ()
     since: Mapping[str, Any] = field(default_factory=dict)
 
     def earlier(self, segment: Segment) -> bool:
         """Tell whether predictions were taken in by an epoch before."""
         read = self.since.get("marks", {}).get(segment.writer, 0)
-        return segment.seq <= read or segment.day < _day_before(self.since.get("day", ""))
+        return segment.seq <= read or segment.day < _days_before(self.since.get("day", ""))
 
     def encode(self, context: Context) -> bytes:
         """Write what is too much for the journal as a record."""
@@ -127,7 +136,7 @@ class Known:
             "waiting": [[name, codec.plain(label), moment.isoformat()] for name, label, moment in rows],
             "unjudged": [list(one) for one in self.unjudged],
             "judged": None if self.judged is None else codec.timestamp(self.judged),
-            "joined": list(self.joined),
+            **({"joined": list(self.joined)} if self.index is None else {"index": self.index.plain()}),
             **made_by(),
         }
         return codec.seal("monitor-state", json.loads(json.dumps(members, default=_number)))
@@ -152,7 +161,7 @@ class Epoch:
         self._store = store
         self.context = context
         self.segments = Segments(store, context.name)
-        self._book = open_book(store, context.name)
+        self.book = open_book(store, context.name)
         self._writer = os.urandom(6).hex()
 
     def read(self) -> Known:
@@ -165,7 +174,7 @@ class Epoch:
         IntegrityError
             The state is damaged or gone.
         """
-        seq, check, alerts, since = self._book.read(
+        seq, check, alerts, since = self.book.read(
             lambda state: (state["checked"], dict(state["check"]), list(state["alerts"]), dict(state["since"]))
         )
         day, name = check["state"]
@@ -175,7 +184,7 @@ class Epoch:
         try:
             data = self.segments.read_bytes(segment)
         except IntegrityError as error:
-            if self._book.read(lambda state: state["checked"]) == seq:
+            if self.book.read(lambda state: state["checked"]) == seq:
                 raise
             raise Overtaken from error
         members = codec.unseal(data, where=name, kind="monitor-state")
@@ -203,9 +212,13 @@ class Epoch:
             waiting=waiting if len(waiting) else NO_LABELS,
             unjudged=tuple((one[0], one[1]) for one in members["unjudged"]),
             judged=None if members["judged"] is None else codec.moment(members["judged"]),
-            joined=tuple(members["joined"]),
             since=since,
+            **_labelled(members),
         )
+
+    def is_overtaken(self, known: Known) -> bool:
+        """Check whether another process went on since this was read."""
+        return bool(self.book.read(lambda state: state["checked"]) != known.seq)
 
     def go_on(self, known: Known, now: datetime) -> tuple[Known, list[Change], list[Segment]]:
         """Take in all that was logged since.
@@ -223,19 +236,60 @@ class Epoch:
             Where it stands then, how alerts changed, and the segments that were written on the way; nothing is
             committed yet.
         """
-        listed = list(self.segments.listed(_day_before(known.day)))
+        listed = list(self.segments.listed(_days_before(known.day)))
         if has_gap(listed, known.marks or {}):
-            listed = list(self.segments.listed(_day_before(known.day)))
+            listed = list(self.segments.listed(_days_before(known.day)))
         new = fresh(listed, known.marks or {})
-        known = replace(known, watch=self._moments(known.watch, new))
+        before = known
+        known = replace(known, day=max([known.day, *(one.day for one in listed)]))
+        places = self._places(before) if new else None
+        first = 0 if places is None else places.count
+        known = replace(known, watch=self._moments(known.watch, new, places))
         watch, changes, rest = self._windows(known, [one for one in new if one.kind == PREDICTIONS], now)
-        watch, more, known, written = self._truth(replace(known, watch=watch, rest=rest), new, now)
+        known, written = replace(known, watch=watch, rest=rest), list[Segment]()
+        if places is not None:
+            known, more, written = self._truth(known, places, first, new, now)
+            changes += more
+        known, more, kept = self._ripened(known, written, now)
         changes += more
-        watch, more = see_time(watch, self.context, now)
-        days = {one.day for one in listed}
-        marks = marked(listed, known.marks or {}) if new else known.marks
-        after = replace(known, watch=watch, marks=marks, day=max([known.day, *days]))
-        return after, [*changes, *more], written
+        if places is not None:
+            index = places.written(self._keeping(before.seq + 1, kept), self._oldest(known, now))
+            known = replace(known, index=index, joined=(), marks=marked(listed, known.marks or {}))
+        self.segments.forget()
+        watch, more = see_time(known.watch, self.context, now)
+        return replace(known, watch=watch), [*changes, *more], kept
+
+    def _keeping(self, seq: int, written: list[Segment]) -> Callable[[pa.Table, str], Segment]:
+        """Return what writes rows of a kind for an entry, and takes note of them."""
+
+        def keep(table: pa.Table, kind: str) -> Segment:
+            written.append(self.segments.write(table, kind=kind, writer=self._writer, seq=seq))
+            return written[-1]
+
+        return keep
+
+    def _oldest(self, known: Known, now: datetime) -> str:
+        """Return the day before which predictions were logged that are too old for a label, or perhaps deleted."""
+        day = _days_before(known.day, HORIZON_DAYS)
+        gone = self._expired(max(now, known.watch.last or now))
+        return day if gone is None else max(day, gone)
+
+    def _places(self, known: Known) -> Places:
+        """Return where predictions are; a state of a release that did not know is read once as a whole."""
+        if known.index is not None:
+            return Places(self.segments, known.index)
+        places = Places(self.segments, Index())
+        listed, ids = list(self.segments.listed()), RecentIds()
+        for one in listed:
+            read = one.seq <= (known.marks or {}).get(one.writer, 0) or one.day < _days_before(known.day)
+            if one.kind == PREDICTIONS and read:
+                keys = _given_keys(self.segments.read(one, [ID]))
+                ids, fresh = (ids, None) if keys is None else ids.after(keys)
+                places.add(one, keys if keys is None else keys[fresh])
+        for one in listed:
+            if one.mark in known.joined and places.count:
+                places.add_known(one)
+        return places
 
     @staticmethod
     def moved(before: Known, after: Known, changes: list[Change]) -> bool:
@@ -243,17 +297,20 @@ class Epoch:
         judged = before.judged != after.judged or before.watch.periods != after.watch.periods
         return bool(changes) or judged or before.marks != after.marks
 
-    def _moments(self, watch: Watch, new: list[Segment]) -> Watch:
-        """Take note of when predictions were made, those too that wait for their window."""
+    def _moments(self, watch: Watch, new: list[Segment], places: Places | None) -> Watch:
+        """Take note of when and under which ids predictions were made, those too that wait for their window."""
         for segment in new:
-            if segment.kind == PREDICTIONS:
+            if segment.kind == PREDICTIONS and places is not None:
                 names = [name for rule in self.context.key_rules.values() for name in rule.limits["columns"]]
                 wanted = dict.fromkeys([AT, ID, VERSION, *names, *(f"{name}'" for name in names)])
                 table = versioned(self.segments.read(segment, wanted))
-                watch = see_keys(watch, table, self.context)
                 watch = see_moments(watch, table.select([AT, VERSION]).to_pandas(), self.context)
-                if ID in table.column_names:
-                    watch = see_ids(watch, table.column(ID).to_pylist())
+                keys = _given_keys(table)
+                if keys is not None:
+                    watch, fresh = see_ids(watch, keys)
+                    keys, table = keys[fresh], _among_named(table, fresh)
+                watch = see_keys(watch, table, self.context)
+                places.add(segment, keys)
         return watch
 
     def _windows(self, known: Known, new: list[Segment], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:
@@ -266,73 +323,61 @@ class Epoch:
         return watch, changes, windows.rest if new else known.rest
 
     def _truth(
-        self, known: Known, new: list[Segment], now: datetime
-    ) -> tuple[Watch, list[Change], Known, list[Segment]]:
-        """Join labels with their predictions, and judge what can be judged."""
+        self, known: Known, places: Places, first: int, new: list[Segment], now: datetime
+    ) -> tuple[Known, list[Change], list[Segment]]:
+        """Join labels with their predictions, and judge them, or keep them until they are old enough."""
         settings, watch = self.context.settings, known.watch
-        labels = [one for one in new if one.kind == LABELS]
-        predictions = [one for one in new if one.kind == PREDICTIONS]
         waiting = NO_LABELS if known.waiting is None else known.waiting
-        parts = list(portions(labels)) or ([[]] if len(waiting) and predictions else [])
+        parts = list(portions(one for one in new if one.kind == LABELS))
         written: list[Segment] = []
-        settled: list[Segment] = []
         changes: list[Change] = []
-        everything: list[Segment] = []
-        if parts:
-            everything = [one for one in self.segments.listed() if one.kind != JOINED or one.mark in known.joined]
-            known = replace(known, joined=tuple(one.mark for one in everything if one.kind == JOINED))
-        for part in parts:
+        oldest = self._oldest(known, now)
+        keep = self._keeping(known.seq + 1, written)
+        for part in parts or ([[]] if len(waiting) and places.count > first else []):
             found = join_labels(
                 self.segments,
+                places,
                 labels=part,
                 waiting=waiting,
-                new=predictions if part is parts[0] else (),
-                everything=everything,
+                new=first,
+                oldest=oldest,
                 columns=settings.segments,
             )
             waiting, watch = found.waiting, replace(watch, labels=watch.labels + found.counts)
-            if found.rows.empty:
-                continue
-            earlier = found.rows[SEGMENT].isin({one.name for one in everything if known.earlier(one)})
-            late = int(earlier.sum())
+            epochs = {number: known.earlier(places.segment(number)) for number in found.rows[SEGMENT].unique()}
+            earlier = found.rows[SEGMENT].map(epochs).to_numpy(bool)
+            late, rows = int(earlier.sum()), found.rows[~earlier].reset_index(drop=True)
             watch = replace(watch, labels=watch.labels + LabelCounts(joined=-late, late=late))
-            for rows, kept in ((found.rows[~earlier], written), (found.rows[earlier], settled)):
-                if rows.empty:
-                    continue
-                table = joined_table(rows, settings.segments)
-                kept.append(self.segments.write(table, kind=JOINED, writer=self._writer, seq=known.seq + 1))
-                everything.append(kept[-1])
-                known = replace(known, joined=(*known.joined, kept[-1].mark))
             if settings.maturity is None:
-                watch, more = see_labels(watch, found.rows[~earlier].reset_index(drop=True), self.context, now)
+                watch, more = see_labels(watch, rows, self.context, now)
                 changes += more
-        known = replace(known, waiting=waiting)
-        if settings.maturity is None:
-            return watch, changes, known, [*written, *settled]
-        watch, changes, known, written = self._ripened(replace(known, watch=watch), written, now)
-        return watch, changes, known, [*written, *settled]
+            elif len(rows):
+                keep(joined_table(rows, settings.segments), JOINED)
+        return replace(known, watch=watch, waiting=waiting), changes, written
 
     def _ripened(
         self, known: Known, written: list[Segment], now: datetime
-    ) -> tuple[Watch, list[Change], Known, list[Segment]]:
-        """Judge, in the order of the predictions, those that have become old enough."""
+    ) -> tuple[Known, list[Change], list[Segment]]:
+        """With a maturity judge, in the order of the predictions, those that have become old enough."""
+        if self.context.settings.maturity is None:
+            return known, [], written
         maturity = timedelta(seconds=self.context.settings.maturity or 0)
         until = now - maturity
         places = [*known.unjudged, *((one.day, one.name) for one in written)]
         held = [segment for place in places if (segment := Segment.of(*place)) is not None]
         parts = [read_joined(self.segments, one) for one in held]
         if not parts or (known.judged is not None and until <= known.judged):
-            return known.watch, [], replace(known, unjudged=tuple(places)), written
+            return replace(known, unjudged=tuple(places)), [], written
         rows = pd.concat(parts, ignore_index=True)
         due, late = ripe(rows, after=known.judged, until=until, maturity=maturity)
         if due.empty and not late and not written:
-            return known.watch, [], known, []
+            return known, [], []
         new = pd.concat(parts[len(known.unjudged) :], ignore_index=True) if written else rows.iloc[:0]
         missed = 0 if known.judged is None else int((new["at"] <= known.judged).sum())
         watch = replace(known.watch, labels=known.watch.labels + LabelCounts(late=late + missed))
         watch, changes = see_labels(watch, due, self.context, now)
         kept = tuple(place for place, part in zip(places, parts, strict=True) if (part["at"] > until).any())
-        return watch, changes, replace(known, unjudged=kept, judged=until), written
+        return replace(known, watch=watch, unjudged=kept, judged=until), changes, written
 
     def write(self, known: Known, seq: int) -> Segment:
         """Write where it stands; it counts once an entry names it."""
@@ -356,12 +401,16 @@ class Epoch:
             return "check", body
 
         try:
-            entry = self._book.append(decide)
+            entry = self.book.append(decide)
         except Conflict as error:
             self.segments.delete(segment)
             raise Overtaken from error
-        if before.state is not None and (old := Segment.of(*before.state)) is not None and old != segment:
-            self.segments.delete(old)
+        named = after.index.segments if after.index is not None else ()
+        former = () if before.index is None else before.index.segments
+        state = None if before.state is None else Segment.of(*before.state)
+        for old in (state, *former):
+            if old is not None and old != segment and old not in named:
+                self.segments.delete(old)
         return replace(after, seq=0 if entry is None else entry.seq, state=(segment.day, segment.name))
 
     def discard(self, written: Iterable[Segment]) -> None:
@@ -371,11 +420,11 @@ class Epoch:
 
     def expire(self, known: Known, now: datetime) -> None:
         """Delete what is older than the retention, and no longer needed."""
-        retention = self.context.settings.retention
-        if retention is None:
+        last = self._expired(now)
+        if last is None:
             return
-        last = (now - timedelta(seconds=retention) - timedelta(days=1)).date().isoformat()
         needed = {rest.segment.name for rest in known.rest} | {name for _, name in known.unjudged}
+        needed |= {one.name for one in known.index.segments} if known.index is not None else set()
         marks = known.marks or {}
         for segment in self.segments.listed():
             if segment.day >= last:
@@ -383,6 +432,13 @@ class Epoch:
             read = segment.kind not in LOGGED or segment.seq <= marks.get(segment.writer, segment.seq)
             if read and segment.name not in needed and (segment.day, segment.name) != known.state:
                 self.segments.delete(segment)
+
+    def _expired(self, now: datetime) -> str | None:
+        """Return the day before which the retention deletes what was logged; None without one."""
+        retention = self.context.settings.retention
+        if retention is None:
+            return None
+        return (now - timedelta(seconds=retention) - timedelta(days=1)).date().isoformat()
 
 
 def entry_body(name: str, after: Known, state: tuple[str, str], changes: list[Change], now: datetime) -> dict[str, Any]:
@@ -457,7 +513,7 @@ def begin(
             inputs=begin_inputs(context), era=epoch, begun=begun(epoch), versions=_numbers(left), alerts=ended
         )
         marks, day = _marks(state)
-        known = Known(watch, marks=marks, day=day, joined=_joined_before(own, left))
+        known = Known(watch, marks=marks, day=day, **_known_before(own, left))
     else:
         watch = replace(before.watch, begun=begun(before.watch.era))
         if not is_same:
@@ -479,17 +535,25 @@ def begin(
     }
 
     over: list[Segment] = []
-    last = state.get("epoch", 0)
+    checked = state.get("checked") if before is None else before.seq
+    seen = {"identity": replacing, "epoch": state.get("epoch"), "checked": checked}
 
     def decide(state: State) -> Decision:
         over[:] = filter(None, [_place(state)])
-        overtaken = before is not None and state.get("checked") != before.seq
-        if overtaken or state.get("identity") != replacing or state.get("epoch", 0) != last:
+        if any(state.get(member) != value for member, value in seen.items()):
             return None  # another process was first
         return "begin", {member: value for member, value in body.items() if value is not None}
 
-    for one in [written] if book.append(decide) is None else over:
-        own.segments.delete(one)
+    if book.append(decide) is not None:
+        for one in over:
+            own.segments.delete(one)
+        return
+    own.segments.delete(written)
+    there = book.read(dict)
+    if before is None and all(there.get(member) == seen[member] for member in ("identity", "epoch")):
+        begin(  # after the check that came between
+            store, name, reference, settings, expectations, metrics, spec=spec, reason=reason, replacing=replacing
+        )
 
 
 def _marks(state: State) -> tuple[dict[str, int], str]:
@@ -513,11 +577,19 @@ def _left(epoch: Epoch, state: State) -> Mapping[str, Any]:
     return {}
 
 
-def _joined_before(epoch: Epoch, left: Mapping[str, Any]) -> tuple[str, ...]:
-    """Find which joined rows count when a monitor begins again: labels that were known stay known."""
-    if isinstance(left.get("joined"), list):
-        return tuple(left["joined"])
-    return tuple(one.mark for one in epoch.segments.listed() if one.kind == JOINED)
+def _known_before(epoch: Epoch, left: Mapping[str, Any]) -> dict[str, Any]:
+    """Find what is known of labels when a monitor begins again: those that were known stay known."""
+    try:
+        return _labelled(left)
+    except ODD:
+        return {"joined": tuple(one.mark for one in epoch.segments.listed() if one.kind in {JOINED, LABELLED})}
+
+
+def _labelled(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Read from a state where predictions are, or in one of an earlier release which joined rows count."""
+    if "index" in members:
+        return {"index": Index.of(members["index"])}
+    return {"joined": tuple(members["joined"])}
 
 
 def _numbers(left: Mapping[str, Any]) -> dict[str, Version]:
@@ -531,5 +603,19 @@ def _numbers(left: Mapping[str, Any]) -> dict[str, Version]:
         return {}
 
 
-def _day_before(day: str) -> str:
-    return (datetime.fromisoformat(day) - timedelta(days=1)).date().isoformat() if day else ""
+def _days_before(day: str, days: int = 1) -> str:
+    return (datetime.fromisoformat(day) - timedelta(days=days)).date().isoformat() if day else ""
+
+
+def _given_keys(table: pa.Table) -> Keys | None:
+    """Return the keys of the ids that predictions were given; None if the log made them."""
+    if ID not in table.column_names:
+        return None
+    return keys_of(name for name in table.column(ID).to_pylist() if name is not None)
+
+
+def _among_named(table: pa.Table, kept: npt.NDArray[np.bool_]) -> pa.Table:
+    """Keep some of the predictions that have an id, and all that have none."""
+    mask = np.ones(table.num_rows, bool)
+    mask[table.column(ID).is_valid().to_numpy()] = kept
+    return table.filter(pa.array(mask))

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, overload
-
-_KEPT, _BYTES = 20_000, 8
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 
 class PredictionIds(Sequence[str]):
@@ -56,61 +51,3 @@ class PredictionIds(Sequence[str]):
 
     def __repr__(self) -> str:
         return f"PredictionIds({len(self)}: {self[0]} … {self[-1]})" if self._numbers else "PredictionIds(0)"
-
-
-@dataclass(frozen=True, slots=True)
-class RecentIds:
-    """The ids of the last predictions, by which one that is logged again, as a retry does, is known.
-
-    Parameters
-    ----------
-    digests : tuple of bytes
-        Eight bytes of the SHA-256 of each of the last 20,000, in order.
-    repeated : int
-        How many predictions were logged again.
-
-    Examples
-    --------
-    >>> RecentIds().after(["a", "b"]).after(["b", "c", "c"]).repeated
-    2
-    """
-
-    digests: tuple[bytes, ...] = ()
-    repeated: int = 0
-
-    def again(self, ids: Sequence[str | None]) -> list[bool]:
-        """Return which of some ids came before, among these or those that are known."""
-        known, found = set(self.digests), list[bool]()
-        for name in ids:
-            digest = b"" if name is None else _digest(name)
-            found.append(digest in known)
-            known |= {digest} - {b""}
-        return found
-
-    def after(self, ids: Iterable[str | None]) -> RecentIds:
-        """Go on with more ids."""
-        known, fresh, repeated = set(self.digests), list[bytes](), self.repeated
-        for name in ids:
-            if name is None:
-                continue
-            digest = _digest(name)
-            if digest in known:
-                repeated += 1
-            else:
-                known.add(digest)
-                fresh.append(digest)
-        return RecentIds((*self.digests, *fresh)[-_KEPT:], repeated)
-
-    def plain(self) -> dict[str, Any]:
-        """Return them as plain values."""
-        return {"digests": base64.b64encode(b"".join(self.digests)).decode("ascii"), "repeated": self.repeated}
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> RecentIds:
-        """Read what `plain` wrote."""
-        data = base64.b64decode(state["digests"])
-        return cls(tuple(data[i : i + _BYTES] for i in range(0, len(data), _BYTES)), state["repeated"])
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:_BYTES]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +24,8 @@ class LabelCounts:
     unknown : int
         Have no prediction, so far.
     late : int
-        Arrived after their prediction was judged without them, or after the epoch of their prediction.
+        Arrived after their prediction was judged without them, after the epoch of their prediction, or more than 400
+        days after it was logged.
     empty : int
         Were null, or in a regression no number.
 
@@ -102,41 +102,27 @@ def without_known(labels: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFra
     return labels[~again].reset_index(drop=True), counts
 
 
-def joined(labels: pd.DataFrame, predictions: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join labels with their predictions, looking no further than needed.
+def label_text(label: Any) -> str:
+    """Write a label so that equal ones are written alike.
 
-    Parameters
-    ----------
-    labels : DataFrame
-        Columns ``id``, ``label`` and ``label_at``, one row for each id.
-    predictions : iterable of DataFrame
-        Parts of the log with a column ``id``; they are asked for only while labels are left.
-
-    Returns
-    -------
-    DataFrame and DataFrame
-        The joined rows in the order of the labels, with the columns of both; and the labels that found nothing. Of
-        several predictions with one id the first counts.
+    Examples
+    --------
+    >>> [label_text(label) for label in (1, 1.0, True, "1", "1.0", "01", 2.5)]
+    ['1', '1', '1', '1', '1', '01', '2.5']
     """
-    left, found = labels, []
-    parts = iter(predictions)
-    while len(left) and (part := next(parts, None)) is not None:
-        wanted = part[part["id"].isin(left["id"])].drop_duplicates("id", keep="first")
-        if len(wanted):
-            found.append(left.merge(wanted, on="id", how="inner"))
-            left = left[~left["id"].isin(wanted["id"])]
-    if not found:
-        return labels.iloc[:0], left
-    every = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
-    order = pd.Series(np.arange(len(labels)), index=labels["id"].to_numpy())
-    place = every["id"].map(order).to_numpy()
-    return every.iloc[np.argsort(place, kind="stable")].reset_index(drop=True), left.reset_index(drop=True)
+    if isinstance(label, str):
+        try:
+            number = float(label)
+        except ValueError:
+            return label
+        return label_text(number) if label in {str(number), f"{number:.0f}"} else label
+    if isinstance(label, bool | int | np.integer | np.bool_):
+        return str(int(label))
+    if isinstance(label, float | np.floating):
+        return str(int(label)) if float(label).is_integer() else repr(float(label))
+    return str(label)
 
 
 def _equal(left: pd.Series[Any], right: pd.Series[Any]) -> pd.Series[bool]:
     """Compare labels by value: 1, 1.0 and True are the same label."""
-    return pd.Series(
-        [a == b or str(a) == str(b) for a, b in zip(left.tolist(), right.tolist(), strict=True)],
-        index=left.index,
-        dtype=bool,
-    )
+    return left.map(label_text).eq(right.map(label_text)).astype(bool)

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.monitoring.labels import LabelCounts, distinct, joined, without_known
+from mlops_kit.monitoring.labels import LabelCounts, distinct, without_known
 from mlops_kit.monitoring.parts import together
+from mlops_kit.monitoring.places import Places
 from mlops_kit.monitoring.segments import (
     AT,
     ID,
-    JOINED,
     LABEL,
     LABELS,
     NUMBER,
@@ -174,8 +174,8 @@ class Joined:
     Parameters
     ----------
     rows : DataFrame
-        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `VERSION`, `SEGMENT` (the name of that of
-        the prediction) and the columns of the segments.
+        ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `VERSION`, `SEGMENT` (the number of that of
+        the prediction, see `Places`) and the columns of the segments.
     waiting : DataFrame
         Labels without a prediction, so far.
     counts : LabelCounts
@@ -189,27 +189,30 @@ class Joined:
 
 def join_labels(
     segments: Segments,
+    places: Places,
     *,
     labels: Iterable[Segment],
     waiting: pd.DataFrame,
-    new: Sequence[Segment],
-    everything: Sequence[Segment],
+    new: int = 0,
+    oldest: str = "",
     columns: Sequence[str] = (),
 ) -> Joined:
-    """Join labels that are new, or that wait, with their predictions.
+    """Join labels that are new, or that wait, with their predictions, and take note of that in the places.
 
     Parameters
     ----------
     segments : Segments
         Where to read.
+    places : Places
+        Where predictions are, and which of them have a label.
     labels : iterable of Segment
         The new labels.
     waiting : DataFrame
         Labels that found no prediction before: ``id``, ``label`` and ``label_at``.
-    new : sequence of Segment
-        Predictions that were not there before; for labels that wait, only these are read.
-    everything : sequence of Segment
-        All there is.
+    new : int
+        From which number on segments of predictions were not there before; labels that wait can be only in these.
+    oldest : str
+        The day before which predictions were logged that are too old for a label.
     columns : sequence of str
         What else of a prediction is wanted.
 
@@ -219,27 +222,28 @@ def join_labels(
         In the order in which the labels arrived, those that waited first.
     """
     fresh, counts = distinct(_labels(segments, labels))
-    for one in everything:
-        if one.kind == JOINED and len(fresh):
-            fresh, more = without_known(fresh, _ids(segments, one))
-            counts += more
     if len(waiting) and len(fresh):
         fresh, more = without_known(fresh, waiting)
         counts += more
-    old, left = joined(waiting, (_predictions(segments, one, columns) for one in new))
-    wanted = _holding(fresh, everything)
-    found, unknown = joined(fresh, (_predictions(segments, one, columns) for one in wanted))
-    rows = (
-        pd.concat([part for part in (old, found) if len(part)], ignore_index=True) if len(old) + len(found) else found
+    numbers = [places.find(waiting["id"].tolist(), since=new), places.find(fresh["id"].tolist())]
+    every = pd.concat([part for part in (waiting, fresh) if len(part)] or [fresh], ignore_index=True)
+    every[SEGMENT] = np.concatenate(numbers)
+    there = every[every[SEGMENT] >= 0]
+    old = {number: places.segment(number).day < oldest for number in there[SEGMENT].unique().tolist()}
+    late = there[SEGMENT].map(old).to_numpy(bool)
+    known, same = places.labelled(there["id"].tolist(), there["label"].tolist(), there[SEGMENT].to_numpy())
+    rows = _found(segments, places, there[~late & ~known], columns)
+    places.add_labels(rows["id"].tolist(), rows["label"].tolist(), rows[SEGMENT].to_numpy(np.int64))
+    left = every.drop(index=there.index[late | known]).drop(index=rows.index)
+    counts += LabelCounts(
+        joined=len(rows),
+        duplicate=int((same & ~late).sum()),
+        conflicting=int((known & ~same & ~late).sum()),
+        unknown=len(left) - len(waiting),
+        late=int(late.sum()),
     )
-    left = (
-        pd.concat([part for part in (left, unknown) if len(part)], ignore_index=True)
-        if len(left) + len(unknown)
-        else unknown
-    )
-    kept = left.iloc[-_MOST_WAITING:].reset_index(drop=True)
-    counts += LabelCounts(joined=len(rows), unknown=len(unknown) - len(old))
-    return Joined(rows, kept, counts)
+    left = left.iloc[-_MOST_WAITING:].drop(columns=SEGMENT).reset_index(drop=True)
+    return Joined(rows.reset_index(drop=True), left, counts)
 
 
 def portions(labels: Iterable[Segment]) -> Iterator[list[Segment]]:
@@ -310,33 +314,29 @@ def _labels(segments: Segments, labels: Iterable[Segment]) -> pd.DataFrame:
     return every[["id", "label", "label_at"]]
 
 
-def _ids(segments: Segments, segment: Segment) -> pd.DataFrame:
-    return segments.read(segment, [ID, LABEL]).to_pandas().rename(columns={ID: "id", LABEL: "label"})
+def _found(segments: Segments, places: Places, labels: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Put labels beside their predictions, in their order and under their index."""
+    numbers = labels[SEGMENT].unique().tolist()
+    parts = [_beside(segments, places.segment(one), labels[labels[SEGMENT] == one], columns) for one in numbers]
+    if not parts:
+        return labels.assign(**{name: [] for name in ("at", "prediction", "weight", VERSION)})
+    return pd.concat(parts).sort_index()
 
 
-def _predictions(segments: Segments, segment: Segment, columns: Sequence[str]) -> pd.DataFrame:
+def _beside(segments: Segments, segment: Segment, labels: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Put labels beside their predictions of one segment; of several of one id the first counts."""
     table = versioned(segments.read(segment, [ID, NUMBER, AT, PREDICTION, WEIGHT, VERSION, *columns]))
-    names = {AT: "at", PREDICTION: "prediction", WEIGHT: "weight", ID: "id"}
-    rows = table.to_pandas().rename(columns=names)
-    if NUMBER in rows:
-        rows["id"] = f"{segment.writer}-" + rows.pop(NUMBER).astype(str)
-    return rows.assign(**{SEGMENT: segment.name})
-
-
-def _holding(labels: pd.DataFrame, everything: Sequence[Segment]) -> list[Segment]:
-    """Choose the segments in which the predictions of labels can be: those of an id that we made are known."""
-    predictions = [one for one in everything if one.kind == PREDICTIONS]
-    parts = labels["id"].str.extract(r"^([0-9a-f]{12})-(\d+)$") if len(labels) else None
-    if parts is None or parts[0].isna().any() or not set(parts[0]) <= {one.writer for one in predictions}:
-        return predictions
-    wanted = []
-    for writer, numbers in parts[1].astype("int64").groupby(parts[0]):
-        own = sorted((one for one in predictions if one.writer == writer), key=lambda one: (one.first, one.seq))
-        for place, one in enumerate(own):
-            end = next((later.first for later in own[place + 1 :] if later.first > one.first), None)
-            if ((numbers >= one.first) & (numbers < end if end is not None else True)).any():
-                wanted.append(one)
-    return wanted
+    if NUMBER in table.column_names:
+        own = labels["id"].str.slice(len(segment.writer) + 1).astype("int64")
+        rows = pc.index_in(pa.array(own), value_set=table.column(NUMBER))
+    else:
+        rows = pc.index_in(pa.array(labels["id"].tolist(), pa.string()), value_set=table.column(ID))
+    kept = labels[np.asarray(rows.is_valid())]
+    names = {AT: "at", PREDICTION: "prediction", WEIGHT: "weight"}
+    found = table.take(rows.drop_null()).select(
+        [*names, VERSION, *(name for name in columns if name in table.column_names)]
+    )
+    return kept.join(found.to_pandas().rename(columns=names).set_index(kept.index))
 
 
 def read_predictions(segments: Segments, since: datetime | None) -> pd.DataFrame:

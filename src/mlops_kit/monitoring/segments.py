@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PREDICTIONS, LABELS, JOINED, STATE = "predictions", "labels", "joined", "state"
+PLACES, IDS, LABELLED = "places", "ids", "labelled"
 LOGGED = frozenset({PREDICTIONS, LABELS})
 """The kinds that are logged; the others are written by checks."""
 ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
 VERSION = "#version"
 OWN = (ID, NUMBER, AT, WEIGHT, VERSION, PREDICTION, LABEL)
 """The columns of a segment that are the log's own."""
-_NAME = re.compile(r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state)\.(\d+)-(\d+)\.([0-9a-f]{64})")
+_NAME = re.compile(
+    r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state|places|ids|labelled)\.(\d+)-(\d+)\.([0-9a-f]{64})"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +49,8 @@ class Segment:
     seq : int
         Its number among those of the writer, from 1.
     kind : str
-        ``"predictions"``, ``"labels"``, ``"joined"`` or ``"state"``.
+        ``"predictions"`` or ``"labels"``, which are logged; or ``"joined"``, ``"state"``, ``"places"``, ``"ids"`` or
+        ``"labelled"``, which checks write.
     first, rows : int
         The number of its first row among those of the writer, and how many rows it has.
     digest : str
@@ -104,6 +108,7 @@ class Segments:
     def __init__(self, store: Store, monitor: str) -> None:
         self._store = store
         self._folder = folder(monitor)
+        self._held: dict[Segment, pa.Table] = {}
 
     def write(self, table: pa.Table, *, kind: str, writer: str, seq: int, first: int = 0) -> Segment:
         """Keep rows, durably.
@@ -142,7 +147,7 @@ class Segments:
         return segment
 
     def read(self, segment: Segment, columns: Iterable[str] | None = None) -> pa.Table:
-        """Read rows, verified.
+        """Read rows, verified; what was read last is held until `forget`.
 
         Parameters
         ----------
@@ -163,8 +168,17 @@ class Segments:
         """
         from mlops_kit.datasets.parquet import read_parquet  # noqa: PLC0415 - loads pyarrow
 
-        table = read_parquet(self.read_bytes(segment))
+        table = self._held.pop(segment, None)
+        if table is None:
+            table = read_parquet(self.read_bytes(segment))
+        self._held[segment] = table
+        while sum(one.rows for one in self._held) > _MOST_HELD:
+            del self._held[next(iter(self._held))]
         return table if columns is None else table.select([name for name in columns if name in table.column_names])
+
+    def forget(self) -> None:
+        """Hold no rows any more."""
+        self._held.clear()
 
     def read_bytes(self, segment: Segment) -> bytes:
         """Read a file, verified; see `read`."""
@@ -209,6 +223,7 @@ class Segments:
 
 
 _DAY = len("2026-05-01")
+_MOST_HELD = 200_000
 
 
 def fresh(segments: Iterable[Segment], marks: Mapping[str, int]) -> list[Segment]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -20,14 +21,14 @@ from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind, settle
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
-from mlops_kit.monitoring.ids import RecentIds
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaults
 from mlops_kit.monitoring.keys import RecentKeys
 from mlops_kit.monitoring.labels import LabelCounts
+from mlops_kit.monitoring.recent import Keys, RecentIds
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
-from mlops_kit.monitoring.segments import AT, ID, LABEL, OWN, PREDICTION, VERSION, WEIGHT
+from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, VERSION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
 from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
@@ -558,23 +559,21 @@ def _first_moments(moments: pd.Series[Any], names: pd.Series[Any]) -> dict[str, 
     return {str(name): at for name, at in moments.groupby(names).min().items()}
 
 
-def see_ids(watch: Watch, ids: list[str | None]) -> Watch:
-    """Take note of the ids that predictions were given, and of those that were logged again."""
-    return replace(watch, ids=watch.ids.after(ids))
+def see_ids(watch: Watch, keys: Keys) -> tuple[Watch, npt.NDArray[np.bool_]]:
+    """Take note of the ids that predictions were given; return which were not logged again."""
+    ids, fresh = watch.ids.after(keys)
+    return replace(watch, ids=ids), fresh
 
 
 def see_keys(watch: Watch, table: pa.Table, context: Context) -> Watch:
-    """Take note of the keys of predictions, but of those that are logged again under their ids."""
+    """Take note of the keys of predictions, all of which are new."""
     keys = dict(watch.keys)
     there = {unescaped(name): name for name in table.column_names if name not in OWN}
     for name, rule in context.key_rules.items():
         if not there.keys() >= {*rule.limits["columns"]}:
             continue  # the schema tells of it
-        ids = table.column(ID).to_pylist() if ID in table.column_names else [None] * table.num_rows
-        again = watch.ids.again(ids)
-        mine = table.filter(pa.array([not known for known in again]))
-        seconds = mine.column(AT).cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy().tolist()
-        values = zip(*(mine.column(there[column]).to_pylist() for column in rule.limits["columns"]), strict=True)
+        seconds = table.column(AT).cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy().tolist()
+        values = zip(*(table.column(there[column]).to_pylist() for column in rule.limits["columns"]), strict=True)
         keys[name] = keys.get(name, RecentKeys()).after(values, seconds, rule.limits["seconds"])
     return replace(watch, keys=keys)
 

@@ -238,8 +238,8 @@ class Coverage:
         How many were logged.
     joined, duplicate, conflicting, unknown, late, empty : int
         What became of the labels: found their prediction; said again what was known; said something else, and were
-        passed over; have no prediction; came after their prediction was judged, or its epoch had ended; were null, or
-        no number where the model predicts numbers.
+        passed over; have no prediction; came after their prediction was judged, its epoch had ended, or 400 days had
+        passed; were null, or no number where the model predicts numbers.
     """
 
     predictions: int = 0

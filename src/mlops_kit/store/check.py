@@ -36,7 +36,8 @@ _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _SEGMENT = re.compile(
     r"monitors/[a-z0-9._%~A-F-]+/\d{4}-\d\d-\d\d/[0-9a-f]{12}-\d{6,}\."
-    r"(?:(?:predictions|labels|joined)\.\d+-\d+\.([0-9a-f]{64})\.parquet|state\.0-0\.([0-9a-f]{64})\.json)"
+    r"(?:(?:predictions|labels|joined|places|ids|labelled)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
+    r"|state\.0-0\.([0-9a-f]{64})\.json)"
 )
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
