@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = {
     "tracking": ("Runs", "Record what a function did, find it again, compare it with others."),
+    "pipelines": ("Pipelines", "Run only what has changed, and say why it ran."),
     "datasets": ("Data", "Keep the data that went in, by content, and compare its versions."),
     "measures": ("Expectations", "What must hold of data: stated, or inferred from a reference."),
     "conditions": ("Conditions", "What must hold of a model before an alias may point to it."),
@@ -35,6 +36,10 @@ RETURNED = (
     ("records.run", "InputRef"),
     ("records.run", "OutputRef"),
     ("records.run", "ArtifactRef"),
+    ("records.run", "StepCall"),
+    ("pipelines.step", "Step"),
+    ("pipelines.pipeline", "Pipeline"),
+    ("pipelines.run", "PipelineRun"),
     ("records.profile", "TableProfile"),
     ("records.profile", "ColumnProfile"),
     ("records.profile", "Grid"),

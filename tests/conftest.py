@@ -22,6 +22,19 @@ def train(X, y, depth=2, note="żółć"):
 
 def fail():
     raise ValueError("no data")
+
+def clean(rows, by="mean"):
+    mk.log_metric("rows", len(rows))
+    mk.log_param("by", by)
+    mk.set_tag("cleaned", "yes")
+    mk.log_artifact(b"cleaned", "cleaned.txt")
+    mk.log_model({"mean": 1.0}, "imputer")
+    mk.log_dataset(rows, "cleaned")
+    mk.ModelStore(mk.current_run().store).load("rich@champion")
+    return {"rows": len(rows), "kind": {object}}
+
+def prepare(rows):
+    return mk.step(clean, version=2, depends_on=["$REGION"], fresh_for="30d")(rows)
 """
 
 
@@ -56,6 +69,8 @@ def _made(tmp_path_factory):
     gate = mk.Gate(_looked_at, mk.conditions.model_size(mb=1), on={"customers": "customers@latest"}, target="x")
     models.promote("rich:2", gate=gate, reason="better")
     models.rollback("rich", reason="worse")
+    pipeline = mk.pipeline(mk.step(module.prepare), store=store)
+    pipeline(frame), pipeline(frame)
     _govern(models)
     _monitor(store)
     store.runs.renew_lease(next(store.runs.ids()))

@@ -404,3 +404,10 @@ def plain_value(value: Any) -> Any:
         "repr": lambda: inner,
     }
     return made[value["$"]]()
+
+
+def step_key(record: dict[str, Any]) -> str:
+    """Compute the key under which the result of a step is kept."""
+    pairs = [sorted(record.get(member, {}).items()) for member in ("arguments", "packages", "depends")]
+    parts = ["mlk-step1", record["python"], record["code"], record.get("version"), *pairs]
+    return hashlib.sha256(canonical(parts)).hexdigest()

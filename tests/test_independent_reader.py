@@ -20,6 +20,7 @@ from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry, statement, tip
 from mlops_kit.records.names import folder
+from mlops_kit.records.step import StepRecord
 from mlops_kit.store.journal import Journal
 from mlops_kit.store.memory import MemoryBackend
 from mlops_kit.store.signing import verified
@@ -203,6 +204,15 @@ def test_it_verifies_every_record_and_object_of_a_store(rich_store):
     assert seen > 40
 
 
+def test_it_finds_the_keys_of_results(rich_store):
+    files = list((rich_store / "steps").iterdir())
+    assert files
+    for data in [*(path.read_bytes() for path in files), VECTORS["step1"]["record"].encode()]:
+        record = reader.read_record(data)
+        assert reader.step_key(record) == record["key"]
+        assert StepRecord.decode(data, where="vector").encode() == data
+
+
 def test_it_resolves_names_and_aliases_as_the_library_does(rich_store):
     models = mk.ModelStore(rich_store)
     for name in models.names():
@@ -253,7 +263,7 @@ def test_it_recomputes_the_fingerprint_of_a_dataset_from_its_rows(rich_store):
 
 
 def test_it_reads_the_parameters_and_metrics_of_a_run(rich_store):
-    run = next(run for run in map(_run(rich_store), mk.Store(rich_store).runs.ids()) if run.status == "finished")
+    run = next(run for run in map(_run(rich_store), mk.Store(rich_store).runs.ids()) if "extra" in run.params)
     (path,) = rich_store.rglob(f"{run.id}.end.json")
     end = reader.read_record(path.read_bytes())
     start = reader.read_record(path.with_name(f"{run.id}.start.json").read_bytes())

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.measures import expectations
     from mlops_kit.monitoring.monitor import Monitor
+    from mlops_kit.pipelines.pipeline import pipeline
+    from mlops_kit.pipelines.step import step
     from mlops_kit.registry.gate import Gate
     from mlops_kit.registry.store import ModelStore
     from mlops_kit.store.signing import SigningKey
@@ -62,9 +64,11 @@ _HOMES = {
     "log_model": "mlops_kit.tracking.current",
     "log_param": "mlops_kit.tracking.current",
     "log_params": "mlops_kit.tracking.current",
+    "pipeline": "mlops_kit.pipelines.pipeline",
     "set_tag": "mlops_kit.tracking.current",
     "set_tags": "mlops_kit.tracking.current",
     "start_run": "mlops_kit.tracking.current",
+    "step": "mlops_kit.pipelines.step",
     "track": "mlops_kit.tracking.decorator",
 }
 
@@ -99,9 +103,11 @@ __all__ = [
     "log_model",
     "log_param",
     "log_params",
+    "pipeline",
     "set_tag",
     "set_tags",
     "start_run",
+    "step",
     "track",
 ]
 

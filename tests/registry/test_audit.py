@@ -17,7 +17,7 @@ from mlops_kit.cli.main import main
 from mlops_kit.errors import InvalidInput, ModelNotFound
 from mlops_kit.records import codec
 from mlops_kit.records.entry import FIRST_PREV, Entry, statement, tip
-from mlops_kit.store.kinds import KINDS
+from mlops_kit.store.kinds import JOURNALLED
 from mlops_kit.store.signing import SigningKey
 
 ANN = "mlops-kit-ed25519-secret:" + "a1" * 32
@@ -477,7 +477,7 @@ def every_kind(tmp_path):
 
 
 def test_the_table_of_kinds_has_every_journal_that_the_library_writes(every_kind):
-    assert every_kind.backend.folders("journals/") == sorted(kind.name for kind in KINDS)
+    assert every_kind.backend.folders("journals/") == sorted(kind.name for kind in JOURNALLED)
 
 
 @pytest.mark.parametrize("journal", ["models/fraud", "datasets/rows", "monitors/watch"])

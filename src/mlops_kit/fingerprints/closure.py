@@ -65,13 +65,15 @@ class Walk(ReferenceWriter):
         self._alive: list[object] = []
         self._sources: dict[str, Source] = {}
 
-    def run(self, start: object) -> str:
+    def run(self, start: object, *, place: str | None = None) -> str:
         """Walk from here, and return the digest of all that is reached.
 
         Parameters
         ----------
         start : object
-            A callable.
+            A callable, or any value.
+        place : str, optional
+            What it is called where it cannot be seen; by default its module and name.
 
         Returns
         -------
@@ -82,7 +84,7 @@ class Walk(ReferenceWriter):
         if type(start) is types.MethodType:  # what it is bound to is data
             owner = start.__self__ if issubclass(type(start.__self__), type) else type(start.__self__)
             start = (owner, start.__func__)
-        root = self.slot(start, f"{module_of(start)}:{name_of(start)}")
+        root = self.slot(start, place or f"{module_of(start)}:{name_of(start)}")
         graph = [minor.encode(), root, self._edges()]
         while self._nodes:
             graph += [self._part(self._nodes.popleft()), self._edges()]

@@ -35,6 +35,7 @@ _LOOK_SECONDS = 1.0
 _SEPARATORS = re.compile(r"[-_.]+")
 
 _listed: dict[str, tuple[int, dict[str, str]]] = {}
+_packages: tuple[dict[str, str], object] | None = None
 _looked: tuple[tuple[str, ...], float, tuple[Any, ...]] | None = None
 _lock = threading.Lock()
 
@@ -73,6 +74,15 @@ def environment_stamp() -> tuple[Any, ...]:
         The times at which the folders of `sys.path` changed, and the variables.
     """
     return _folders(), tuple(map(os.environ.get, VARIABLES))
+
+
+def packages_and_stamp() -> tuple[dict[str, str], object]:
+    """List the installed packages, with a value that is equal as long as the list is; looked at once a second."""
+    global _packages  # noqa: PLW0603 - one memory per process
+    stamp = _folders()
+    if _packages is None or _packages[1] != stamp:
+        _packages = packages(), stamp
+    return _packages
 
 
 def _folders() -> tuple[Any, ...]:

@@ -200,7 +200,8 @@ class ReferenceWriter:
         if isinstance(wrapped, types.MemberDescriptorType):
             wrapped = wrapped.__get__(value)
         if getattr_static(value, "__mlops_kit__", False) is True and wrapped is not None:
-            return self.encode(wrapped, place)
+            version = getattr_static(value, "__mlops_kit_version__", None)  # that a step was given by hand
+            return self.encode(wrapped if version is None else (wrapped, version), place)
         if wrapped is not None and not is_user_class(kind):  # lru_cache, compiled and traced functions
             return framed(b"W", self.encode(kind, place), self.encode(wrapped, place), *self._held(value, place))
         if issubclass(kind, enum.Enum):

@@ -26,8 +26,8 @@ class Problem:
     Parameters
     ----------
     kind : str
-        ``"damaged"``, ``"missing"``, ``"broken-chain"``, ``"newer-format"``, ``"stale-hint"``, ``"unknown-file"`` or
-        ``"foreign-file"``;
+        ``"damaged"``, ``"missing"``, ``"broken-chain"``, ``"newer-format"``, ``"stale-hint"``, ``"stale-result"``,
+        ``"unknown-file"`` or ``"foreign-file"``;
         of an audit also ``"moved"``, ``"forged-hint"``, ``"truncated"``, ``"rewritten"``, ``"missing-object"``,
         ``"changed-object"``, ``"false-evidence"`` and the kinds of signature errors, such as ``"signer-revoked"``.
     key : str

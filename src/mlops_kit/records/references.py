@@ -31,7 +31,9 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _start(record.get("start") or {})
             yield from _inputs(record)
             for item in (*record.get("outputs", ()), *record.get("artifacts", ())):
-                yield from _named(f"{item.get('name')}", item.get("object"))
+                yield from _made(item)
+        case "step":
+            yield from _step(record)
         case "entry":
             yield from _entry(record.get("body", {}))
         case "manifest":
@@ -48,6 +50,21 @@ def _entry(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _named("evidence of a refusal", value)
     for context, digest in (body.get("profiles") or {}).items():
         yield from _named(f"profile of {context}" if context else "profile", digest)
+
+
+def _step(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _named("parts", record.get("parts"))
+    if "data" not in record:
+        yield from _made({**(record.get("value") or {}), "name": "value"})
+    logged = record.get("logged") or {}
+    yield from _inputs(logged)
+    for item in (*logged.get("outputs", ()), *logged.get("artifacts", ())):
+        yield from _made(item)
+
+
+def _made(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the object of an output or artifact; that of a table is a manifest, which names others."""
+    yield from _named("manifest" if item.get("format") == "dataset" else f"{item.get('name')}", item.get("object"))
 
 
 def _start(record: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from mlops_kit.records import codec
 from mlops_kit.records.shape import Count, Members, Number, checked, reading
+
+Ref = TypeVar("Ref", bound="InputRef | OutputRef | ArtifactRef | StepCall")
 
 History: TypeAlias = dict[str, list[tuple[float, int | None, float]]]
 """Metric points by name: value, step or None, Unix seconds."""
@@ -133,6 +136,37 @@ class ArtifactRef:
     executable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A call of a step, as the run of its pipeline names it.
+
+    Parameters
+    ----------
+    name : str
+        The step, as ``"module:qualname"``.
+    status : str
+        ``"finished"``, ``"failed"`` or ``"interrupted"``.
+    why : str
+        Why it ran, or why it could be reused.
+    seconds : float
+        How long the call took, reading a reused result included.
+    reused : bool
+        Whether the result of an earlier call was taken.
+    key : str or None
+        Of its result, in hex; None if it can have none.
+    logged : list of str
+        What the step logged to the run, such as ``"metrics.auc"``.
+    """
+
+    name: str
+    status: str
+    why: str
+    seconds: float
+    reused: bool = False
+    key: str | None = None
+    logged: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class RunStart:
     """All that is known when a run starts; see ``docs/format.md`` for each member."""
@@ -168,9 +202,9 @@ class RunStart:
             "at": codec.timestamp(self.at),
             "params": codec.plain(self.params),
             "tags": codec.plain(self.tags),
-            "inputs": _references(self.inputs),
+            "inputs": plain_refs(self.inputs),
         }
-        return _filled({name: made[name] if name in made else getattr(self, name) for name in _START_MEMBERS})
+        return filled({name: made[name] if name in made else getattr(self, name) for name in _START_MEMBERS})
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> RunStart:
@@ -182,9 +216,9 @@ class RunStart:
     @classmethod
     def of(cls, members: dict[str, Any]) -> RunStart:
         """Read it from plain JSON members."""
-        known = _known(cls, members)
+        known = known_members(cls, members)
         known["at"] = codec.moment(members["at"])
-        known["inputs"] = tuple(InputRef(**_known(InputRef, codec.unplain(item))) for item in members.get("inputs", ()))
+        known["inputs"] = read_refs(InputRef, members.get("inputs", ()))
         for name in ("params", "tags"):
             known[name] = codec.unplain(members.get(name, {}))
         return checked(cls(**known))
@@ -214,6 +248,7 @@ class RunEnd:
     outputs: tuple[OutputRef, ...] = ()
     artifacts: tuple[ArtifactRef, ...] = ()
     models: tuple[_Made, ...] = ()
+    steps: tuple[StepCall, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -230,18 +265,19 @@ class RunEnd:
             "start": None if self.start is None else self.start.members,
             "error": self.error,
             "metrics": codec.plain(self.metrics),
-            "history": _history(self.history),
+            "history": plain_history(self.history),
             "segments": {str(number): lines for number, lines in self.segments.items()},
             "params": codec.plain(self.params),
-            "inputs": _references(self.inputs),
-            "outputs": [_output(ref) for ref in self.outputs],
-            "artifacts": _references(self.artifacts),
+            "inputs": plain_refs(self.inputs),
+            "outputs": [plain_output(ref) for ref in self.outputs],
+            "artifacts": plain_refs(self.artifacts),
             "models": list(self.models),
+            "steps": plain_refs(self.steps),
             "tags": codec.plain(self.tags),
             "resources": self.resources,
             "problems": codec.plain(list(self.problems)),
         }
-        return codec.seal("run-end", _filled(members))
+        return codec.seal("run-end", filled(members))
 
     @classmethod
     def decode(cls, data: bytes, *, where: str) -> RunEnd:
@@ -253,17 +289,14 @@ class RunEnd:
     @classmethod
     def of(cls, members: dict[str, Any]) -> RunEnd:
         """Read it from plain JSON members."""
-        known = _known(cls, members)
+        known = known_members(cls, members)
         known["at"] = codec.moment(members["at"])
         known["start"] = RunStart.of(members["start"]) if "start" in members else None
-        known["inputs"] = tuple(InputRef(**_known(InputRef, codec.unplain(item))) for item in members.get("inputs", ()))
-        known["outputs"] = tuple(
-            OutputRef(**_known(OutputRef, codec.unplain(item))) for item in members.get("outputs", ())
-        )
-        known["artifacts"] = tuple(
-            ArtifactRef(**_known(ArtifactRef, codec.unplain(item))) for item in members.get("artifacts", ())
-        )
+        known["inputs"] = read_refs(InputRef, members.get("inputs", ()))
+        known["outputs"] = read_refs(OutputRef, members.get("outputs", ()))
+        known["artifacts"] = read_refs(ArtifactRef, members.get("artifacts", ()))
         known["models"] = tuple(members.get("models", ()))
+        known["steps"] = read_refs(StepCall, members.get("steps", ()))
         known["segments"] = {int(number): lines for number, lines in members.get("segments", {}).items()}
         known["problems"] = tuple(codec.unplain(members.get("problems", [])))
         for name in ("metrics", "params", "tags"):
@@ -273,28 +306,35 @@ class RunEnd:
         return checked(cls(**known))
 
 
-def _known(cls: type, members: dict[str, Any]) -> dict[str, Any]:
+def read_refs(kind: type[Ref], items: Iterable[dict[str, Any]]) -> tuple[Ref, ...]:
+    """Read references from plain JSON members."""
+    return tuple(kind(**known_members(kind, codec.unplain(item))) for item in items)
+
+
+def known_members(cls: type, members: dict[str, Any]) -> dict[str, Any]:
     """Keep the members this release knows; a newer one may have written more."""
     names = {item.name for item in fields(cls)}
     return {name: value for name, value in members.items() if name in names}
 
 
-def _filled(members: dict[str, Any]) -> dict[str, Any]:
+def filled(members: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is empty: a reader takes it from the defaults."""
     return {name: value for name, value in members.items() if value or type(value) not in _EMPTY}
 
 
-def _references(refs: tuple[InputRef, ...] | tuple[OutputRef, ...] | tuple[ArtifactRef, ...]) -> list[dict[str, Any]]:
-    return [_filled(codec.plain(asdict(ref))) for ref in refs]
+def plain_refs(refs: tuple[InputRef, ...] | tuple[ArtifactRef, ...] | tuple[StepCall, ...]) -> list[dict[str, Any]]:
+    """Write references as plain JSON members."""
+    return [filled(codec.plain(asdict(ref))) for ref in refs]
 
 
-def _history(history: History) -> Any:
-    """Make points plain, one by one where that is all it takes."""
+def plain_history(history: History) -> Any:
+    """Write metric points as plain JSON, one by one where that is all it takes."""
     if "$" in history or not all(map(str.isascii, history)):
         return codec.plain({name: [list(point) for point in points] for name, points in history.items()})
     return {name: [[codec.plain(value), step, at] for value, step, at in points] for name, points in history.items()}
 
 
-def _output(ref: OutputRef) -> dict[str, Any]:
+def plain_output(ref: OutputRef) -> dict[str, Any]:
+    """Write what was made as plain JSON members."""
     members = {item.name: codec.plain(getattr(ref, item.name)) for item in fields(ref) if item.name != "value"}
-    return {**_filled(members), "value": codec.plain(ref.value)} if ref.format == "json" else _filled(members)
+    return {**filled(members), "value": codec.plain(ref.value)} if ref.format == "json" else filled(members)

@@ -197,6 +197,7 @@ _PLAIN: dict[Any, Test] = {
     int: lambda value: isinstance(value, int) and not isinstance(value, bool),
     float: lambda value: isinstance(value, float | int) and not isinstance(value, bool),
     str: lambda value: isinstance(value, str),
+    bytes: lambda value: isinstance(value, bytes),
     datetime: _is_moment,
 }
 

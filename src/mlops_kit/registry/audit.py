@@ -27,7 +27,7 @@ from mlops_kit.store import keys, trusted
 from mlops_kit.store.backend import Backend
 from mlops_kit.store.chain import Chain, walk_all
 from mlops_kit.store.clocks import is_ahead
-from mlops_kit.store.kinds import KINDS, kind_of, what_of
+from mlops_kit.store.kinds import JOURNALLED, kind_of, what_of
 from mlops_kit.store.objects import digest_of
 from mlops_kit.store.signers import judge
 
@@ -106,8 +106,8 @@ def _given(name: str | None, anchor: Anchor | Mapping[str, Anchor] | None) -> li
 def _journal_of(named: str) -> str:
     """Find the journal of a model by its name, or that of another kind by ``kind/name``."""
     kind, slash, name = str(named).partition("/")
-    if slash and kind_of(kind) is None:
-        known = ", ".join(f"{one.name}/…" for one in KINDS)
+    if slash and kind_of(kind) not in JOURNALLED:
+        known = ", ".join(f"{one.name}/…" for one in JOURNALLED)
         raise InvalidInput(f"{quoted(named, 200)} names no journal: the kinds are {known}.")
     if not slash:
         kind, name = "models", str(named)

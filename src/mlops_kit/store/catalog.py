@@ -30,6 +30,7 @@ from mlops_kit.store import identity, keys
 from mlops_kit.store.backend import foreign_files, names_in
 from mlops_kit.store.journal import Journal, State
 from mlops_kit.store.numbering import Attempt, add_version
+from mlops_kit.store.observed import note_read
 from mlops_kit.store.store import Store
 
 Answer = TypeVar("Answer")
@@ -312,11 +313,18 @@ class Catalog:
             archive it, up to the moment that is asked for.
         """
         parsed = self.parse(spec)
+        found: tuple[Entry, list[int]] | None = None
         try:
-            return self._resolve(parsed, as_of)
+            found = self._resolve(parsed, as_of)
         except IntegrityError:
             self.open(parsed.name).forget_hint()  # a hint from elsewhere may promise entries that never arrived
-            return self._resolve(parsed, as_of)
+            found = self._resolve(parsed, as_of)
+        finally:
+            if parsed.alias is not None:
+                meant = None if found is None else str(found[0].body.get("version"))
+                until = None if as_of is None else timestamp(as_of_moment(as_of))
+                note_read(self.kind, spec, meant, store=self.store.url, as_of=until)
+        return found
 
     def _resolve(self, spec: Spec, as_of: AsOf | None) -> tuple[Entry, list[int]]:
         journal = self.open(spec.name)

@@ -21,6 +21,7 @@ from mlops_kit.records.names import folder
 from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import ODD, reading
+from mlops_kit.records.step import KIND, StepRecord
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, foreign_files
 from mlops_kit.store.clocks import is_ahead
@@ -39,6 +40,7 @@ _SEGMENT = re.compile(
     r"(?:(?:predictions|labels|joined|places|ids|labelled)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
     r"|state\.0-0\.([0-9a-f]{64})\.json)"
 )
+_STEP = re.compile(r"steps/([0-9a-f]{64})\.json")
 _GARBAGE = re.compile(r"gc/(mark|sweep)s/\d{12}\.json")
 _MANIFEST_START = b'{"'
 _JOURNAL_DEPTH = 3
@@ -123,6 +125,7 @@ class _Checker:
         self._promised: dict[str, dict[int, int]] = {}
         self._segments: set[str] = set()
         self._states: dict[str, tuple[int, str]] = {}
+        self._results: dict[str, list[str]] = {}
         self._has_store = False
 
     def meet(self, foreign: ForeignFile) -> None:
@@ -173,6 +176,7 @@ class _Checker:
         for run_id in {**self._points, **self._promised}:
             self._check_segments(run_id)
         self._check_states()
+        self._check_results()
         for digest, (by, what) in self._needed.items():
             if digest not in self._objects and self._is_absent(keys.object_key(digest)):
                 self.sources.add(by)
@@ -221,6 +225,8 @@ class _Checker:
                 raise IntegrityError(f"Its name says sha256:{match[1] or match[2]}, its bytes give {actual}.")
             if match[2]:
                 check_state(codec.unseal(data, where=key, kind="monitor-state"), where=key)
+        elif match := _STEP.fullmatch(key):
+            self._check_result(key, data, match[1])
         elif match := _GARBAGE.fullmatch(key):
             (Mark if match[1] == "mark" else Sweep).decode(data, where=key)
         elif key == keys.STORE:
@@ -228,6 +234,25 @@ class _Checker:
             codec.unseal(data, where=key, kind="store")
         else:
             self._report("unknown-file", key, "no part of a store has such a name")
+
+    def _check_result(self, key: str, data: bytes, name: str) -> None:
+        """Read the result of a step; it is not synced, and what was lost of it is computed again."""
+        try:
+            record = codec.unseal(data, where=key, kind=KIND)
+            with reading(key):
+                own = StepRecord.of(record).key
+        except IntegrityError as error:
+            self._report("stale-result", key, f"{error} The step runs again when it is called.")
+            return
+        if own != name:
+            self._report("stale-result", key, f"It is the result of the key {quoted(own, 80)}: it was moved here.")
+        self._results[key] = [digest for _, digest in references(record)]
+
+    def _check_results(self) -> None:
+        for key, digests in self._results.items():
+            lost = [digest for digest in digests if digest not in self._objects]
+            if any(self._is_absent(keys.object_key(digest)) for digest in lost):
+                self._report("stale-result", key, "it names objects that are not there; its step runs again")
 
     def _check_object(self, key: str, data: bytes, hexes: str) -> None:
         self._objects.add(f"sha256:{hexes}")

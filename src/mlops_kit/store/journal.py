@@ -29,6 +29,7 @@ from mlops_kit.store import clocks, keys, retry
 from mlops_kit.store.backend import Backend, make_durable, names_in
 from mlops_kit.store.entries import Entries
 from mlops_kit.store.head import Head
+from mlops_kit.store.observed import note_change
 from mlops_kit.store.signers import Guard, Rule
 
 State: TypeAlias = dict[str, Any]
@@ -149,6 +150,7 @@ class Journal:
         """
         nonce = nonce or secrets.token_hex(16)
         author = by or self._author()
+        note_change(self.place)
         with self._lock:
             self._heed()
             head, losses, believed = self._held(self._whole(self._begun()), _BELIEVED_SECONDS), 0, 0.0

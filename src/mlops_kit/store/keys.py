@@ -15,7 +15,8 @@ STORE = "store.json"
 SPOOL = "spool.json"
 MARKS = "gc/marks/"
 SWEEPS = "gc/sweeps/"
-KEPT = frozenset({"objects", "packs", "journals", "runs", "monitors", "pending"})
+STEPS = "steps/"
+KEPT = frozenset({"objects", "packs", "journals", "runs", "monitors", "steps", "pending"})
 """Folders in which a store keeps what it was given."""
 _EPOCH = date(1970, 1, 1).toordinal()
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{12}")
@@ -129,6 +130,17 @@ def metrics_key(run_id: str, segment: int) -> str:
 def monitor_prefix(folder: str) -> str:
     """Locate what was logged to a monitor."""
     return f"monitors/{folder}/"
+
+
+def step_key(key: str) -> str:
+    """Locate the record of a step's result.
+
+    Examples
+    --------
+    >>> step_key("ab" * 32)[:12]
+    'steps/ababab'
+    """
+    return f"{STEPS}{key}.json"
 
 
 def segment_day(second: float) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of things that have a journal: one row each, read by fsck, gc, sync, anchors and audits."""
+"""The kinds of things that are kept by name: one row each, read by fsck, gc, sync, anchors and audits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing with a journal.
+    """A kind of thing.
 
     Parameters
     ----------
@@ -23,6 +23,9 @@ class Kind:
         The members of an entry's body that name the objects without which it is worth nothing.
     keeps_files : bool
         Files beside the journal, below ``<name>/<folder>/``, belong to it.
+    record : str or None
+        It has no journal, but records of this kind at ``<name>/<64 hex digits>.json``, which can be made again: one
+        that is damaged is no loss, and is removed.
     """
 
     name: str
@@ -31,13 +34,16 @@ class Kind:
     delivered: bool
     content: tuple[str, ...]
     keeps_files: bool = False
+    record: str | None = None
 
 
 KINDS = (
     Kind("datasets", "dataset", versions=True, delivered=True, content=("manifest",)),
     Kind("models", "model", versions=True, delivered=True, content=("object",)),
     Kind("monitors", "monitor", versions=False, delivered=False, content=("baseline",), keeps_files=True),
+    Kind("steps", "step result", versions=False, delivered=False, content=(), record="step"),
 )
+JOURNALLED = tuple(kind for kind in KINDS if kind.record is None)
 
 
 def kind_of(name: str) -> Kind | None:

@@ -71,6 +71,14 @@ class Objects:
         self._seen[digest] = self._keep(digest, data)
         return digest
 
+    def forget(self) -> None:
+        """Look again at what was seen to be kept: some of it was found to be lost or damaged."""
+        self._seen.clear()
+
+    def without_sync(self) -> UnsyncedObjects:
+        """Return the same objects, to which is written without waiting for the disk: what may get lost."""
+        return UnsyncedObjects(self._backend, self.refresh_after)
+
     def _keep(self, digest: str, data: Bytes) -> float:
         """Write what is missing or damaged, refresh what is old, and see that no sweep takes it meanwhile."""
         key = keys.object_key(digest)
@@ -192,6 +200,34 @@ class Objects:
         if not keys.DIGEST.fullmatch(str(digest)):
             raise IntegrityError(f"A record names {digest!r} as the {what} in {self._backend.url}, which is no digest.")
         return keys.object_key(digest)
+
+
+class UnsyncedObjects(Objects):
+    """Objects that a power cut may take or tear: who names them can make them again."""
+
+    def put(self, data: Bytes) -> str:
+        """Keep bytes, or find that they are kept already; neither is made durable.
+
+        Parameters
+        ----------
+        data : bytes-like
+            Any size.
+
+        Returns
+        -------
+        str
+            ``sha256:<hex>``.
+        """
+        digest = digest_of(data)
+        if self._is_fresh(digest):
+            return digest
+        key, now = keys.object_key(digest), self._backend.now()
+        found = self._backend.stat(key)
+        young = found is not None and now - found.modified <= self.refresh_after
+        if not young or digest_of(self._backend.get(key) or b"") != digest:
+            self._backend.put(key, data, durable=False)
+        self._seen[digest] = now
+        return digest
 
 
 def _decompress(data: bytes) -> bytes:

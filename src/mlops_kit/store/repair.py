@@ -50,6 +50,9 @@ def _mended(backend: Backend, report: FsckReport, problem: Problem, remake: Call
     if problem.kind == "damaged" and f"{folder}/" == keys.MARKS:
         backend.delete(problem.key)
         return f"{problem.key}: removed; the next gc marks again"
+    if problem.kind == "stale-result":
+        backend.delete(problem.key)
+        return f"{problem.key}: removed; the step runs again when it is called"
     if problem.kind in {"damaged", "stale-hint"} and folder.startswith("journals/") and name in {_HEAD, _FOLD}:
         hints = {f"{folder}/{_HEAD}", f"{folder}/{_FOLD}"}
         sound = not any(p.key.startswith(f"{folder}/") and p.key not in hints for p in report.problems)

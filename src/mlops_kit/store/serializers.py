@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any, Protocol
 
 from mlops_kit.errors import InvalidInput, NotSerializable
@@ -47,17 +52,8 @@ class CloudpickleSerializer:
         """
         import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
 
-        try:
+        with _pickling(value, what):
             return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
-        except Exception as error:
-            if is_too_deep(error):
-                raise NotSerializable(_too_deep(what, value)) from None  # its trace says the same a thousand times
-            path, cause = culprit(value)
-            raise NotSerializable(
-                f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
-                f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
-                "returning the object, or give its class a __getstate__ that leaves it out."
-            ) from error
 
     def code_in(self, data: bytes, *, what: str, url: str = "") -> str | None:  # noqa: ARG002 - likewise
         """Say that any pickle may run code."""
@@ -95,6 +91,64 @@ class CloudpickleSerializer:
                 f"The {what} cannot be restored: its bytes are not those of a pickle that this Python can read, or an "
                 f"object in it refuses to be restored ({type(error).__name__}: {error})."
             ) from error
+
+
+def pickled_by_name(value: Any, *, what: str) -> bytes:
+    """Pickle an object whose classes and functions of ``__main__`` come back as those that are there then.
+
+    Parameters
+    ----------
+    value : object
+        The object.
+    what : str
+        What it is to the user.
+
+    Returns
+    -------
+    bytes
+        As `CloudpickleSerializer` reads them.
+
+    Raises
+    ------
+    NotSerializable
+        Naming the path of the attribute that cannot be pickled.
+    """
+    import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
+
+    class Pickler(cloudpickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type | FunctionType) and obj.__module__ == "__main__" and _is_found(obj):
+                return NotImplemented  # as pickle does by itself: by name
+            return super().reducer_override(obj)  # type: ignore[misc]  # its stubs leave it out
+
+    file = io.BytesIO()
+    with _pickling(value, what):
+        Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+def _is_found(obj: Any) -> bool:
+    """Check whether a function or class of ``__main__`` is there under its name."""
+    found: Any = sys.modules["__main__"]
+    for name in obj.__qualname__.split("."):
+        found = getattr_static(found, name, None)
+    return found is obj
+
+
+@contextmanager
+def _pickling(value: Any, what: str) -> Iterator[None]:
+    """Raise what goes wrong with a pickle as an error that names the part that prevents it."""
+    try:
+        yield
+    except Exception as error:
+        if is_too_deep(error):
+            raise NotSerializable(_too_deep(what, value)) from None  # its trace says the same a thousand times
+        path, cause = culprit(value)
+        raise NotSerializable(
+            f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
+            f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
+            "returning the object, or give its class a __getstate__ that leaves it out."
+        ) from error
 
 
 _LIMIT = (

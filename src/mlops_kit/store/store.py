@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import secrets
 import threading
@@ -26,6 +27,7 @@ from mlops_kit.store.local import LocalBackend
 from mlops_kit.store.locate import address_of, backend_for, locate
 from mlops_kit.store.objects import Objects
 from mlops_kit.store.repair import mend
+from mlops_kit.store.results import Results
 from mlops_kit.store.runs import Runs
 from mlops_kit.store.signers import Guard
 from mlops_kit.store.sync import deliver
@@ -93,6 +95,8 @@ class Store:
         self.backend = backend
         self.objects = Objects(backend, GRACE_SECONDS / 4)
         self.runs = Runs(backend)
+        self.results = Results(backend)
+        self.unsynced: Store | None = None  # see `without_sync`
         self._journals: dict[tuple[str, str], Journal] = {}
         self._lock = threading.Lock()
         self._record: dict[str, Any] | None = None
@@ -442,6 +446,14 @@ def open_store(store: StoreLike = None) -> Store:
         if os.path.isabs(address) or "://" in address:
             _opened[address] = known
     return known
+
+
+def without_sync(store: Store) -> Store:
+    """Return the same store, whose objects are written without waiting for the disk: what may get lost."""
+    if store.unsynced is None:
+        store.unsynced = copy.copy(store)
+        store.unsynced.objects = store.objects.without_sync()
+    return store.unsynced
 
 
 def _forget_opened() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_kit.errors import IntegrityError, NotFound
+from mlops_kit.errors import IntegrityError, NewerFormat, NotFound
 from mlops_kit.masking import excerpt, quoted
-from mlops_kit.records import codec
+from mlops_kit.records import codec, step
 from mlops_kit.records.check import Problem
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
@@ -26,7 +26,7 @@ _ENTRY = re.compile(r"(journals/.+/)(\d{12})\.json")
 _KNOWN = re.compile(
     r"objects/|packs/|tmp/|index/|gc/|journals/.+/(?:\d{12}|head|fold)\.json$|store\.json$|\.gitignore$"
     r"|runs/[^/]+/[0-9a-f]{8}-[0-9a-f]{12}\.(?:start|end|lease|metrics-\d{6,})\.jsonl?$"
-    r"|monitors/[^/]+/[^/]+/[^/]+\.(?:parquet|json)$"
+    r"|monitors/[^/]+/[^/]+/[^/]+\.(?:parquet|json)$|steps/[0-9a-f]{64}\.json$"
 )
 """What this release writes, and what of it names objects has been read."""
 _RUN = re.compile(r"runs/[^/]+/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|lease)\.json")
@@ -154,6 +154,17 @@ class _Tracer:
             if not run.retold:  # else the end tells all that the start did
                 self.problems += run.damage
 
+    def results(self) -> None:
+        """Note what results of steps name; one that cannot be read is computed again, and names nothing."""
+        for found in self.backend.walk(keys.STEPS):
+            with suppress(IntegrityError, NotFound, NewerFormat), reading(found.key):
+                data = self.backend.get(found.key) or b""
+                record = codec.unseal(data, where=found.key, kind=step.KIND)
+                self.digests.update(match.decode() for match in _DIGEST.findall(data))
+                for what, digest in references(record):
+                    if what == "manifest":
+                        self.digests.update(_parts(self.backend, digest))
+
     def others(self) -> None:
         """Note what files of kinds name that this release does not know: a later one may need it."""
         for found in self.backend.walk(""):
@@ -180,6 +191,13 @@ class _Tracer:
             self.problems.append(Problem(error.kind, key, str(error)))
 
 
+def _parts(backend: Backend, manifest: str) -> list[str]:
+    """Name, in hex, the objects of a manifest of a step's result, which may be lost or torn; nothing then."""
+    key = keys.object_key(manifest)
+    record = codec.unseal(backend.get(key) or b"", where=key, kind="manifest")
+    return [digest.removeprefix("sha256:") for _, digest in references(record)]
+
+
 def trace(backend: Backend, grace: float) -> Live:
     """Read every journal, run and manifest, and tell what they need.
 
@@ -204,6 +222,7 @@ def trace(backend: Backend, grace: float) -> Live:
     tracer = _Tracer(backend)
     tracer.journals()
     tracer.of_runs()
+    tracer.results()
     tracer.others()
     tracer.contents()
     if tracer.problems:

@@ -65,6 +65,7 @@ def begin(
     call: Call | None = None,
     *,
     frame: FrameType | None = None,
+    kind: type[Run] = Run,
 ) -> Run:
     """Begin a run.
 
@@ -80,6 +81,8 @@ def begin(
         What it is called with.
     frame : frame, optional
         Where a run without a function was started: its source is kept.
+    kind : type
+        The class of the run.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def begin(
             **captured,
         )
     )
-    return began(Run(store, recorder.start.id, recorder))
+    return began(kind(store, recorder.start.id, recorder))
 
 
 _folder = functools.lru_cache(maxsize=64)(os.path.dirname)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -66,12 +66,20 @@ class Form:
         TypeError
             The call does not fit.
         """
-        found = self._simply(args, kwargs)
-        if found is None:
-            found = self._by_the_rules(args, kwargs)
+        found = self.bound(args, kwargs)
         if self._receiver is not None:
             del found[self._receiver]
         return found.items()
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the parameters."""
+        return self._signature.parameters.keys()
+
+    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Bind a call: each argument by its name, defaults, ``self`` and ``cls`` included."""
+        found = self._simply(args, kwargs)
+        return self._by_the_rules(args, kwargs) if found is None else found
 
     def _simply(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
         """Bind a call that needs no rules, as most do, at a tenth of their cost."""

@@ -390,6 +390,7 @@ def _resumed(run: Run, store: Any) -> Run:
         recorder.outputs.extend(end.outputs)
         recorder.artifacts.extend(end.artifacts)
         recorder.models.extend(end.models)
+        recorder.steps.extend(end.steps)
         recorder.problems.extend(end.problems)
         recorder.segments.update(end.segments)
         recorder.earlier = end.resources.get("seconds", 0.0), end.resources.get("cpu_seconds", 0.0)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
-from mlops_kit.errors import InvalidInput
 from mlops_kit.records.names import check_name
 from mlops_kit.store.active import activate, active_run, deactivate
 from mlops_kit.store.store import Store, StoreLike, open_store
 from mlops_kit.tracking import summary
 from mlops_kit.tracking.begin import Plan, begin, planned
 from mlops_kit.tracking.call import Call, Form, bind
+from mlops_kit.tracking.functions import require_function
 from mlops_kit.tracking.inputs import snapshot_limit
 from mlops_kit.tracking.last_run import set_first, set_last_run, set_newest_run
 from mlops_kit.tracking.recorded import recorder_of
@@ -137,7 +137,7 @@ def track(
             tags=tags,
             strict=strict,
         )
-    _refuse(fn)
+    require_function(fn, "track")
     run_name = name if name is not None else getattr(fn, "__name__", type(fn).__name__)
     if register is not None:
         register = check_name(register, what="model")
@@ -181,39 +181,40 @@ class Recording:
         options: Options,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        kind: type[Run] = Run,
     ) -> None:
         self._options = options
         store, problem = _store(options)
         call, unbound = _call(fn, args, kwargs)
-        self._run = begin(store, options.plan, fn, call)
-        self._recorder = recorder_of(self._run)
+        self.run = begin(store, options.plan, fn, call, kind=kind)
+        self._recorder = recorder_of(self.run)
         for message in (problem, unbound):
             if message and self._recorder is not None:
                 self._recorder.problem(message)
         self._wrapper = wrapper
-        set_last_run(wrapper, self._run)
+        set_last_run(wrapper, self.run)
 
     def __enter__(self) -> Self:
-        self._activation = activate(self._run)
+        self._activation = activate(self.run)
         return self
 
     def returned(self, result: R) -> R:
         """Record what the function returned, and give it back."""
         if self._recorder is not None:
             self._recorder.stop()
-        record_result(self._run, result, register=self._options.register)
+        record_result(self.run, result, register=self._options.register)
         return result
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deactivate(self._activation)
-        set_last_run(self._wrapper, self._run)  # again: it may have called itself
+        set_last_run(self._wrapper, self.run)  # again: it may have called itself
         if self._recorder is not None:
             self._recorder.leave(error)
-        set_newest_run(self._run)
+        set_newest_run(self.run)
         if active_run() is None:
-            summary.show(self._run, register=self._options.register)
+            summary.show(self.run, register=self._options.register)
 
 
 def _store(options: Options) -> tuple[Store, str | None]:
@@ -241,16 +242,3 @@ def _form(fn: Callable[..., Any]) -> Form:
 
 
 _forms: weakref.WeakKeyDictionary[Callable[..., Any], Form] = weakref.WeakKeyDictionary()
-
-
-def _refuse(fn: object) -> None:
-    if isinstance(fn, classmethod | staticmethod | property):
-        kind = type(fn).__name__
-        raise InvalidInput(f"@track stands above @{kind}: put @{kind} first and @track directly above the function.")
-    if inspect.isclass(fn) or not callable(fn):
-        raise InvalidInput(f"@track records calls of functions, and {fn!r} is none.")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise InvalidInput(
-            f"{getattr(fn, '__qualname__', fn)!r} is a generator: its work is done after it returned, where no call "
-            "can record it. Track the function that consumes it, or use `with start_run():` inside."
-        )

@@ -19,6 +19,8 @@ from mlops_kit.tracking.params import is_model, type_name
 
 _INLINE_BYTES = 4096
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_SMALL = frozenset({type(None), bool, float})
+_MAX_BITS = 4096
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _MAX_PLAIN_DEPTH = 8
 
@@ -45,7 +47,7 @@ def record_output(store: Store, name: str, value: Any) -> OutputRef:
     NotSerializable
         It cannot be saved; the message names the part that prevents it.
     """
-    if _is_plain(value, 0) and len(codec.canonical(codec.plain(value))) <= _INLINE_BYTES:
+    if is_plain(value, _INLINE_BYTES):
         return OutputRef(name, "value", "json", type=type_name(value), value=value)
     if is_tabular(value) and not hasattr(type(value), "__len__"):
         return OutputRef(name, "none", "none", type=type_name(value))  # a stream: reading would use it up
@@ -129,14 +131,27 @@ def _frame(store: Store, manifest: Manifest, what: str) -> Any:
     return frames.unpack_native(storage.read_table(manifest, store, what=what), manifest.header)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Tell whether a value comes back from JSON equal and of the same type, looking at few items only."""
+def is_plain(value: Any, limit: int) -> bool:
+    """Check whether a value comes back from JSON of at most so many bytes equal and of the same type.
+
+    Examples
+    --------
+    >>> is_plain({"auc": (0.5, None)}, 100), is_plain(object(), 100), is_plain("long" * 100, 100)
+    (True, False, False)
+    """
+    if type(value) in _SMALL:
+        return True
+    return _may_be_plain(value, limit, 0) and len(codec.canonical(codec.plain(value))) <= limit
+
+
+def _may_be_plain(value: Any, limit: int, depth: int) -> bool:
+    """Check the types in a value, looking at few items only."""
     kind = type(value)
     if kind is int:
-        return bool(value.bit_length() <= _INLINE_BYTES)
+        return bool(value.bit_length() <= min(limit, _MAX_BITS))
     if kind in _PLAIN:
-        return kind not in {str, bytes} or len(value) <= _INLINE_BYTES
-    if kind not in _CONTAINERS or depth > _MAX_PLAIN_DEPTH or len(value) > _INLINE_BYTES:
+        return kind not in {str, bytes} or len(value) <= limit
+    if kind not in _CONTAINERS or depth > _MAX_PLAIN_DEPTH or len(value) > limit:
         return False
     items = [*value.keys(), *value.values()] if kind is dict else value
-    return all(_is_plain(item, depth + 1) for item in items)
+    return all(_may_be_plain(item, limit, depth + 1) for item in items)

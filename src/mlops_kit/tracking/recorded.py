@@ -13,7 +13,7 @@ from mlops_kit.errors import InvalidInput, MlopsKitError, OutputNotFound, RunNot
 from mlops_kit.records import codec
 from mlops_kit.records.check import Listing, Problem, passing_over
 from mlops_kit.records.metrics import Point
-from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.records.run import ArtifactRef, History, InputRef, OutputRef, RunEnd, RunStart, StepCall
 from mlops_kit.registry.unpickling import python_of
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
@@ -172,6 +172,11 @@ class RecordedRun:
         """The model versions it registered, as ``name:version``."""
         made = self._live.models if self._live else self._ending.models
         return [f"{model['name']}:{model['version']}" for model in made]
+
+    @property
+    def steps(self) -> tuple[StepCall, ...]:
+        """The calls of steps, if it is the run of a pipeline, in the order in which they ended."""
+        return tuple(self._live.steps if self._live else self._ending.steps)
 
     @property
     def code(self) -> dict[str, Any]:
@@ -418,6 +423,7 @@ class RecordedRun:
             code=(self._start.function or {}).get("code"),
             error=self.error,
             problems=self.problems,
+            steps=self.steps,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from mlops_kit.errors import MlopsKitError, RecordingWarning, RunClosed, UnsupportedData
 from mlops_kit.masking import masked_text
 from mlops_kit.records.metrics import Point
-from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart
+from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, RunEnd, RunStart, StepCall
 from mlops_kit.store import keys
 from mlops_kit.store.active import Passed
 from mlops_kit.store.clocks import AHEAD, lead, told
@@ -89,6 +89,7 @@ class Recorder:
         self.outputs: list[OutputRef] = []
         self.artifacts: list[ArtifactRef] = []
         self.models: list[dict[str, Any]] = []
+        self.steps: list[StepCall] = []
         self.tags: dict[str, str] = {}
         self.problems: list[str] = []
         self.passed: tuple[Passed, ...] = ()
@@ -188,6 +189,7 @@ class Recorder:
             outputs=tuple(self.outputs),
             artifacts=tuple(self.artifacts),
             models=tuple(self.models),
+            steps=tuple(self.steps),
             tags=self.tags,
             resources=self._resources(),
             problems=tuple(self.problems),

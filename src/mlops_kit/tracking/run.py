@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 from mlops_kit.errors import InvalidInput, RunClosed
 from mlops_kit.masking import masked_text, quoted
 from mlops_kit.records.metrics import Point
-from mlops_kit.records.run import ArtifactRef, OutputRef
+from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
 from mlops_kit.records.secrets import masked
 from mlops_kit.registry.inference import declared
 from mlops_kit.registry.saving import save
@@ -31,6 +31,9 @@ from mlops_kit.tracking.named import named_values
 from mlops_kit.tracking.params import is_data, recordable
 from mlops_kit.tracking.recorded import RecordedRun
 from mlops_kit.tracking.recorder import Recorder, warn
+
+Listener: TypeAlias = Callable[[str, Any], None]
+"""Takes the kind of what was logged, and it: metric points, a pair of name and value, or a reference."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,8 +72,11 @@ class Run(RecordedRun):
     ('finished', {'depth': 3}, {'auc': 0.91})
     """
 
-    def __init__(self, store: Store, run_id: str, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, store: Store, run_id: str, recorder: Recorder | None = None, *, listener: Listener | None = None
+    ) -> None:
         super().__init__(store, run_id, recorder)
+        self._listener = listener
         self._remote: MetricLog | None = None
         self._activations: list[Activation] = []
         self._opened: Activation | None = None
@@ -88,7 +94,8 @@ class Run(RecordedRun):
             Plain values are kept exactly; anything else becomes the start of its ``repr``.
         """
         name = masked_text(_key("param", key))
-        self._writable("params").params[name] = masked(name, recordable(value))
+        kept = self._writable("params").params[name] = masked(name, recordable(value))
+        self._heard("params", (name, kept))
 
     @_noted
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -148,7 +155,8 @@ class Run(RecordedRun):
             Kept as text.
         """
         name = masked_text(_key("tag", key))
-        self._writable("tags").tags[name] = str(masked(name, str(value)))
+        kept = self._writable("tags").tags[name] = str(masked(name, str(value)))
+        self._heard("tags", (name, kept))
 
     @_noted
     def set_tags(self, tags: Mapping[str, object]) -> None:
@@ -181,7 +189,7 @@ class Run(RecordedRun):
             with recorder.guarded(f"The artifact {item!r}"):
                 self._store.ensure()
                 ref = ArtifactRef(item, self._store.objects.put(data), len(data), executable)
-                recorder.keep("artifacts", ref)
+                self._keep(recorder, "artifacts", ref)
 
     @_noted
     def log_figure(self, fig: Any, name: str) -> None:
@@ -221,7 +229,7 @@ class Run(RecordedRun):
         with recorder.guarded(f"The model {name!r}"):
             saved = save(self._store, model, what=name)
             ref = OutputRef(name, "model", **saved.members(), signature=members)
-            recorder.keep("outputs", ref)
+            self._keep(recorder, "outputs", ref)
 
     @_noted
     def log_dataset(self, data: Any, name: str) -> None:
@@ -244,7 +252,7 @@ class Run(RecordedRun):
             dataset = dataset_name("", name)
             limit = SNAPSHOT_BYTES
             ref = record_input(self._store, name, data, dataset=dataset, limit=limit, note=recorder.refused)
-            recorder.keep("inputs", ref)
+            self._keep(recorder, "inputs", ref)
 
     def finish(self, status: str = "finished") -> None:
         """End a run that was started without a ``with`` block.
@@ -310,6 +318,7 @@ class Run(RecordedRun):
     def _log_points(self, points: list[Point]) -> None:
         live = self._live
         if live is not None and live.log(points):
+            self._heard("metrics", points)
             return
         start, end = self._load()
         if end is not None and end.ends(start):
@@ -363,10 +372,18 @@ class Run(RecordedRun):
                 limit=recorder.limit,
                 note=recorder.refused,
             )
-            recorder.keep("inputs", ref)
+            self._keep(recorder, "inputs", ref)
             names[place] = ref.name
         target_source = names[1] or (names[0] if signature.target is not None else None)
         return replace(signature, source=names[0], target_source=target_source)
+
+    def _keep(self, recorder: Recorder, kind: str, ref: InputRef | OutputRef | ArtifactRef) -> None:
+        recorder.keep(kind, ref)
+        self._heard(kind, ref)
+
+    def _heard(self, kind: str, logged: Any) -> None:
+        if self._listener is not None:
+            self._listener(kind, logged)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from mlops_kit.registry.store import ModelStore
 from mlops_kit.registry.version import ModelVersion
 from mlops_kit.store.store import open_store
 from mlops_kit.tracking.run import Run
-from mlops_kit.views.run import input_text
+from mlops_kit.views.run import input_text, step_counts
 from mlops_kit.views.summary import Summary, summary_text
 
 VARIABLE = "MLOPS_KIT_SUMMARY"
@@ -54,6 +54,7 @@ def summary_of(run: Run, register: str | None) -> Summary:
         problems=run.problems,
         error=None if run.error is None else f"{run.error['type'].removeprefix('builtins.')}: {run.error['message']}",
         next=_next(run, models) + _elsewhere(run),
+        steps=step_counts(run.steps),
     )
 
 

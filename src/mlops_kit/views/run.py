@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef
+from mlops_kit.records.run import ArtifactRef, InputRef, OutputRef, StepCall
 from mlops_kit.views import html
 from mlops_kit.views.sheet import Item, Row, Sheet
 from mlops_kit.views.text import sheet_text
@@ -16,6 +17,7 @@ from mlops_kit.views.values import clip, duration, number, plural, short, shown,
 
 _NAME = 100
 _LONGEST = 400
+_FEW_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class RunFacts:
         ``type`` and ``message`` of the exception that ended it.
     problems : tuple of str
         What could not be recorded.
+    steps : tuple of StepCall
+        The calls of steps, if it is the run of a pipeline.
     """
 
     id: str
@@ -65,6 +69,7 @@ class RunFacts:
     code: str | None
     error: dict[str, Any] | None
     problems: tuple[str, ...]
+    steps: tuple[StepCall, ...] = ()
 
 
 def run_text(facts: RunFacts) -> str:
@@ -250,8 +255,9 @@ def _sheet(facts: RunFacts) -> Sheet:
         Row("started", (f"{when(facts.started)}{by_text(facts.by)}",)),
         Row("experiment", (facts.experiment,)),
         Row("error", _error(facts.error)),
+        Row("steps", steps_text(facts.steps), flowing=False),
         Row("params", values(facts.params)),
-        Row("metrics", numbers(facts.metrics)),
+        Row("metrics", _metrics(facts.metrics, facts.steps)),
         Row("data", tuple(input_text(ref) for ref in facts.inputs), flowing=False),
         Row("outputs", tuple(_output(ref) for ref in facts.outputs), flowing=False),
         Row("models", facts.models),
@@ -260,6 +266,80 @@ def _sheet(facts: RunFacts) -> Sheet:
         Row("problems", facts.problems, flowing=False),
     )
     return Sheet(f"Run {facts.id} {facts.name}: {facts.status}{took}", rows)
+
+
+def steps_text(steps: Sequence[StepCall]) -> tuple[str, ...]:
+    """Say what became of the calls of steps: one by one if they are few, else counted by step.
+
+    Parameters
+    ----------
+    steps : sequence of StepCall
+        The calls.
+
+    Returns
+    -------
+    tuple of str
+        A line each.
+
+    Examples
+    --------
+    >>> steps_text([StepCall("app:clean", "finished", "the same code", 0.01, reused=True)])
+    ('clean reused in 10 ms: the same code',)
+    >>> steps_text([StepCall("app:clean", "finished", "new", 0.01)] * 20)
+    ('clean: 20 ran in 200 ms',)
+    """
+    if len(steps) <= _FEW_STEPS:
+        return tuple(clip(f"{_step(call)}: {call.why}", _LONGEST) for call in steps)
+    by_name: dict[str, list[StepCall]] = {}
+    for call in steps:
+        by_name.setdefault(call.name, []).append(call)
+    took = {name: duration(sum(call.seconds for call in calls)) for name, calls in by_name.items()}
+    return tuple(
+        f"{_step_name(name)}: {', '.join(step_counts(calls))} in {took[name]}" for name, calls in by_name.items()
+    )
+
+
+def step_counts(steps: Sequence[StepCall]) -> tuple[str, ...]:
+    """Count what became of the calls of steps.
+
+    Parameters
+    ----------
+    steps : sequence of StepCall
+        The calls.
+
+    Returns
+    -------
+    tuple of str
+        Such as ``("3 ran", "200 reused")``.
+
+    Examples
+    --------
+    >>> step_counts([StepCall("app:clean", "failed", "new", 0.01)])
+    ('1 failed',)
+    """
+    return tuple(f"{count:,} {outcome}" for outcome, count in Counter(map(_outcome, steps)).items())
+
+
+def _step(call: StepCall) -> str:
+    return f"{_step_name(call.name)} {_outcome(call)} in {duration(call.seconds)}"
+
+
+def _outcome(call: StepCall) -> str:
+    return call.status if call.status != "finished" else "reused" if call.reused else "ran"
+
+
+def _step_name(place: str) -> str:
+    return clip(place.rpartition(":")[2].rpartition("<locals>.")[2], _NAME)
+
+
+def _metrics(metrics: Mapping[str, float], steps: Sequence[StepCall]) -> tuple[Item, ...]:
+    """Write metrics, and mark those that no step of this run has logged, but one whose result was reused."""
+    reused = {name for call in steps if call.reused for name in call.logged}
+    reused -= {name for call in steps if not call.reused for name in call.logged}
+    marks = [" (reused)" if f"metrics.{name}" in reused else "" for name in metrics]
+    return tuple(
+        (clip(name, _NAME), number(value) + mark) for (name, value), mark in zip(metrics.items(), marks, strict=True)
+    )
 
 
 def _error(error: dict[str, Any] | None) -> tuple[str, ...]:

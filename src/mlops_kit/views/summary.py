@@ -38,6 +38,8 @@ class Summary:
         The exception that ended it.
     next : str
         What to type next.
+    steps : tuple of str
+        How many calls of steps ran, and were reused.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class Summary:
     problems: tuple[str, ...] = ()
     error: str | None = None
     next: str = ""
+    steps: tuple[str, ...] = ()
 
 
 def summary_text(summary: Summary) -> str:
@@ -83,6 +86,7 @@ def summary_text(summary: Summary) -> str:
     rows = (
         Row("run", (summary.run_id,)),
         Row("error", (summary.error,) if summary.error else ()),
+        Row("steps", summary.steps),
         Row("data", _first(summary.data, _DATA), flowing=False),
         Row("metrics", _first(tuple(_metric(summary, name) for name in summary.metrics), _METRICS)),
         Row("model", (summary.model,) if summary.model else ()),

@@ -1,0 +1,321 @@
+"""The calls of one pipeline: each is run or reused, and leaves its result and a line in the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import perf_counter, sleep
+from types import TracebackType
+from typing import Any, Self
+
+from mlops_kit.errors import InvalidInput, MlopsKitError
+from mlops_kit.fingerprints.arguments import argument_fingerprint
+from mlops_kit.masking import masked_text
+from mlops_kit.pipelines.call import RunningCall, hear, running_call
+from mlops_kit.pipelines.context import runner
+from mlops_kit.pipelines.dependencies import FUNCTION
+from mlops_kit.pipelines.keys import Inputs, inputs_of, states
+from mlops_kit.pipelines.options import StepOptions
+from mlops_kit.pipelines.reuse import FRESH_SHARE, find
+from mlops_kit.pipelines.step import Step
+from mlops_kit.pipelines.values import keep_value
+from mlops_kit.records.run import StepCall
+from mlops_kit.records.secrets import masked
+from mlops_kit.records.step import StepRecord
+from mlops_kit.registry.saving import python_minor
+from mlops_kit.store.active import activate, deactivate
+from mlops_kit.store.observed import note_read
+from mlops_kit.store.spooling import SpoolingStore
+from mlops_kit.store.store import without_sync
+from mlops_kit.tracking.capture import capture_function
+from mlops_kit.tracking.params import recordable
+from mlops_kit.tracking.recorded import recorder_of
+from mlops_kit.tracking.recorder import status_after
+from mlops_kit.tracking.run import Run
+
+_NOT_FOUND = object()
+_NEW = "no result for this code, these arguments and packages"
+_SAME = "the same code, arguments and packages"
+_NOTE = 200
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What is known of a call before it runs.
+
+    Parameters
+    ----------
+    name : str
+        The step, as ``"module:qualname"``.
+    options : StepOptions
+        How it is called.
+    inputs : Inputs or None
+        What its result depends on, if that is asked for and can be seen.
+    key : str or None
+        Of its result, if it may have one.
+    why : str
+        Why it runs.
+    """
+
+    name: str
+    options: StepOptions
+    inputs: Inputs | None = None
+    key: str | None = None
+    why: str = _NEW
+    began: float = field(default_factory=perf_counter)
+
+
+class Execution:
+    """A pipeline that runs.
+
+    Parameters
+    ----------
+    run : Run
+        Its run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        store = run.store
+        self._store = without_sync(store.primary if isinstance(store, SpoolingStore) else store)
+        self._run = Run(store, run.id, recorder_of(run), listener=hear)
+        self._recorder = recorder_of(run)
+        self._body = RunningCall().apart()
+
+    def __enter__(self) -> Self:
+        self._token = runner.set(self)
+        self._body.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._body.__exit__(None, None, None)
+        runner.reset(self._token)
+
+    def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call or reuse its result."""
+        attempt, value = self._begin(step, args, kwargs)
+        if value is not _NOT_FOUND:
+            return value
+        call, options = RunningCall(), step.options
+        with self._ending(attempt, call, kwargs):
+            for number in range(1, options.retries + 2):
+                try:
+                    with self._attempt(call):
+                        value = step.__wrapped__(*args, **kwargs)
+                    break
+                except options.retry_on:
+                    if number > options.retries:
+                        raise
+                sleep(options.pause(number))
+            self._keep(attempt, call, value, step.__wrapped__)
+        return value
+
+    async def call_async(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call of an async function or reuse its result."""
+        attempt, value = self._begin(step, args, kwargs)
+        if value is not _NOT_FOUND:
+            return value
+        call, options = RunningCall(), step.options
+        with self._ending(attempt, call, kwargs):
+            for number in range(1, options.retries + 2):
+                try:
+                    with self._attempt(call):
+                        value = await step.__wrapped__(*args, **kwargs)
+                    break
+                except options.retry_on:
+                    if number > options.retries:
+                        raise
+                await asyncio.sleep(options.pause(number))
+            self._keep(attempt, call, value, step.__wrapped__)
+        return value
+
+    def _begin(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Attempt, Any]:
+        """Find what a call depends on, and the value of its result if there is one that may be reused."""
+        attempt = Attempt(step.place, step.options)
+        if not step.options.cache:
+            attempt.why = "cache=False"
+            return attempt, _NOT_FOUND
+        try:
+            attempt.inputs = inputs_of(step.__wrapped__, step.options, args, kwargs)
+            unseen = attempt.inputs.unseen
+            attempt.key = attempt.inputs.key if unseen is None else None
+        except InvalidInput:
+            raise  # a dependency that was declared is not there
+        except Exception as error:  # noqa: BLE001 - a call that does not fit fails in itself; else it runs every time
+            unseen = f"what it depends on cannot be seen: {type(error).__name__}: {error}"
+        if unseen is not None or self._run.store.failure is not None:
+            attempt.key, attempt.why = None, unseen or "the store cannot be written, and is not read either"
+            return attempt, _NOT_FOUND
+        if step.options.refresh:
+            attempt.why = "refresh=True"
+            return attempt, _NOT_FOUND
+        return attempt, self._reused(attempt)
+
+    def _reused(self, attempt: Attempt) -> Any:
+        now = datetime.now(UTC)
+        found = find(self._store, str(attempt.key), fresh_for=attempt.options.fresh_for, now=now)
+        if found.warning is not None:
+            self._store.objects.forget()
+            self._run.store.objects.forget()
+            self._problem(f"{attempt.name}: {found.warning}")
+        if found.record is None:
+            attempt.why = found.why or _NEW
+            return _NOT_FOUND
+        self._replay(found.record, attempt)
+        self._note(attempt, "finished", reused=True, why=_SAME, logged=found.record.logged.names)
+        return found.value
+
+    def _replay(self, record: StepRecord, attempt: Attempt) -> None:
+        """Log to the run what the step had logged, and let the calls around depend on what it depended on."""
+        recorder, logged = self._recorder, record.logged
+        if recorder is not None:
+            recorder.log([(name, *point) for name, points in logged.metrics.items() for point in points])
+            recorder.params.update(logged.params)
+            recorder.tags.update(logged.tags)
+            for kind in ("inputs", "outputs", "artifacts"):
+                for ref in getattr(logged, kind):
+                    recorder.keep(kind, ref)
+        outer = running_call()
+        if outer is not None:
+            outer.absorb(logged)
+            for read in record.reads:
+                note_read(**{"store": self._store.url, "state": None, **read})
+            self._pass_on(outer, attempt, record.at, record.expires, None)
+
+    def _pass_on(
+        self, outer: RunningCall, attempt: Attempt, at: datetime, expires: datetime | None, unrepeatable: str | None
+    ) -> None:
+        """Let the call around depend on what a call inside of it depends on."""
+        options = attempt.options
+        outer.ends_by(expires)
+        if options.fresh_for is not None:
+            outer.ends_by(at + timedelta(seconds=FRESH_SHARE * options.fresh_for))
+        if not options.cache:
+            outer.cannot_be_repeated(f"it calls {attempt.name}, which is never reused (cache=False)")
+        elif unrepeatable is not None:
+            outer.cannot_be_repeated(unrepeatable)
+        for one in attempt.inputs.depends if attempt.inputs is not None else ():
+            if one["kind"] == FUNCTION:
+                outer.cannot_be_repeated(f"it calls {attempt.name}, which depends on what {one['name']}() returns")
+            else:
+                note_read(**one, store=self._store.url)
+
+    @contextmanager
+    def _attempt(self, call: RunningCall) -> Iterator[None]:
+        activation = activate(self._run)
+        try:
+            with call.attempt():
+                yield
+        finally:
+            deactivate(activation)
+
+    @contextmanager
+    def _ending(self, attempt: Attempt, call: RunningCall, kwargs: dict[str, Any]) -> Iterator[None]:
+        """Note how a call ends, and name the step and its arguments on what it raises."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(f"in the step {attempt.name}{_shown_call(attempt, kwargs)}")
+            self._note(attempt, status_after(error), reused=False, why=attempt.why, logged=call.logged.names)
+            raise
+        self._note(attempt, "finished", reused=False, why=attempt.why, logged=call.logged.names)
+
+    def _keep(self, attempt: Attempt, call: RunningCall, value: Any, function: Callable[..., Any]) -> None:
+        """Keep a result, unless it may not stand for another call."""
+        outer = running_call()
+        if outer is not None:
+            self._pass_on(outer, attempt, call.at, call.expires, call.unrepeatable)
+        if attempt.inputs is None or attempt.key is None:
+            return
+        try:
+            problem = _unkeepable(attempt.inputs, call)
+            if problem is None and call.unrepeatable is None:
+                record = self._record(attempt.key, attempt.name, attempt.inputs, call, value, function)
+                self._store.results.write(record)
+                return
+        except MlopsKitError as error:
+            problem = f"its result cannot be kept: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever keeping meets, the step has done its work
+            problem = f"its result cannot be kept: {type(error).__name__}: {error}"
+        if problem is not None:
+            self._problem(f"{attempt.name}: {problem}")
+        why = str(problem or call.unrepeatable)
+        attempt.key, attempt.why = None, why if attempt.why == _NEW else f"{attempt.why}; {why}"
+
+    def _record(
+        self, key: str, name: str, inputs: Inputs, call: RunningCall, value: Any, function: Callable[..., Any]
+    ) -> StepRecord:
+        printed = argument_fingerprint(value)
+        ref, data = keep_value(self._store, value, fingerprint=None if printed.opaque else printed.value)
+        parts = capture_function(self._store.objects, function, inputs.code).get("parts")
+        reads = [
+            {name: item for name, item in read.items() if (name, item) != ("store", self._store.url)}
+            for read in call.observed.reads
+        ]
+        return StepRecord(
+            key=key,
+            step=name,
+            at=call.at,
+            seconds=round(call.seconds, 6),
+            run=self._run.id,
+            code=inputs.code.value,
+            python=python_minor(),
+            parts=parts,
+            arguments={name: each.value for name, each in inputs.arguments.items()},
+            shown=_shown(inputs),
+            packages=inputs.packages,
+            distributions=printed.distributions,
+            version=inputs.version,
+            depends=states(inputs.depends),
+            reads=reads,
+            expires=call.expires,
+            value=ref,
+            data=data,
+            logged=call.logged,
+        )
+
+    def _note(self, attempt: Attempt, status: str, *, reused: bool, why: str, logged: list[str]) -> None:
+        if self._recorder is not None:
+            seconds = round(perf_counter() - attempt.began, 6)
+            why = masked_text(why)
+            self._recorder.steps.append(StepCall(attempt.name, status, why, seconds, reused, attempt.key, logged))
+
+    def _problem(self, message: str) -> None:
+        if self._recorder is not None:
+            self._recorder.problem(message)
+
+
+def _unkeepable(inputs: Inputs, call: RunningCall) -> str | None:
+    """Return what a step did that makes its result worthless for another call; None if nothing."""
+    changed = inputs.changed_arguments()
+    if changed:
+        return f"it changed its argument {changed[0]!r}, so its result is not reused; work on a copy of {changed[0]}"
+    outside = call.changed_outside
+    return None if outside is None else f"{outside}; say so with cache=False"
+
+
+def _shown(inputs: Inputs) -> dict[str, Any]:
+    """Reduce the arguments that are plain and short, so that a later call can say from what they changed."""
+    values = {name: inputs.values[name] for name in inputs.arguments}
+    return {name: masked(name, recordable(value)) for name, value in values.items() if _is_short(value)}
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
+
+def _is_short(value: Any) -> bool:
+    if type(value) not in _PLAIN:
+        return False
+    return len(value) <= _NOTE if isinstance(value, str) else not isinstance(value, int) or value.bit_length() <= _NOTE
+
+
+def _shown_call(attempt: Attempt, kwargs: dict[str, Any]) -> str:
+    """Show the arguments of a call, masked and cut; of what is not plain only the type."""
+    values = kwargs if attempt.inputs is None else attempt.inputs.values
+    shown = {name: repr(masked(name, v)) if _is_short(v) else f"<{type(v).__name__}>" for name, v in values.items()}
+    text = ", ".join(f"{name}={value}" for name, value in shown.items())
+    return masked_text(f" with {text}"[:_NOTE]) if text else ""
