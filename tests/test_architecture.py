@@ -74,6 +74,7 @@ MAY_IMPORT_DATA_LIBRARIES = {
     "monitoring/reading.py",
     "monitoring/recent.py",
     "monitoring/rows.py",
+    "monitoring/starts.py",
     "monitoring/task.py",
     "monitoring/usual.py",
     "monitoring/versions.py",

@@ -14,8 +14,9 @@ from scipy.stats import kstest
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.profile import encode_table, profile_table
 from mlops_kit.monitoring import bets
-from mlops_kit.monitoring.evidence import Plan, State, advance, begin, epoch_alpha, prior, steps_between, whole_steps
+from mlops_kit.monitoring.evidence import Plan, State, advance, begin, epoch_alpha, steps_between, whole_steps
 from mlops_kit.monitoring.ranks import draw_ranks, stream_key, uniforms
+from mlops_kit.monitoring.starts import prior
 
 
 def draw(rng, rows, *, shift=0.0, rounded=0.2, mix=(0.6, 0.3, 0.1), missing=0.02):

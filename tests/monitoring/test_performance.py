@@ -93,6 +93,17 @@ def test_losses_fed_in_parts_give_what_feeding_them_at_once_gives(cuts, step, fr
     assert parts.current.n == whole.current.n
 
 
+def test_what_has_begun_goes_on_with_the_weights_of_starts_that_it_began_with():
+    rng = np.random.default_rng(1)
+    begun = Harm.begin(Summary.of(losses(rng, 3000, 0.1)), share=0.01)
+    members = begun.plain()
+    assert members.pop("pace") == 30
+    old, values = Harm.of(members), losses(rng, 6000, 0.1)
+    assert old.pace == 1
+    assert old.after(values).evidence_pooled != begun.after(values).evidence_pooled
+    assert Harm.of(old.after(values).plain()).pace == 1
+
+
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 50), (50, 500)])
 def test_the_bound_of_a_share_is_that_of_clopper_and_pearson(k, n):
     from scipy.stats import binomtest

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops_kit.monitoring.starts import prior
+
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int64]
 
@@ -108,7 +110,7 @@ class Cohorts:
         counts = np.array([*self.counts, *[0] * len(fresh)], np.int64)
         totals = np.array([*self.totals, *[0.0] * len(fresh)])
         seen = self.seen + len(fresh)
-        weights = np.log(_left(numbers) - _left(numbers + 1))[:, None] - math.log(len(ratios))
+        weights = np.log(prior(numbers, 1) - prior(numbers + 1, 1))[:, None] - math.log(len(ratios))
         number, total = pool
         path = []
         for first in range(0, len(losses), step):
@@ -118,7 +120,7 @@ class Cohorts:
             many, worse = since.sum(axis=1), since @ part
             logs += np.outer(worse, np.log(ratios)) - np.outer(many, np.log1p(total / number * (ratios - 1)))
             counts, totals = counts + many, totals + worse
-            path.append(np.logaddexp(np.logaddexp.reduce((logs + weights).ravel()), math.log(_left(seen))))
+            path.append(np.logaddexp(np.logaddexp.reduce((logs + weights).ravel()), math.log(prior(seen, 1))))
         kept = _kept(logs)
         rows = tuple(tuple(row) for row in logs[kept].tolist())
         places, order, many, sums = (tuple(values[kept].tolist()) for values in (known, numbers, counts, totals))
@@ -133,11 +135,6 @@ class Cohorts:
         """Read what `plain` gave."""
         rows = {name: tuple(state[name]) for name in ("days", "numbers", "counts", "totals")}
         return cls(**rows, logs=tuple(tuple(row) for row in state["logs"]), seen=state["seen"])
-
-
-def _left(number: Any) -> Any:
-    """Give the weight that is left for days after so many: 1/log₂(t + 2)."""
-    return 1.0 / np.log2(np.add(number, 2.0))
 
 
 def _kept(logs: Floats) -> Days:

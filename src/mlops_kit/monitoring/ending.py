@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_kit.monitoring.performance import RARE_STEP, Harm, Summary
+from mlops_kit.monitoring.starts import prior
 
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int64]
@@ -152,7 +153,7 @@ class Ending:
 
     def entered_with(self, logs: Floats, rows: int, total: float) -> Ending:
         """Return the test after a step that won so much."""
-        start = 1 / math.log2(self.steps + 2) - 1 / math.log2(self.steps + 3)
+        start = float(prior(self.steps, 1) - prior(self.steps + 1, 1))
         after = np.logaddexp(self.logs, math.log(start)) + logs
         if np.logaddexp.reduce(self.logs) > math.log(
             start * len(STAKES)

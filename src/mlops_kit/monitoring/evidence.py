@@ -29,7 +29,6 @@ A. Shiryaev (1963) and S. Roberts (1966), for a budget per number of windows.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ from mlops_kit.monitoring.bets import NUMBER_BETS, SPIKE_BET, Floats, Ints
 from mlops_kit.monitoring.blocks import Block, BlockState, level_block, number_block
 from mlops_kit.monitoring.effect import MATTERS, effect_of
 from mlops_kit.monitoring.ranks import stream_key
+from mlops_kit.monitoring.starts import PACE, prior
 from mlops_kit.records import codec
 from mlops_kit.records.profile import ColumnProfile, TableProfile
 
@@ -55,9 +55,6 @@ STEP = 100
 LEVELS = 32
 """How many levels of a category are told apart in the evidence, the last of them being all that are rarer; values that
 none of the rows has that chose the levels are counted apart."""
-
-PACE = 30
-"""How slowly the weights of later starts of a change fall."""
 
 _LANE = 8
 _VALUES = 1 << 17
@@ -342,16 +339,6 @@ def advance(plan: Plan, state: State, codes: Mapping[str, Codes]) -> State:
     return state
 
 
-def prior(step: int, pace: int = PACE) -> float:
-    """Return the weight that is left for changes after a step: 1/log₂(2 + t/pace).
-
-    With a pace of 1, nearly all of it were spent on the first few steps, and a shift of 0.2 standard deviations at row
-    20,000 took about 90 rows more. A state goes on with the pace that it began with: both together would add up to more
-    than 1.
-    """
-    return 1 / math.log2(step / pace + 2)
-
-
 def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes], sizes: list[int]) -> State:
     """Take in steps that are laid out with the same width."""
     ends = np.cumsum(sizes)
@@ -365,10 +352,9 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
     states = [known for known, *_ in made]
     trail = (*state.trail, *((state.steps + step + 1, after) for step, after in enumerate(rows)))
     alarms = list(state.alarms)
-    left = functools.partial(prior, pace=state.pace)
 
     def weigh(first: int, last: int) -> float:
-        return 1.0 if plan.steps_between else left(first) - left(last)
+        return 1.0 if plan.steps_between else float(prior(first, state.pace) - prior(last, state.pace))
 
     for step, (count, size) in enumerate(zip(rows, sizes, strict=True)):
         number = state.steps + step + 1
@@ -378,7 +364,7 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
             known.bet_on_spikes(counts[:, step], pooled[:, step], (number, count), weigh)
         found = [known.weigh(block) for known, block in zip(states, blocks, strict=True)]
         if plan.steps_between is None:
-            found = [np.logaddexp(evidence, math.log(left(number))) for evidence in found]
+            found = [np.logaddexp(evidence, math.log(prior(number, state.pace))) for evidence in found]
         alarm = plan.steps_between is not None and _mean(found) >= plan.limit
         judged = alarm or plan.steps_between is None  # one stream alone spends no budget that is per windows
         for (known, *_, pooled), block, evidence in zip(made, blocks, found, strict=True):

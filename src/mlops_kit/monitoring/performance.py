@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_kit.monitoring.cohorts import Cohorts
+from mlops_kit.monitoring.starts import PACE, prior
 
 Losses: TypeAlias = npt.NDArray[np.float64]
 
@@ -113,11 +114,6 @@ def upper_bound(reference: Summary, delta: float) -> float:
     return min(1.0, total / n + math.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1)))
 
 
-def begun(step: npt.NDArray[np.int64] | int) -> Any:
-    """Give the weight of all starts of a change later than a number of steps: R(t) = 1 / log₂(t + 2)."""
-    return 1.0 / np.log2(np.add(step, 2.0))
-
-
 @dataclass(frozen=True, slots=True)
 class Harm:
     """Whether the losses of one stream became worse: both tests, as far as they have come.
@@ -152,6 +148,8 @@ class Harm:
         Its log evidence now.
     crossed : int or None
         After how many losses one of the tests first crossed its limit.
+    pace : int
+        How slowly the weights of later starts of a change fall, see `prior`; one that has begun keeps its own.
 
     Examples
     --------
@@ -182,6 +180,7 @@ class Harm:
     cohorts: Cohorts | None = None
     evidence_cohorts: float = 0.0
     crossed: int | None = None
+    pace: int = PACE
 
     @classmethod
     def begin(
@@ -324,7 +323,9 @@ class Harm:
         summaries = {name: Summary(**state[name]) for name in ("pool", "current", "open")}
         rows = {name: tuple(value) for name, value in state.items() if isinstance(value, list | tuple)}
         by_day = state.get("cohorts")
-        return cls(**{**state, **rows, **summaries, "cohorts": None if by_day is None else Cohorts.of(by_day)})
+        return cls(
+            **{"pace": 1, **state, **rows, **summaries, "cohorts": None if by_day is None else Cohorts.of(by_day)}
+        )
 
 
 def delta_of(share: float) -> float:
@@ -390,9 +391,9 @@ def _allowed(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     rows = np.arange(harm.current.n, harm.current.n + len(losses))
     stakes = np.array(ALLOWED_STAKES) / harm.allowed
     won = np.log1p(np.multiply.outer(losses - harm.allowed, stakes))
-    started = np.where(rows % starts == 0, begun(rows // starts) - begun(rows // starts + 1), 0.0)
+    started = np.where(rows % starts == 0, prior(rows // starts, harm.pace) - prior(rows // starts + 1, harm.pace), 0.0)
     logs = compounded(np.array(harm.allowed_logs), won, started)
-    path = np.logaddexp(_mean(logs), np.log(begun(rows // starts + 1)))
+    path = np.logaddexp(_mean(logs), np.log(prior(rows // starts + 1, harm.pace)))
     harm = replace(harm, allowed_logs=tuple(logs[-1].tolist()), evidence_allowed=float(path[-1]))
     return harm, _first(path >= harm.limit_allowed)
 
@@ -429,8 +430,8 @@ def _pooled(harm: Harm, losses: Losses) -> tuple[Harm, int | None]:
     if not harm.pooled_logs:
         return harm, None
     steps = first + np.arange(len(ends))
-    logs = compounded(np.array(harm.pooled_logs), won, begun(steps) - begun(steps + 1))
-    path = np.logaddexp(_mean(logs), np.log(begun(steps + 1)))
+    logs = compounded(np.array(harm.pooled_logs), won, prior(steps, harm.pace) - prior(steps + 1, harm.pace))
+    path = np.logaddexp(_mean(logs), np.log(prior(steps + 1, harm.pace)))
     over = _first(path + (0.0 if harm.cohorts is None else _BY_ARRIVAL) >= harm.limit_pooled)
     harm = replace(harm, pooled_logs=tuple(logs[-1].tolist()), evidence_pooled=float(path[-1]))
     return harm, None if over is None else int(ends[over - 1])
