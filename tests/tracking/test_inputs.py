@@ -243,3 +243,47 @@ def test_data_logged_by_hand_is_an_input():
         with pytest.warns(RecordingWarning, match="list"):
             mk.log_dataset([1, 2], "list")
     assert mk.get_run(run.id).dataset("holdout").n_rows == 1
+
+
+COLUMNS = {"age": np.array([31, 47, 52]), "income": np.array([1.5, 2.5, 3.5]), "plan": ["a", "b", "a"]}
+
+
+@pytest.mark.parametrize("snapshot", ["auto", False])
+@pytest.mark.parametrize("passed", ["itself", "a copy", "inside a list", "as it was kept"])
+def test_a_dict_of_arrays_that_was_read_from_a_version_is_linked_to_it(passed, snapshot):
+    given = dict(COLUMNS)
+    mk.Dataset.snapshot(given, name="people")
+    loaded = mk.Dataset.load("people:1").to_native()
+    data = {"itself": loaded, "a copy": dict(loaded), "inside a list": [1, loaded], "as it was kept": given}[passed]
+    tracked = mk.track(lambda data: None, snapshot=snapshot)
+    tracked(data)
+    run = mk.get_run(tracked.last_run.id)
+    assert [ref.spec for ref in run.inputs.values()] == ["people:1"]
+    assert (next(iter(run.inputs.values())).kind, run.problems, mk.Dataset.names()) == ("table", (), ["people"])
+
+
+def test_a_dict_that_was_changed_or_is_a_part_is_not_the_version_it_was_read_from():
+    mk.Dataset.snapshot(COLUMNS, name="people")
+    loaded = mk.Dataset.load("people:1").to_native()
+    loaded["age"][0] = 99
+    tracked = mk.track(lambda data: None, name="use")
+    tracked(loaded)
+    assert [ref.spec for ref in tracked.last_run.inputs.values()] != ["people:1"]
+    again = mk.Dataset.load("people:1").to_native()
+    for other in ({"age": again["age"]}, {**again, "more": np.zeros(3)}, {**again, "plan": ["b", "b", "b"]}):
+        tracked(other)
+        assert all(ref.dataset != "people" for ref in tracked.last_run.inputs.values())
+
+
+def test_a_dict_that_is_gone_leaves_nothing_behind():
+    import gc
+
+    from mlops_kit.datasets import dataset
+
+    mk.Dataset.snapshot(COLUMNS, name="people")
+    before = len(dataset._columns)
+    loaded = mk.Dataset.load("people:1").to_native()
+    assert len(dataset._columns) == before + 2
+    del loaded
+    gc.collect()
+    assert len(dataset._columns) == before

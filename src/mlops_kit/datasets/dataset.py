@@ -487,8 +487,23 @@ def origin_of(data: object) -> Dataset | None:
     Dataset or None
         The version.
     """
+    if type(data) is dict:
+        return _origin_of_columns(data)
     known = _origins.get(id(data))
     return known[1] if known is not None and known[0]() is data else None
+
+
+def _origin_of_columns(data: dict[Any, Any]) -> Dataset | None:
+    """Return the version that all arrays of a dict, which itself cannot be referred to weakly, are the columns of."""
+    origins: set[Dataset] = set()
+    for label, values in data.items():
+        known = _columns.get(id(values))
+        if known is not None and known[0]() is values and known[2] == label:
+            origins.add(known[1])
+        elif type(values).__module__ == "numpy":
+            return None
+    origin = origins.pop() if len(origins) == 1 else None
+    return origin if origin is not None and len(origin._record.manifest.columns) == len(data) else None  # noqa: SLF001 - a function of this module
 
 
 def unchanged_origin(
@@ -537,14 +552,26 @@ def _kind_of(header: dict[str, Any]) -> tuple[Any, ...]:
 
 
 _origins: dict[int, tuple[weakref.ref[Any], Dataset, str | None]] = {}
+_columns: dict[int, tuple[weakref.ref[Any], Dataset, object]] = {}
+"""The arrays of the dicts that were read, with their labels."""
 
 
 def _remember_origin(data: object, dataset: Dataset, converted: str | None = None) -> None:
+    if type(data) is dict:
+        _remember_columns(data, dataset)
+        return
     key = id(data)
     try:
         _origins[key] = (weakref.ref(data, functools.partial(_drop, _origins, key)), dataset, converted)
     except TypeError:
         return  # not everything tabular can be referred to weakly
+
+
+def _remember_columns(data: dict[Any, Any], dataset: Dataset) -> None:
+    for label, values in data.items():
+        if type(values).__module__ == "numpy":
+            key = id(values)
+            _columns[key] = (weakref.ref(values, functools.partial(_drop, _columns, key)), dataset, label)
 
 
 def _remember_array(array: np.ndarray[Any, Any], dataset: Dataset) -> None:

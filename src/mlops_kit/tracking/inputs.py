@@ -93,8 +93,9 @@ def record_input(
     of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
     printed = _fingerprint(name, value, note) if of_its_own else None
     if not _is_kept(value, kind, limit):
-        printed = printed or _fingerprint(name, value, note)
-        origin = unchanged_origin(value, store, printed=printed)
+        prepared = prepare(value) if type(value) is dict else None
+        printed = printed or (_fingerprint(name, value, note) if prepared is None else prepared.fingerprint)
+        origin = unchanged_origin(value, store, prepared=prepared, printed=printed)
         if origin is not None:
             return _linked(name, kind, origin, printed)
         profile = None if limit == 0 else _profiled(store, value, kind)
@@ -194,6 +195,8 @@ def dataset_name(function: str, parameter: str) -> str:
 
 
 def _kind(value: Any) -> str:
+    if type(value) is dict:
+        return "table"
     if is_tabular(value):
         return "table" if hasattr(type(value), "__len__") else "stream"
     if hasattr(value, "tocsr"):

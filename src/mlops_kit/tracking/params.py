@@ -51,16 +51,12 @@ _NOT_DATA = _PLAIN | {dict, list, tuple, set, frozenset}
 
 def is_data(value: Any) -> bool:
     """Check whether a value is a table, column, array, tensor, sparse matrix or dataset, without importing anything."""
-    if type(value) in _NOT_DATA:
-        return False
-    if _is_dataset(value):
+    datasets = sys.modules.get("mlops_kit.datasets.dataset")
+    if type(value) in _NOT_DATA:  # but a dict that was read from a dataset
+        return type(value) is dict and datasets is not None and datasets.origin_of(value) is not None
+    if datasets is not None and isinstance(value, datasets.Dataset):
         return True
     return is_foreign_data(value) and getattr(value, "ndim", 1) != 0
-
-
-def _is_dataset(value: Any) -> bool:
-    module = sys.modules.get("mlops_kit.datasets.dataset")
-    return module is not None and isinstance(value, module.Dataset)
 
 
 def is_model(value: Any) -> bool:
