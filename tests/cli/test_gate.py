@@ -144,7 +144,7 @@ def test_evidence_of_promotions_and_refusals_is_printed(tmp_path, monkeypatch):
     assert shown("fraud@champion").startswith("GateReport: PASSED: fraud:1")
     assert shown("fraud:2") == shown(refusal)
     assert shown("fraud:2").startswith("GateReport: REFUSED")
-    assert json.loads(shown("fraud:2", "--format", "json"))["passed"] is False
+    assert json.loads(shown("fraud:2", "--json"))["passed"] is False
     assert shown("fraud:2", "--format", "markdown").startswith("### ")
     models.promote("fraud:2")
     assert "No gate judged fraud:2 when it was promoted to 'champion'" in shown("fraud@champion", code=1)

@@ -83,7 +83,7 @@ def test_what_cannot_be_meant_is_a_usage_error_and_nothing_is_written(models, ar
 
 def test_a_card_is_printed_or_written_in_the_form_that_is_asked_for(models, tmp_path):
     assert run("card", "fraud:1").startswith("# Model card: fraud:1\n")
-    assert json.loads(run("card", "fraud:1", "--format", "json"))["version"] == 1
+    assert json.loads(run("card", "fraud:1", "--json"))["version"] == 1
     assert json.loads(run("card", "fraud:1", "--format", "bom"))["bomFormat"] == "CycloneDX"
     out = tmp_path / "card.html"
     assert str(out) in run("card", "fraud:1", "--format", "html", "--out", str(out))

@@ -42,7 +42,7 @@ def test_it_lists_and_removes():
 @pytest.mark.parametrize("words", [[], ["memory://a"], ["list", "memory://a"], ["remove"], ["add"], ["add", "a", "b"]])
 def test_an_unclear_wish_trusts_nothing(words):
     assert "Usage" in ask(*words, code=2)
-    assert mk.Trust.listed() == []
+    assert mk.Trust.list() == []
 
 
 def test_a_key_is_made_shown_and_listed():
@@ -64,7 +64,7 @@ def test_a_key_is_made_shown_and_listed():
 @pytest.mark.parametrize("words", [["remove", "memory://a", "--since", "2026-01-01"], ["key", "--list"]])
 def test_wishes_that_do_not_go_together_are_refused(words):
     assert "Usage" in ask(*words, code=2)
-    assert mk.Trust.listed() == []
+    assert mk.Trust.list() == []
 
 
 def test_a_signer_without_a_key_is_refused():

@@ -84,7 +84,7 @@ def test_a_better_model_passes_and_a_worse_one_does_not():
 def test_too_few_groups_say_nothing():
     one, other = grouped(groups=9, rows=50, gap=2.0)
     found = superiority("accuracy", one, other)
-    assert (found.holds, found.undefined) == (False, "insufficient data: 9 groups, and 10 are needed")
+    assert (found.holds, found.undefined) == (False, "insufficient data: 9 of the 10 groups that are needed")
     told = measure("accuracy", one)
     assert (told.low, told.high, told.groups, told.undefined) == (None, None, 9, None)
 
@@ -97,7 +97,7 @@ def test_the_groups_that_count_are_those_with_rows_that_count():
         if name != "roc_auc":
             assert clusters.groups_of(metric(name), given) == 8
     assert clusters.groups_of(metric("accuracy"), given) == 30
-    assert superiority("recall", given, given).undefined.startswith("insufficient data: 8 groups")
+    assert superiority("recall", given, given).undefined.startswith("insufficient data: 8 of the 10 groups")
 
 
 def test_where_no_group_differs_each_is_one_trial():

@@ -85,7 +85,7 @@ def test_no_text_of_a_user_acts_as_markup(models, monkeypatch):
 def test_what_nobody_said_is_asked_for(models):
     models.register("m", 1)
     card = models.card("m:1")
-    assert card.to_markdown().count("Not said.") == 2
+    assert card.to_markdown().count("Not documented.") == 2
     assert "registered outside of a run" in card.to_html()
 
 

@@ -62,9 +62,9 @@ def test_thresholds_have_intervals_of_groups():
 
 def test_few_groups_are_insufficient_data_and_not_many_a_note():
     few = judged(c.better_than("champion", "accuracy"), data=visits(9)).results[0]
-    assert (few.passed, few.message) == (False, "undefined: insufficient data: 9 groups, and 10 are needed")
+    assert (few.passed, few.message) == (False, "undefined: insufficient data: 9 of the 10 groups that are needed")
     sure = judged(c.at_least("accuracy", 0.1, confidence=0.9), data=visits(9)).results[0]
-    assert "insufficient data for an interval: 9 groups, and 10 are needed" in sure.message
+    assert "insufficient data for an interval: 9 of the 10 groups that are needed" in sure.message
     assert (
         "in 40 groups (rough: fewer than 50)" in judged(c.at_least("accuracy", 0.1), data=visits(40)).results[0].message
     )

@@ -152,7 +152,7 @@ def test_a_format_that_is_none_is_an_error_and_nothing_else_is_tried(said, canar
     spec = plant(stranger, payload_of("os.system", canary), said)
     with pytest.raises(InvalidInput, match="There is no format"):
         stranger.load(spec)
-    mk.Trust(stranger.store).allow_code()
+    mk.Trust(stranger.store).add()
     with pytest.raises(InvalidInput, match="There is no format"):
         stranger.load(spec)
     assert not canary.exists()

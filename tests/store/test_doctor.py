@@ -133,7 +133,7 @@ def test_a_folder_that_others_may_write_to_is_told(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="no mode bits")
 def test_a_folder_that_is_trusted_already_is_not_told_to_be_trusted(tmp_path, monkeypatch):
     tmp_path.chmod(0o777)
-    mk.Trust(str(tmp_path)).allow_code()
+    mk.Trust(str(tmp_path)).add()
     assert "you trust everybody" in mk.Store(tmp_path).doctor().promises[1]
     mk.Trust(str(tmp_path)).remove()
     assert "you trust everybody" not in mk.Store(tmp_path).doctor().promises[1]

@@ -101,7 +101,7 @@ def test_a_store_that_was_brought_here_is_refused_until_it_is_trusted_by_name(tm
     else:
         monkeypatch.setenv("MLOPS_KIT_CONFIG", str(tmp_path / "another-user"))
         assert "it came from elsewhere" in refusal(target)
-    mk.Trust(target).allow_code()
+    mk.Trust(target).add()
     assert load(target) == MODEL
 
 
@@ -311,5 +311,5 @@ def test_nothing_that_others_may_have_put_into_a_spool_is_delivered(tmp_path, mo
     with pytest.raises(ExposedFile, match=r"others may write to .*spool \(mode 777\)"):
         store.sync()
     assert not (tmp_path / "store").exists()
-    mk.Trust(tmp_path / "spool").allow_code()
+    mk.Trust(tmp_path / "spool").add()
     assert store.sync().runs == (run.id,)

@@ -203,13 +203,13 @@ def homeless(monkeypatch):
 def test_a_user_without_a_home_has_no_settings_and_no_folder_of_that_name(homeless, tmp_path):
     assert settings.path_of("trust.json") is None
     assert settings.read(None) is None
-    assert mk.Trust.listed() == []
+    assert mk.Trust.list() == []
     assert mk.SigningKey.current() is None
     models = mk.ModelStore(tmp_path / "store")
     models.register("m", 1)
     assert models.load("m:1") == 1
     with pytest.raises(StoreError, match="MLOPS_KIT_CONFIG names one"):
-        mk.Trust(tmp_path / "store").allow_code()
+        mk.Trust(tmp_path / "store").add()
     with pytest.raises(StoreError, match="MLOPS_KIT_SPOOL names one"):
         mk.Store(tmp_path / "store").sync()
     with pytest.raises(InvalidInput, match="Give an absolute path"):

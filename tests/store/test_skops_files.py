@@ -385,7 +385,7 @@ def test_a_stranger_s_file_with_more_than_data_needs_the_trust_a_pickle_needs(tm
     with pytest.raises(UntrustedArtifact, match=r"holds sklearn\.tree\._tree\.Tree"):
         models.load("m:2")
     assert models.load("m:2", allow_code=models.get("m:2").digest).predict([[1]]) == [1]
-    mk.Trust(models.store).allow_code()
+    mk.Trust(models.store).add()
     assert models.load("m:2").predict([[1]]) == [1]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import Judging, of_store, say
+from mlops_kit.cli.options import Judging, of_store, show
 from mlops_kit.errors import GateFailed
 from mlops_kit.records.measurement import TASKS
 from mlops_kit.registry.condition import Condition
@@ -100,9 +100,8 @@ def gate(spec: str, against: str, store: str | None, **options: Any) -> None:
         raise click.UsageError("--reason is for --promote.")
     asked = _gate(against, options)
     report, promoted = _judge(asked, spec, against, store, options)
-    say(repr(report), err=options["markdown"] == "-")
-    if promoted is not None:
-        say(str(promoted), err=options["markdown"] == "-")
+    text = repr(report) if promoted is None else f"{report!r}\n{promoted}"
+    show({**report.to_dict(), "promotion": promoted}, text, err="-" in {options["markdown"], options["junit"]})
     for path, written in ((options["markdown"], report.to_markdown), (options["junit"], report.to_junit)):
         if path is not None:
             with click.open_file(path, "w", encoding="utf-8") as file:
@@ -124,7 +123,7 @@ def require(name: str, against: str, store: str | None, **options: Any) -> None:
     """
     asked = None if options["lift"] else _gate(against, options)
     owners = list(options["owner"]) or None
-    say(repr(mk.ModelStore(store).require(name, against, asked, reason=options["reason"], owners=owners)))
+    show(mk.ModelStore(store).require(name, against, asked, reason=options["reason"], owners=owners))
 
 
 def _gate(against: str, options: dict[str, Any]) -> mk.Gate:

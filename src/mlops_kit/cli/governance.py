@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,18 @@ from typing import Any
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_store, print_lines, say, say_unread
+from mlops_kit.cli.options import (
+    is_json,
+    is_version,
+    needs_spec,
+    nothing_yet,
+    of_store,
+    print_lines,
+    say,
+    say_unread,
+    show,
+)
+from mlops_kit.cli.plain import to_json
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.entry import Entry
 from mlops_kit.registry.card import ModelCard
@@ -21,12 +31,10 @@ from mlops_kit.views.versions import models_text
 _FORMS: dict[str, Callable[[ModelCard], str]] = {
     "html": ModelCard.to_html,
     "markdown": ModelCard.to_markdown,
-    "json": lambda card: json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n",
     "bom": ModelCard.to_bom,
 }
 _REPORTS: dict[str, Callable[[GateReport], str]] = {
     "html": GateReport.to_html,
-    "json": lambda report: json.dumps(report.to_dict(), indent=2, ensure_ascii=False),
     "junit": GateReport.to_junit,
     "markdown": GateReport.to_markdown,
 }
@@ -63,13 +71,14 @@ def models(
         needs_spec(**dict.fromkeys((*acts, *questions), True))
         print_lines(known.names(), nothing_yet("models", store))
     elif acts:
-        say(repr(_decide(known, spec, acts[0], chosen[acts[0]], reason)))
+        show(_decide(known, spec, acts[0], chosen[acts[0]], reason))
     elif timeline is not None:
         periods = known.timeline(spec, timeline)
-        print_lines([str(one) for one in periods], f"{spec}@{timeline} never pointed anywhere.")
+        show(periods, "\n".join(map(str, periods)) or f"{spec}@{timeline} never pointed anywhere.")
+        say_unread(periods)
         say_unread(periods)
     elif asked["lineage"] or as_of is not None or is_version(spec):
-        say(repr((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of)))
+        show((known.lineage if asked["lineage"] else known.get)(spec, as_of=as_of))
     else:
         _list_versions(known, spec)
 
@@ -93,7 +102,7 @@ def _decide(known: mk.ModelStore, spec: str, act: str, value: Any, reason: str |
 @of_store
 def approve(spec: str, reason: str | None, store: str | None) -> None:
     """Approve of a version, in your name: SPEC is NAME:3 or NAME@alias."""
-    say(repr(mk.ModelStore(store).approve(spec, reason=reason)))
+    show(mk.ModelStore(store).approve(spec, reason=reason))
 
 
 @click.command()
@@ -102,7 +111,7 @@ def approve(spec: str, reason: str | None, store: str | None) -> None:
 @of_store
 def reject(spec: str, reason: str | None, store: str | None) -> None:
     """Reject a version, in your name; it withdraws your approval."""
-    say(repr(mk.ModelStore(store).reject(spec, reason=reason)))
+    show(mk.ModelStore(store).reject(spec, reason=reason))
 
 
 @click.command()
@@ -119,8 +128,8 @@ def reject(spec: str, reason: str | None, store: str | None) -> None:
 def evidence(what: str, form: str, store: str | None) -> None:
     """Show what a gate found: WHAT is NAME@alias for the promotion that stands, NAME:3 for the newest, or a digest."""
     report = mk.ModelStore(store).evidence(what)
-    if form == "text":
-        say(repr(report))
+    if form == "text" or is_json():
+        show(report)
     else:
         click.echo(_REPORTS[form](report).rstrip("\n"))
 
@@ -132,7 +141,7 @@ def evidence(what: str, form: str, store: str | None) -> None:
 @of_store
 def retire(name: str, alias: str, reason: str | None, store: str | None) -> None:
     """Take an alias of the model NAME out of service: it points nowhere until it is promoted or rolled back."""
-    say(repr(mk.ModelStore(store).retire(name, alias, reason=reason)))
+    show(mk.ModelStore(store).retire(name, alias, reason=reason))
 
 
 @click.command()
@@ -141,7 +150,7 @@ def retire(name: str, alias: str, reason: str | None, store: str | None) -> None
 @of_store
 def copy(spec: str, to: str, store: str | None) -> None:
     """Register the version SPEC as the next version of the model TO too."""
-    say(repr(mk.ModelStore(store).copy(spec, to)))
+    show(mk.ModelStore(store).copy(spec, to))
 
 
 @click.command()
@@ -159,7 +168,8 @@ def copy(spec: str, to: str, store: str | None) -> None:
 @of_store
 def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | None) -> None:
     """Write the model card of a version: what it is for, what it was made of, who approved of it."""
-    text = _FORMS[form](mk.ModelStore(store).card(spec, as_of=as_of))
+    made = mk.ModelStore(store).card(spec, as_of=as_of)
+    text = to_json(made) + "\n" if is_json() else _FORMS[form](made)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -172,6 +182,11 @@ def card(spec: str, as_of: str | None, form: str, out: str | None, store: str | 
 
 def _list_versions(known: mk.ModelStore, name: str) -> None:
     versions = known.versions(name)
+    if is_json():
+        found = {what: getattr(known, what)(name) for what in ("aliases", "retired", "required", "frozen")}
+        show({"versions": versions, **found})
+        say_unread(versions)
+        return
     gone = f"All versions of {name} are archived or deleted."
     try:
         standing = known.aliases(name), known.retired(name), known.required(name), known.frozen(name)

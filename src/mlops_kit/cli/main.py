@@ -14,7 +14,9 @@ from mlops_kit.cli.gate import gate, require
 from mlops_kit.cli.governance import approve, card, copy, evidence, models, reject, retire
 from mlops_kit.cli.monitor import alerts, check, monitor
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines, say, say_unread
+from mlops_kit.cli.options import show as show_value
 from mlops_kit.cli.trust import audit, trust
+from mlops_kit.cli.verbs import told
 from mlops_kit.errors import IntegrityError, InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
 from mlops_kit.safe_text import clean
 from mlops_kit.views.versions import datasets_text, history_text
@@ -28,7 +30,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except MlopsKitError as error:
-            raise click.ClickException(f"{type(error).__name__}: {error}") from error
+            raise click.ClickException(told(error)) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +57,7 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
     """List the runs, newest first."""
     found = mk.list_runs(experiment=experiment, status=status, limit=limit, store=store)
     asked = " like that" if experiment is not None or status is not None else ""
-    say(repr(found) if found or found.problems else nothing_yet(f"runs{asked}", store))
+    show_value(found, None if found or found.problems else nothing_yet(f"runs{asked}", store))
 
 
 @main.command()
@@ -64,13 +66,13 @@ def runs(experiment: str | None, status: str | None, limit: int, store: str | No
 def show(subject: str, store: str | None) -> None:
     """Show one run, by its id or a part of it; or the history of a model, by its name."""
     try:
-        say(repr(mk.get_run(subject, store=store)))
+        show_value(mk.get_run(subject, store=store))
     except (RunNotFound, InvalidInput) as error:
         try:
             entries = mk.ModelStore(store).history(subject)
         except (ModelNotFound, InvalidInput):
             raise error from None
-        say(history_text(entries))
+        show_value(entries, history_text(entries))
         say_unread(entries)
 
 
@@ -80,7 +82,7 @@ def show(subject: str, store: str | None) -> None:
 @of_store
 def diff(left: str, right: str, store: str | None) -> None:
     """Show in what two runs differ."""
-    say(repr(mk.get_run(left, store=store).diff(mk.get_run(right, store=store))))
+    show_value(mk.get_run(left, store=store).diff(mk.get_run(right, store=store)))
 
 
 @main.command()
@@ -93,10 +95,10 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
         needs_spec(as_of=as_of)
         print_lines(mk.Dataset.names(store=store), nothing_yet("datasets", store))
     elif as_of is not None or is_version(spec):
-        say(repr(mk.Dataset.load(spec, as_of=as_of, store=store)))
+        show_value(mk.Dataset.load(spec, as_of=as_of, store=store))
     else:
         versions = mk.Dataset.versions(spec, store=store)
-        say(datasets_text(versions))
+        show_value(versions, datasets_text(versions))
         say_unread(versions)
 
 
@@ -109,7 +111,8 @@ def data(spec: str | None, as_of: str | None, store: str | None) -> None:
 def promote(spec: str, alias: str, reason: str | None, expect: int | None, store: str | None) -> None:
     """Point an alias at a version: SPEC is NAME:3 or NAME@alias."""
     believed: int | Literal["any"] = "any" if expect is None else expect
-    say(str(mk.ModelStore(store).promote(spec, alias, reason=reason, expect=believed)))
+    moved = mk.ModelStore(store).promote(spec, alias, reason=reason, expect=believed)
+    show_value(moved, str(moved))
 
 
 @main.command()
@@ -119,7 +122,8 @@ def promote(spec: str, alias: str, reason: str | None, expect: int | None, store
 @of_store
 def rollback(name: str, alias: str, reason: str | None, store: str | None) -> None:
     """Point an alias of the model NAME back at the version that was live before."""
-    say(str(mk.ModelStore(store).rollback(name, alias, reason=reason)))
+    moved = mk.ModelStore(store).rollback(name, alias, reason=reason)
+    show_value(moved, str(moved))
 
 
 @main.command()
@@ -130,7 +134,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
     report = mk.Store(store).fsck(repair=repair)
     if not report.files:
         raise click.ClickException(f"There is no store at {clean(report.url)}.")
-    say(repr(report))
+    show_value(report)
     sys.exit(0 if report.ok else 1)
 
 
@@ -139,7 +143,7 @@ def fsck(repair: bool, store: str | None) -> None:  # noqa: FBT001 - a flag
 def sync(store: str | None) -> None:
     """Deliver what runs left in the spool while the store could not be written; exit 1 if something stays there."""
     report = mk.Store(store).sync()
-    say(repr(report))
+    show_value(report)
     sys.exit(0 if report.ok else 1)
 
 
@@ -151,7 +155,7 @@ def sync(store: str | None) -> None:
 def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
     """Find objects that nothing names, and delete them when their grace is over."""
     try:
-        say(repr(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive)))
+        show_value(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive))
     except IntegrityError as error:
         for problem in error.problems:
             say(str(problem), err=True)
@@ -166,7 +170,7 @@ def doctor(url: str | None, store: str | None) -> None:
     if url is not None and store is not None:
         raise click.UsageError("Give the place once: as URL or with --store.")
     report = mk.Store(store if url is None else url).doctor()
-    say(repr(report))
+    show_value(report)
     sys.exit(0 if report.ok else 1)
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import Judging, of_store, print_lines, say
+from mlops_kit.cli.options import Judging, of_store, print_lines, show
 from mlops_kit.monitoring.listing import monitor_names, open_monitor
 from mlops_kit.views.monitor import alerts_text
 
@@ -31,7 +31,7 @@ def monitor(
         print_lines(monitor_names(store), "There are no monitors here yet.")
         return
     made = mk.Monitor(reference, name=name, prediction=prediction, target=target, store=store)
-    say(repr(made.check()))
+    show(made.check())
 
 
 @click.command(cls=Judging)
@@ -44,7 +44,7 @@ def check(name: str, html: str | None, store: str | None) -> None:
     if html is not None:
         with open(html, "w", encoding="utf-8") as file:
             file.write(_PAGE.format(name=report.monitor, body=report._repr_html_()))
-    say(repr(report))
+    show(report)
     sys.exit(1 if report.status == "alert" else 0)
 
 
@@ -56,6 +56,7 @@ def alerts(name: str, acknowledge: str | None, store: str | None) -> None:
     """List the alerts of the monitor NAME, those that fire first."""
     watched = open_monitor(name, store)
     if acknowledge is not None:
-        say(repr(watched.acknowledge(acknowledge)))
+        show(watched.acknowledge(acknowledge))
         return
-    say(alerts_text(watched.alerts()))
+    fired = watched.alerts()
+    show(fired, alerts_text(fired))

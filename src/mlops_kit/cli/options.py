@@ -11,24 +11,50 @@ from typing import Any, TypeVar
 import click
 
 import mlops_kit as mk
+from mlops_kit.cli.plain import to_json
+from mlops_kit.cli.verbs import told
 from mlops_kit.errors import MlopsKitError
 from mlops_kit.records.check import unread
 from mlops_kit.safe_text import clean, clean_lines
 
 WRONG = 2
+_JSON = "mlops_kit.json"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def of_store(command: F) -> F:
     """Add ``--store`` to a verb."""
     text = "A folder or URL. Default: MLOPS_KIT_STORE, pyproject.toml, or .mlops in the project root."
-    return click.option("--store", metavar="URL", default=None, help=text, callback=_existing)(command)
+    return as_json(click.option("--store", metavar="URL", default=None, help=text, callback=_existing)(command))
 
 
 def of_place(command: F) -> F:
     """Add ``--store`` to a verb that also works where nothing was recorded yet."""
     text = "A folder or URL, also one where nothing was recorded yet."
-    return click.option("--store", metavar="URL", default=None, help=text)(command)
+    return as_json(click.option("--store", metavar="URL", default=None, help=text)(command))
+
+
+def as_json(command: F) -> F:
+    """Add ``--json`` to a verb, which `show` obeys."""
+    text = "Print JSON, for programs."
+    return click.option("--json", is_flag=True, expose_value=False, callback=_json_asked, help=text)(command)
+
+
+def _json_asked(ctx: click.Context, _option: click.Parameter, asked: object) -> None:
+    ctx.meta[_JSON] = bool(asked)
+
+
+def is_json() -> bool:
+    """Check whether JSON is asked for."""
+    return bool(click.get_current_context().meta.get(_JSON))
+
+
+def show(value: object, text: str | None = None, *, err: bool = False) -> None:
+    """Print what a call returned: as JSON where that is asked for, else as text, by default its own."""
+    if is_json():
+        click.echo(to_json(value), err=err)
+    else:
+        say(repr(value) if text is None else text, err=err)
 
 
 def _existing(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -62,7 +88,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 def print_lines(lines: list[str], otherwise: str) -> None:
     """Print lines, or something else if there are none; and on stderr what could not be read among them."""
-    say("\n".join(lines) if lines else otherwise)
+    show(lines, "\n".join(lines) if lines else otherwise)
     say_unread(lines)
 
 
@@ -96,7 +122,7 @@ def _wrong() -> Iterator[None]:
         error.show()
         sys.exit(WRONG)
     except MlopsKitError as error:
-        say(f"Error: {type(error).__name__}: {error}", err=True)
+        say(f"Error: {told(error)}", err=True)
         sys.exit(WRONG)
     except (click.exceptions.Exit, click.Abort):
         raise

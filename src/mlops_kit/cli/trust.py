@@ -7,7 +7,7 @@ import sys
 import click
 
 import mlops_kit as mk
-from mlops_kit.cli.options import say
+from mlops_kit.cli.options import as_json, show
 from mlops_kit.safe_text import clean
 
 
@@ -21,11 +21,12 @@ def trust() -> None:
 @click.option("--type", "types", multiple=True, metavar="NAME", help="Let its skops files hold this type.")
 @click.option("--signer", "signers", multiple=True, metavar="NAME=KEY", help="Count what this key signs.")
 @click.option("--require-signature", "required", is_flag=True, help="Demand signatures.")
+@as_json
 def add(url: str, types: tuple[str, ...], signers: tuple[str, ...], *, required: bool) -> None:
     """Let pickles from the store at URL run code here, whoever wrote them; or, with options, only what these say."""
     of_store = mk.Trust(url)
     if not (types or signers or required):
-        of_store.allow_code()
+        of_store.add()
     if types:
         of_store.allow_types(*types)
     for pair in signers:
@@ -33,7 +34,7 @@ def add(url: str, types: tuple[str, ...], signers: tuple[str, ...], *, required:
         of_store.add_signer(name, key)
     if required:
         of_store.require_signatures()
-    say(repr(of_store))
+    show(of_store)
 
 
 @trust.command()
@@ -41,6 +42,7 @@ def add(url: str, types: tuple[str, ...], signers: tuple[str, ...], *, required:
 @click.option("--signer", "signer", default=None, metavar="NAME", help="Count no longer what this signer signs.")
 @click.option("--since", default=None, metavar="TIME", help="With --signer: nor what stands there since TIME.")
 @click.option("--require-signature", "required", is_flag=True, help="Demand signatures no longer.")
+@as_json
 def remove(url: str, signer: str | None, since: str | None, *, required: bool) -> None:
     """Trust nothing in the store at URL any more; or, with options, take back only what these say."""
     of_store = mk.Trust(url)
@@ -52,27 +54,32 @@ def remove(url: str, signer: str | None, since: str | None, *, required: bool) -
         of_store.revoke_signer(signer, since=since)
     if required:
         of_store.require_signatures(required=False)
-    say(repr(of_store))
+    show(of_store)
 
 
 @trust.command("list")
+@as_json
 def list_() -> None:
     """List the stores in which you trust something by name."""
-    say("\n".join(map(repr, mk.Trust.listed())) or "No store is trusted by name.")
+    listed = mk.Trust.list()
+    show(listed, "\n".join(map(repr, listed)) or "No store is trusted by name.")
 
 
 @trust.command()
 @click.option("--new", is_flag=True, help="Make it.")
+@as_json
 def key(*, new: bool) -> None:
     """Show the public half of your signing key."""
     known = mk.SigningKey.create() if new else mk.SigningKey.current()
-    say("You have no signing key. Make one with: mlops-kit trust key --new" if known is None else known.public)
+    none = "You have no signing key. Make one with: mlops-kit trust key --new"
+    show({"key": None if known is None else known.public}, none if known is None else known.public)
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--anchor", "anchors", multiple=True, metavar="[NAME=]N:TIP", help="What an earlier audit printed.")
 @click.option("--store", metavar="URL", default=None, help="A folder or URL. Default: the store of the project.")
+@as_json
 def audit(name: str | None, anchors: tuple[str, ...], store: str | None) -> None:
     """Prove that the journals of all models, or of NAME, are what was written; exit 1 if something is wrong.
 
@@ -82,7 +89,7 @@ def audit(name: str | None, anchors: tuple[str, ...], store: str | None) -> None
     if mk.Store(store).describe() is None:
         raise click.BadParameter(f"there is no store at {clean(mk.Store(store).url)}.", param_hint="'--store'")
     report = mk.ModelStore(store).audit(name, anchor=kept or None)
-    say(repr(report))
+    show(report)
     sys.exit(0 if report.ok else 1)
 
 

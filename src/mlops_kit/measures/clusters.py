@@ -75,7 +75,7 @@ def too_few(groups: int) -> str | None:
     """Return why so many groups say nothing; None if they do."""
     if groups >= FEWEST:
         return None
-    return f"insufficient data: {groups} group{'' if groups == 1 else 's'}, and {FEWEST} are needed"
+    return f"insufficient data: {groups} of the {FEWEST} groups that are needed"
 
 
 def spread(chosen: Metric, models: tuple[Predicted, ...]) -> Spread | str:

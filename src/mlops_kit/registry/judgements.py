@@ -262,7 +262,7 @@ def _groups(made: Measurement | Comparison) -> str:
 def _no_interval(measured: Measurement) -> str:
     if measured.groups is None:
         return "too few rows for an interval"
-    return f"insufficient data for an interval: {measured.groups} groups, and {_FEWEST_GROUPS} are needed"
+    return f"insufficient data for an interval: {measured.groups} of the {_FEWEST_GROUPS} groups that are needed"
 
 
 def _told(made: Measurement | Comparison) -> dict[str, Any]:

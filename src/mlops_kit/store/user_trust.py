@@ -45,11 +45,11 @@ class Trust:
     >>> trust = mk.Trust("memory://trust-doc")
     >>> trust.code
     False
-    >>> trust.allow_code()
+    >>> trust.add()
     >>> trust
     Trust('memory://trust-doc': code)
     >>> trust.remove()
-    >>> mk.Trust.listed()
+    >>> mk.Trust.list()
     []
     """
 
@@ -63,7 +63,7 @@ class Trust:
         """Whether pickles from the store may run code."""
         return self._now.code
 
-    def allow_code(self) -> None:
+    def add(self) -> None:
         """Let pickles from this store run code, whoever wrote them."""
         trusted.edit(self.url, lambda said: replace(said, code=True))
 
@@ -215,7 +215,7 @@ class Trust:
         trusted.edit(self.url, lambda _said: StoreTrust())
 
     @classmethod
-    def listed(cls) -> list[Trust]:
+    def list(cls) -> list[Trust]:
         """List the stores in which you trust something.
 
         Returns

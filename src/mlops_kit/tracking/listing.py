@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, overload
 
@@ -77,6 +78,21 @@ class RunTable(Sequence[Run]):
         import pandas as pd  # noqa: PLC0415 - importing mlops_kit stays light
 
         return pd.DataFrame([_flat(row) for row in self._rows], columns=_columns(self._rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the runs as plain values.
+
+        Returns
+        -------
+        dict
+            ``runs``, newest first, with what `to_pandas` has a row for; ``more``, whether there are further ones; and
+            ``problems``.
+        """
+        return {
+            "runs": [{field.name: getattr(row, field.name) for field in fields(row)} for row in self._rows],
+            "more": self._more,
+            "problems": list(map(str, self.problems)),
+        }
 
     def __repr__(self) -> str:
         return runs_text(self._rows, more=self._more, problems=self.problems)

@@ -19,7 +19,7 @@ from mlops_kit.views.signature import column_text, signature_line
 from mlops_kit.views.values import clip, markdown, number, plural, size, when
 
 _ROOM = html.Room(500, 4000)
-_NOT_SAID = "Not said. Say it with models.describe(spec, card={…})."
+_NOT_SAID = "Not documented. Add it with models.describe(spec, card={…})."
 _LEADING = ("intended_use", "users", "out_of_scope", "limits", "ethics")
 _CSS = """\
 body{font:15px/1.55 system-ui,sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#1f2328;background:#fff}
