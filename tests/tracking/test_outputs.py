@@ -82,3 +82,14 @@ def test_a_model_comes_back_and_is_told_apart():
     assert run.outputs["return"].kind == "model"
     assert run.outputs["return"].fingerprint.startswith("fp2:")
     assert run.load().predict(X).tolist() == y
+
+
+class Endless:
+    def __reduce__(self):
+        return self.__reduce__()
+
+
+def test_an_object_whose_pickling_calls_itself_without_end_is_told_as_such():
+    with mk.start_run() as run, pytest.warns(mk.errors.RecordingWarning, match="calls itself without end"):
+        run.log_model(Endless(), "endless")
+    assert run.status == "finished"

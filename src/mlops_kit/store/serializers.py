@@ -152,8 +152,9 @@ def _pickling(value: Any, what: str) -> Iterator[None]:
 
 
 _LIMIT = (
-    "it is nested too deeply for Python's recursion limit of {}. Raise the limit around the call, with "
-    "sys.setrecursionlimit, or keep the parts in a list instead of one inside the other."
+    "it is nested too deeply for Python's recursion limit of {}, or its own code of pickling calls itself without end. "
+    "Raise the limit around the call, with sys.setrecursionlimit, or keep the parts in a list instead of one in the "
+    "other."
 )
 
 

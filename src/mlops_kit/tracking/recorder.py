@@ -354,5 +354,5 @@ def _scrubbed(text: str) -> str:
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) <= _MAX_TRACE:
         return masked_text(text)
-    head, tail = masked_text(text[: 2 * _MAX_TRACE]), masked_text(text[-2 * _MAX_TRACE :])
+    head, tail = masked_text(text[:_MAX_TRACE]), masked_text(text[-_MAX_TRACE:])
     return head[: _MAX_TRACE // 2] + "\n…\n" + tail[-_MAX_TRACE // 2 :]
