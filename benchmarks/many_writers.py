@@ -31,7 +31,6 @@ import mlops_kit as mk
 
 LIMIT = 2
 CROWD = 16
-PROMOTIONS = 5
 MOST_REQUESTS = 10
 ANSWER_SECONDS = 0.01
 PROCESSES = 8
@@ -99,8 +98,8 @@ class Quiet(WSGIRequestHandler):
         """Print nothing."""
 
 
-def requests_of_a_crowd(writers: int) -> float:
-    """Count the requests that a promotion costs where several writers promote versions of one model."""
+def requests_of_a_crowd(writers: int, promotions: int) -> float:
+    """Count the requests that a promotion costs where writers begin at once to promote versions of one model."""
     application, lock, asked = DomainDispatcherApplication(create_backend_app), threading.Lock(), [0]
 
     def counted(environ, start_response):
@@ -115,7 +114,7 @@ def requests_of_a_crowd(writers: int) -> float:
     endpoint = f"http://127.0.0.1:{server.server_port}"
     os.environ |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "any"}
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="crowd")
-    url = f"s3://crowd/{writers}"
+    url = f"s3://crowd/{writers}-{promotions}"
     mk.ModelStore(url).register("m", 1)
     places = [mk.ModelStore(mk.Store(url)) for _ in range(writers)]
     for place in places:
@@ -123,7 +122,7 @@ def requests_of_a_crowd(writers: int) -> float:
     before = asked[0]
 
     def promote(place):
-        for _ in range(PROMOTIONS):
+        for _ in range(promotions):
             place.promote("m:1")
 
     threads = [threading.Thread(target=promote, args=(place,)) for place in places]
@@ -133,7 +132,7 @@ def requests_of_a_crowd(writers: int) -> float:
         thread.join()
     needed = asked[0] - before
     entries = len(mk.ModelStore(mk.Store(url)).history("m")) - 2
-    assert entries == writers * PROMOTIONS
+    assert entries == writers * promotions
     server.shutdown()
     return needed / entries
 
@@ -155,9 +154,10 @@ def main() -> None:
     print(f"tracked runs         {ours:8.3f} s    {PROCESSES} processes x {RUNS}, fresh store; median of {rounds}")
     print(f"floor                {least:8.3f} s    as many durable JSONs of {RECORD_BYTES} bytes")
     print(f"ratio                {ratio:8.2f}      limit {LIMIT}")
-    for writers in (1, CROWD):
+    for writers, promotions in ((1, 5), (CROWD, 5), (CROWD, 1)):
         limit = f"limit {MOST_REQUESTS}" if writers == CROWD else ""
-        print(f"requests a promotion {requests_of_a_crowd(writers):8.1f}      {writers} writers of one name   {limit}")
+        each = requests_of_a_crowd(writers, promotions)
+        print(f"requests a promotion {each:8.1f}      {writers} writers of one name, {promotions} each   {limit}")
     print(f"finished             {PROCESSES * RUNS}/{PROCESSES * RUNS} in every round")
 
 

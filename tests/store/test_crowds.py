@@ -25,12 +25,18 @@ class Network:
     def __init__(self, name, monkeypatch, seed):
         self.world, self.chance, self.requests = World(name), random.Random(seed), 0
         self.world.backend.is_remote = True
+        create = self.world.backend.create
+        self.world.backend.create = lambda key, data: create(key, data) or self._read_back()
         self.slept = {}
         self.world.real = 1e6
         clock = SimpleNamespace(monotonic=lambda: self.world.real, time=lambda: self.world.real, sleep=self._sleep)
         for module in (journal_module, head_module):
             monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(journal_module, "random", self.chance)
+
+    def _read_back(self):
+        self.requests += 1  # a creation that lost reads what stands there
+        return False
 
     def _sleep(self, seconds):
         self.slept[self.world.here.actor] = seconds
@@ -62,9 +68,7 @@ def writer(backend, entries):
     return write
 
 
-@pytest.mark.parametrize(
-    ("writers", "entries", "most"), [(1, 20, 4), (2, 10, 6), (16, 1, 13), (16, 5, 10), (16, 20, 10)]
-)
+@pytest.mark.parametrize(("writers", "entries", "most"), [(1, 20, 4), (2, 10, 5), (16, 1, 10), (16, 5, 7), (16, 20, 7)])
 def test_an_entry_costs_few_requests_however_many_write(monkeypatch, figure, writers, entries, most):
     requests = 0
     for seed in range(3):

@@ -12,10 +12,10 @@ each alias that needs a gate, the number of the entry that says so).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mlops_kit.errors import NothingToRollBack
 from mlops_kit.records import codec
@@ -25,12 +25,35 @@ from mlops_kit.safe_text import clean
 
 Step: TypeAlias = list[Any]
 
+PAGE = 1024
+"""The number of versions that stand in one page."""
 _MANY_NOTES = 50
 
 _MAKES_VERSION = frozenset({"register", "snapshot"})
 _REMOVES_VERSION = frozenset({"archive", "delete"})
 _MOVES_ALIAS = frozenset({"promote", "rollback", "retire"})
 _NOTES = frozenset({"approve", "reject", "tag", "describe"}) | _REMOVES_VERSION
+
+
+class Place(NamedTuple):
+    """Where a version stands in its journal.
+
+    Parameters
+    ----------
+    version : int
+        The version.
+    made : int
+        The number of the entry that made it.
+    notes : list of int or None
+        The numbers of the entries that say something of it since; None if they are more than 50.
+    deleted : bool
+        Whether one of these deleted it.
+    """
+
+    version: int
+    made: int
+    notes: list[int] | None
+    deleted: bool = False
 
 
 def fold(state: dict[str, Any], entry: Entry) -> None:
@@ -115,9 +138,8 @@ def _change(state: dict[str, Any], seq: int, kind: str, version: int, alias: str
 
 
 def _insert(ascending: list[int], version: int) -> None:
-    place = bisect_left(ascending, version)
-    if ascending[place : place + 1] != [version]:
-        ascending.insert(place, version)
+    if not _has(ascending, version):
+        ascending.insert(bisect_left(ascending, version), version)
 
 
 def _decided(entry: Entry) -> dict[str, str]:
@@ -199,6 +221,79 @@ def notes_of(state: dict[str, Any], version: int) -> list[int]:
     """Return the numbers of the entries that say something of a version since it was made."""
     found: list[int] = state.get("notes", {}).get(str(version), [])
     return found
+
+
+def place(state: dict[str, Any], version: int) -> Place | None:
+    """Return where a version stands; None if there is no such version."""
+    if not 1 <= version <= len(state.get("versions", ())):
+        return None
+    _, made, notes = _place(state, version)
+    return Place(version, made, notes, _has(state.get("deleted", ()), version))
+
+
+def page(state: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return where each version of a page stands, and which of them are deleted, as plain JSON; pages begin at 0."""
+    count = len(state["versions"])
+    those = range(number * PAGE + 1, min((number + 1) * PAGE, count) + 1)
+    deleted = state.get("deleted", ())
+    return {
+        "places": [_place(state, version) for version in those],
+        "deleted": [version for version in those if _has(deleted, version)],
+    }
+
+
+def page_of(version: int) -> int:
+    """Return the page that a version stands in."""
+    return (version - 1) // PAGE
+
+
+def pages_of(state: dict[str, Any], steps: Sequence[Step] | None) -> list[int]:
+    """Return the pages that some steps, the last up to a state, have changed; of unknown steps all pages."""
+    count = len(state["versions"])
+    if steps is None:
+        return sorted({page_of(version) for version in range(1, count + 1)})
+    said = {members["version"] for _, kind, members in steps if kind in _NOTES}
+    return sorted({page_of(version) for version in {*range(count - made_in(steps) + 1, count + 1), *said}})
+
+
+def made_in(steps: Iterable[Step]) -> int:
+    """Count the versions that some steps make."""
+    return sum(kind in _MAKES_VERSION for _, kind, _ in steps)
+
+
+def place_in(page: Mapping[str, Any] | None, version: int, count: int, steps: Iterable[Step]) -> Place | None:
+    """Return where a version stands by its page, None if that is not needed, and by the steps since it was written.
+
+    Parameters
+    ----------
+    page : mapping or None
+        As `page` returns it.
+    version : int
+        The version.
+    count : int
+        How many versions there were before the steps.
+    steps : iterable
+        What has changed since.
+    """
+    made: int | None = None
+    notes: list[int] | None = []
+    deleted = False
+    if version <= count and page is not None:
+        _, made, notes = page["places"][(version - 1) % PAGE]
+        deleted = version in page["deleted"]
+    for seq, kind, members in steps:
+        if kind in _MAKES_VERSION:
+            count += 1
+            made = seq if count == version else made
+        elif kind in _NOTES and members["version"] == version:
+            notes = None if notes is None or len(notes) >= _MANY_NOTES else [*notes, seq]
+            deleted = deleted or kind == "delete"
+    return None if made is None else Place(version, made, notes, deleted)
+
+
+def _has(ascending: Sequence[int], version: int) -> bool:
+    found = bisect_left(ascending, version)
+    return ascending[found : found + 1] == [version]
 
 
 def _place(state: dict[str, Any], version: int) -> list[Any]:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from mlops_kit.errors import (
     AliasNotFound,
@@ -26,6 +26,7 @@ from mlops_kit.records.entry import UNREADABLE, Entry
 from mlops_kit.records.moments import AsOf, as_of_moment
 from mlops_kit.records.names import LATEST, Spec, check_name, folder, parse_spec
 from mlops_kit.records.pending import Pending
+from mlops_kit.records.versions import Place
 from mlops_kit.store import identity, keys
 from mlops_kit.store.backend import foreign_files, names_in
 from mlops_kit.store.journal import Journal, State
@@ -34,9 +35,6 @@ from mlops_kit.store.observed import note_read
 from mlops_kit.store.store import Store
 
 Answer = TypeVar("Answer")
-Place: TypeAlias = tuple[int, int, list[int] | None]
-"""A version, the number of the entry that made it, and those of the entries that say something of it."""
-
 _SHOWN = 12
 _BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -296,7 +294,7 @@ class Catalog:
         InvalidSpec
             It is a bare name, or no spec at all.
         """
-        return self.find(spec, as_of=as_of)[0]
+        return self._found(spec, as_of)[0]
 
     def find(self, spec: str, *, as_of: AsOf | None = None) -> tuple[Entry, list[int]]:
         """Find the version that a spec means, and the numbers of the entries that say something of it.
@@ -312,8 +310,12 @@ class Catalog:
             The entry that made the version, and the numbers of those that approve, reject, tag, describe or
             archive it, up to the moment that is asked for.
         """
+        entry, place = self._found(spec, as_of)
+        return entry, self._notes(self.parse(spec).name, place)
+
+    def _found(self, spec: str, as_of: AsOf | None) -> tuple[Entry, Place]:
         parsed = self.parse(spec)
-        found: tuple[Entry, list[int]] | None = None
+        found: tuple[Entry, Place] | None = None
         try:
             found = self._resolve(parsed, as_of)
         except IntegrityError:
@@ -326,29 +328,41 @@ class Catalog:
                 note_read(self.kind, spec, meant, store=self.store.url, as_of=until)
         return found
 
-    def _resolve(self, spec: Spec, as_of: AsOf | None) -> tuple[Entry, list[int]]:
+    def _resolve(self, spec: Spec, as_of: AsOf | None) -> tuple[Entry, Place]:
         journal = self.open(spec.name)
-        place: Place | None = None
-        if as_of is None and spec.alias is not None:
-            place = self.glance(spec.name, lambda brief: brief["aliases"].get(spec.alias))
-        until = None if as_of is None else journal.last_at(as_of_moment(as_of))
-        if place is None or place[2] is None:
-            place = self.ask(spec.name, lambda state: _placed(state, spec, journal, until))
-        if place is None or (until is not None and place[1] > until):
+        if as_of is None:
+            place = self._now(journal, spec)
+            until = None
+        else:
+            until = journal.last_at(as_of_moment(as_of))
+            place = self.ask(spec.name, lambda state: _then(state, spec, journal, until))
+        if place is None:
             self._refuse_retired(journal, spec, until)
             kind = VersionNotFound if spec.alias is None else AliasNotFound
             raise kind(self._absent(journal, spec, as_of))
-        version, seq, notes = place
-        entry = journal.entry(seq)
-        if not versions.makes(entry, version):
+        entry = journal.entry(place.made)
+        if not versions.makes(entry, place.version):
             raise IntegrityError(
                 f"Entry {entry.seq} of the journal of the {self.what} {spec.name!r} in {self.store.url} does not make "
-                f"version {version}, as its head.json says. `Store.fsck(repair=True)` writes head.json again."
+                f"version {place.version}, as its head.json says. `Store.fsck(repair=True)` writes head.json again."
             )
-        said = [seq for seq in notes or () if until is None or seq <= until]
-        if spec.alias is None:
-            self._refuse_deleted(spec.name, version, [journal.entry(seq) for seq in said])
-        return entry, said
+        if spec.alias is None and place.deleted:
+            self._refuse_deleted(spec.name, place.version, map(journal.entry, self._notes(spec.name, place)))
+        return entry, place
+
+    def _now(self, journal: Journal, spec: Spec) -> Place | None:
+        """Find where the version stands that a spec means now."""
+        if spec.version is not None:
+            at = functools.partial(journal.glance_at, spec.version)
+            return self._asked(spec.name, lambda brief: brief.get("place"), at)
+        found = self.glance(spec.name, lambda brief: brief["aliases"].get(spec.alias))
+        return None if found is None else Place(*found)
+
+    def _notes(self, name: str, place: Place) -> list[int]:
+        """Return the numbers of the entries that say something of a version; those of very many stand in the fold."""
+        if place.notes is not None:
+            return list(place.notes)
+        return self.ask(name, lambda state: list(versions.notes_of(state, place.version)))
 
     def _refuse_retired(self, journal: Journal, spec: Spec, until: int | None) -> None:
         alias = spec.alias
@@ -362,7 +376,7 @@ class Catalog:
         if retired:
             raise AliasRetired(versions.retired_text(spec.name, alias, retired))
 
-    def _refuse_deleted(self, name: str, version: int, said: list[Entry]) -> None:
+    def _refuse_deleted(self, name: str, version: int, said: Iterable[Entry]) -> None:
         deletion = next((entry for entry in said if entry.kind == "delete"), None)
         if deletion is not None:
             why = f": {deletion.body['reason']}" if deletion.body.get("reason") else ""
@@ -395,16 +409,13 @@ def _versions(state: State) -> tuple[list[int], set[int], dict[int, list[int]]]:
     return list(state.get("versions", ())), set(state.get("removed", ())), notes
 
 
-def _placed(state: State, spec: Spec, journal: Journal, until: int | None) -> Place | None:
-    """Find which version a spec means, the entry that made it, and those that say something of it."""
-    version = spec.version
-    if spec.alias is not None and until is not None:
-        version = _meant_in(journal.backwards(until), spec.alias)
-    elif spec.alias is not None:
-        version = versions.latest(state) if spec.alias == LATEST else versions.target(state, spec.alias)
-    if version is None or version > len(state["versions"]):
+def _then(state: State, spec: Spec, journal: Journal, until: int) -> Place | None:
+    """Find where the version stands that a spec meant once, and what had been said of it."""
+    version = spec.version if spec.alias is None else _meant_in(journal.backwards(until), spec.alias)
+    place = None if version is None else versions.place(state, version)
+    if place is None or place.made > until:
         return None
-    return version, state["versions"][version - 1], list(versions.notes_of(state, version))
+    return place._replace(notes=[seq for seq in versions.notes_of(state, place.version) if seq <= until])
 
 
 def _meant_in(past: Iterable[Entry], alias: str) -> int | None:

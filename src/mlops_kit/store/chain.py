@@ -16,7 +16,7 @@ from mlops_kit.records.names import folder as folder_of
 from mlops_kit.records.shape import ODD
 from mlops_kit.store import keys
 from mlops_kit.store.backend import Backend, foreign_files, read_verified
-from mlops_kit.store.head import is_true
+from mlops_kit.store.head import false_pages, is_true
 
 _KIND = re.compile(r"[a-z]{1,40}")
 
@@ -114,7 +114,12 @@ def walk(backend: Backend, kind: str, folder: str, foreign: Collection[str] = ()
             problems.append(Problem("damaged", key, f"It cannot follow what was decided before: {error!r}."))
             break
     for key in (keys.head_key(kind, folder), keys.fold_key(kind, folder)):
-        problems += _hint_problems(key, _hint(backend, key), entries, tips, folded=folded)
+        hint = _hint(backend, key)
+        wrong = _hint_problems(key, hint, entries, tips, folded=folded)
+        problems += wrong
+        if folded and hint and not wrong:
+            false = false_pages(lambda page: backend.get(keys.page_key(kind, folder, page)), hint, entries)
+            problems += [_forged(keys.page_key(kind, folder, page), hint["seq"]) for page in false]
     return Chain(kind, folder, tuple(entries), tuple(records), tuple(problems))
 
 
@@ -181,12 +186,14 @@ def _hint_problems(
     except ODD:
         true = False
     if not true:
-        return [
-            Problem(
-                "forged-hint",
-                key,
-                f"It says of entry {seq} what the entries up to there do not say: aliases or versions were changed in "
-                "it. Remove the file: it is only a hint, and is made anew.",
-            )
-        ]
+        return [_forged(key, seq)]
     return []
+
+
+def _forged(key: str, seq: int) -> Problem:
+    return Problem(
+        "forged-hint",
+        key,
+        f"It says of entry {seq} what the entries up to there do not say: aliases or versions were changed in it. "
+        "Remove the file: it is only a hint, and is made anew.",
+    )

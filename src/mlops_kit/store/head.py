@@ -1,15 +1,17 @@
 """How far a journal has been read and what it says there, and the hints that tell it to the next reader.
 
 A short history fits into ``head.json`` whole. Of a long one that file has what most readers ask, the aliases, and the
-steps since ``fold.json``, which is the whole fold of an earlier entry and is written again every 256 entries. So what
-an append writes, and what a reader of an alias reads, does not grow with the history. Both files are hints.
+steps since ``fold.json``, which is the whole fold of an earlier entry and is written again every 256 entries; so are
+those pages, each of 1,024 versions, that have changed. So what an append writes, and what a reader of an alias or of a
+version reads, does not grow with the history. All these files are hints.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +19,7 @@ from mlops_kit.errors import MlopsKitError
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import BODIES, FIRST_PREV, Entry
 from mlops_kit.records.shape import ODD, Count, Members, check_members
+from mlops_kit.store import keys
 
 WHOLE = 256
 """The number of entries whose fold a head holds whole, and of the steps that it holds beside a fold."""
@@ -28,6 +31,9 @@ _FOLD = Members(
     {"identity": str, "deleted": _NUMBERS, "notes": dict[str, _NUMBERS], "frozen": dict[str, str]},
 )
 _PLACED = 3
+_STAMP = 16
+_STAMPS = Members({}, {"pages": list[list[Count | str]]})
+_PAGE = Members({"seq": Count, "tip": str, "places": list[list[Count | _NUMBERS | None]], "deleted": _NUMBERS}, {})
 _PLACE = list[Count | _NUMBERS | None]
 _BRIEF = Members({"name": str, "count": Count, "aliases": dict[str, _PLACE]}, {"frozen": dict[str, str]})
 
@@ -54,6 +60,9 @@ class Head:
         The number and digest of the entry whose fold stands in ``fold.json``.
     steps : list or None
         The steps since then; None if they are not known.
+    pages : list or None
+        Of each page the number of the entry up to which it was written, and the first digits of that entry's digest;
+        None if they are not known.
     """
 
     seq: int = 0
@@ -64,6 +73,7 @@ class Head:
     brief: dict[str, Any] | None = None
     base: tuple[int, str] = (0, FIRST_PREV)
     steps: list[versions.Step] | None = field(default_factory=list)
+    pages: list[list[Any]] | None = field(default_factory=list)
 
     @classmethod
     def hinted(cls, data: bytes | None) -> Head:
@@ -71,7 +81,7 @@ class Head:
 
         Examples
         --------
-        >>> Head.hinted(Head(2, "00", state={"n": 2}).hint()).state, Head.hinted(b"?").seq
+        >>> Head.hinted(Head(2, "00", state={"n": 2}).whole_hint()).state, Head.hinted(b"?").seq
         ({'n': 2}, 0)
         """
         if data is None:
@@ -83,12 +93,14 @@ class Head:
                 fold = dict(hint["fold"])
                 check_members(_FOLD if "versions" in fold else BODIES["begin"] if "check" in fold else _ANY, fold)
                 versions.brief(fold)  # raises if an alias points to no version
-                return cls(seq, tip, None, fold, seen=None, steps=None)
+                return cls(seq, tip, None, fold, seen=None, steps=None, pages=None)
             brief, (number, digest) = dict(hint["brief"]), hint["base"]
             check_members(_BRIEF, brief)
             if any(len(place) != _PLACED for place in brief["aliases"].values()):
                 return cls()
-            return cls(seq, tip, None, None, None, brief, (int(number), str(digest)), list(hint["steps"]))
+            base, steps = (int(number), str(digest)), list(hint["steps"])
+            check_members(_STAMPS, hint)
+            return cls(seq, tip, None, None, None, brief, base, steps, hint.get("pages"))
         except (MlopsKitError, *ODD):
             return cls()
 
@@ -117,33 +129,80 @@ class Head:
                 versions.take(found.state, step)
         except ODD:
             return Head()
-        return Head(self.seq, self.tip, self.at, found.state, self.seen, None, self.base, self.steps)
+        return replace(self, state=found.state, brief=None)
 
     def followed(self, seq: int, tip: str, at: datetime, step: versions.Step | None) -> Head:
         """Return the head after the next entry, which has changed the state of this one in place."""
         steps = self.steps if self.steps is not None and len(self.steps) <= WHOLE else None
         if step is not None and steps is not None:
             steps.append(step)
-        return Head(seq, tip, at, self.state, self.seen, None, self.base, steps)
+        return replace(self, seq=seq, tip=tip, at=at, brief=None, steps=steps)
 
-    def hints(self) -> tuple[bytes, bytes | None]:
-        """Write down for the next reader what goes to ``head.json`` and, when it is due, to ``fold.json``."""
+    def place(self, version: int, read: Callable[[int], bytes | None]) -> versions.Place | None:
+        """Return where a version stands, of a head that has a part of the fold only; None if the hints do not tell.
+
+        Parameters
+        ----------
+        version : int
+            The version.
+        read : callable
+            Reads a page by its number.
+        """
+        try:
+            steps, stamps = self.steps or [], self.pages or []
+            count = int((self.brief or {})["count"]) - versions.made_in(steps)
+            page = None
+            if version <= count:
+                number = versions.page_of(version)
+                page = codec.unseal(read(number) or b"", where="a hint", kind="places")
+                check_members(_PAGE, page)
+                if [page["seq"], page["tip"][:_STAMP]] != stamps[number]:
+                    return None
+            return versions.place_in(page, version, count, steps)
+        except (MlopsKitError, *ODD):
+            return None
+
+    def hints(self, kind: str, folder: str) -> Iterator[tuple[str, bytes]]:
+        """Write down for the next reader what goes to which key, in this order."""
         brief = versions.brief(self.state or {}) if self.seq > WHOLE else None
-        if brief is None:
-            return self.whole_hint(), None
-        fold = None
+        if brief is None or self.state is None:
+            yield keys.head_key(kind, folder), self.whole_hint()
+            return
         if self.steps is None or self.seq - self.base[0] > WHOLE:
-            fold, self.base, self.steps = self.whole_hint(), (self.seq, self.tip), []
+            yield keys.fold_key(kind, folder), self.whole_hint()
+            stamps = list(self.pages or ())
+            for number in versions.pages_of(self.state, None if self.pages is None else self.steps):
+                stamps[number : number + 1] = [[self.seq, self.tip[:_STAMP]]]
+                members = {"seq": self.seq, "tip": self.tip, **versions.page(self.state, number)}
+                yield keys.page_key(kind, folder, number), codec.seal("places", members)
+            self.base, self.steps, self.pages = (self.seq, self.tip), [], stamps
         members = {"seq": self.seq, "tip": self.tip, "brief": brief, "base": list(self.base), "steps": self.steps}
-        return codec.seal("head", members), fold
-
-    def hint(self) -> bytes:
-        """Write down what goes to ``head.json``."""
-        return self.hints()[0]
+        pages = {} if self.pages is None else {"pages": self.pages}
+        yield keys.head_key(kind, folder), codec.seal("head", members | pages)
 
     def whole_hint(self) -> bytes:
         """Write down the whole fold."""
         return codec.seal("head", {"seq": self.seq, "tip": self.tip, "fold": self.state})
+
+
+def false_pages(
+    read: Callable[[int], bytes | None], hint: Mapping[str, Any], entries: Sequence[Entry]
+) -> Iterator[int]:
+    """Yield the pages that readers of a hint believe and that say other than the entries up to there do."""
+    believed: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+    for number, stamp in enumerate(hint.get("pages") or ()):
+        with contextlib.suppress(MlopsKitError, *ODD):
+            page = codec.unseal(read(number) or b"", where="a hint", kind="places")
+            if [page["seq"], page["tip"][:_STAMP]] == stamp:
+                believed.setdefault(page["seq"], []).append((number, page))
+    state: dict[str, Any] = {}
+    for entry in entries:
+        versions.fold(state, entry)
+        for number, page in believed.pop(entry.seq, ()):
+            true = versions.page(state, number)
+            if codec.canonical(true) != codec.canonical({name: page.get(name) for name in true}):
+                yield number
+    yield from (number for pages in believed.values() for number, _ in pages)
 
 
 def is_true(hint: Mapping[str, Any], entries: Sequence[Entry], tips: Sequence[str]) -> bool:

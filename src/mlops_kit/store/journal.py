@@ -109,10 +109,30 @@ class Journal:
     def glance(self, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
         """Ask as `read` does, what `mlops_kit.records.versions.brief` tells: a long history costs no more."""
         with self._lock:
-            head = self._standing(on_trust=on_trust)
-            brief = head.brief if head.state is None else versions.brief(head.state)
-            with reading(self._prefix):
-                return question(brief or {})
+            return self._asked(self._standing(on_trust=on_trust), question)
+
+    def glance_at(self, version: int, question: Callable[[State], Answer]) -> Answer:
+        """Ask as `glance` does, with the `mlops_kit.records.versions.Place` of a version as ``place``, if it is there.
+
+        The first look reads no more than a page of a long history, and believes the hint: the entry that made the
+        version must say so. Who looks again has more to ask, and reads the whole fold.
+        """
+        with self._lock:
+            is_first = self._head is None
+            head = self._standing(on_trust=is_first)
+            place = head.place(version, self._page) if is_first and head.state is None else None
+            if place is None:
+                head = self._standing(whole=True) if head.state is None else self._held(head, _BELIEVED_SECONDS)
+                self._head, place = head, versions.place(head.folded, version)
+            return self._asked(head, question, {} if place is None else {"place": place})
+
+    def _page(self, number: int) -> bytes | None:
+        return self._hint(keys.page_key(self._kind, self._folder, number))
+
+    def _asked(self, head: Head, question: Callable[[State], Answer], more: State | None = None) -> Answer:
+        brief = head.brief if head.state is None else versions.brief(head.state)
+        with reading(self._prefix):
+            return question({**(brief or {}), **(more or {})})
 
     def _standing(self, *, on_trust: bool = False, whole: bool = False) -> Head:
         """Read on from what is known or hinted, and hold it against the entry it rests on."""
@@ -186,7 +206,7 @@ class Journal:
                     self._write_hint(head)
                     return entry
                 losses, believed = losses + 1, _JUST_READ_SECONDS
-                head = self._caught_up(self._waited(head, losses, (time.monotonic() - began) / 2))
+                head = self._overtaken(head, losses, (time.monotonic() - began) / 2)
                 if not self._is_remote and self._is_mine(entry.seq, nonce):  # the acknowledgement was lost
                     self._head = head
                     self._sync(entry.seq)
@@ -208,13 +228,19 @@ class Journal:
         """Whether a request takes long, and a creation that lost has read back what stands there."""
         return getattr(self._backend, "is_remote", False)
 
-    def _waited(self, head: Head, losses: int, request: float) -> Head:
-        """Let others write first where a request takes long: many writers of one name must not all ask at once."""
-        if not self._is_remote:
-            return head
-        time.sleep(retry.turn(losses, request, random.random()))  # noqa: S311 - jitter
-        hinted = self._hinted()
-        return self._held(self._whole(hinted), 0) if hinted.seq > head.seq else head
+    def _overtaken(self, head: Head, losses: int, request: float) -> Head:
+        """Read on after a lost race; where a request takes long, let others write first, and then go on from the hint.
+
+        Whether the hint is behind shows when the next entry is created, which costs hardly more than to ask.
+        """
+        if self._is_remote:
+            time.sleep(retry.turn(losses, request, random.random()))  # noqa: S311 - jitter
+            hinted = self._hinted()
+            if hinted.seq > head.seq:
+                held = self._held(self._whole(hinted), 0)
+                if held.seq > head.seq:
+                    return held
+        return self._caught_up(head)
 
     def _create(self, entry: Entry, data: bytes) -> bool:
         """Commit an entry: True if it stands, False if another stands in its place.
@@ -509,10 +535,8 @@ class Journal:
     def _write_hint(self, head: Head) -> None:
         """Leave the fold for the next reader; without it everything works, with more reads."""
         try:
-            hint, fold = head.hints()
-            for name, data in (("fold.json", fold), ("head.json", hint)):
-                if data is not None:
-                    self._backend.put(f"{self._prefix}{name}", data, durable=False)
+            for key, data in head.hints(self._kind, self._folder):
+                self._backend.put(key, data, durable=False)
         except MlopsKitError:
             return
 

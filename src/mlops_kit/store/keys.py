@@ -76,6 +76,11 @@ def fold_key(kind: str, folder: str) -> str:
     return f"journals/{kind}/{folder}/fold.json"
 
 
+def page_key(kind: str, folder: str, page: int) -> str:
+    """Locate the hint that tells where the versions of one page of a long journal stand."""
+    return f"index/{kind}/{folder}/{page:06d}.json"
+
+
 _latest = 0
 
 

@@ -60,10 +60,8 @@ def _mended(backend: Backend, report: FsckReport, problem: Problem, remake: Call
         if head is None:
             backend.delete(problem.key)
             return f"{problem.key}: removed; it was only a hint"
-        hint, fold = head.hints()
-        if fold is not None:
-            backend.put(f"{folder}/{_FOLD}", fold)
-        backend.put(problem.key, hint)
+        for key, data in head.hints(*folder.split("/")[1:]):
+            backend.put(key, data)
         return f"{problem.key}: written again from the entries of the journal"
     return ""
 
