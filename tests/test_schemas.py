@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 import mlops_kit as mk
+from mlops_kit.store import head
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMAS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DOCS / "schemas").glob("*.json")}
@@ -16,9 +17,12 @@ RECORDS = sorted(set(SCHEMAS) - {"metric-line"})
 
 
 @pytest.fixture
-def rich_store(rich_store):
-    """Give a rich store whose garbage was collected, and where some is marked for the next time."""
+def rich_store(rich_store, monkeypatch):
+    """Give a rich store with a history that counts as long, and with garbage collected and marked for the next time."""
     store = mk.Store(rich_store)
+    monkeypatch.setattr(head, "WHOLE", 2)
+    for _ in range(4):
+        mk.ModelStore(store).promote("rich:1")
     for grace in (0, None):
         store.objects.put(b"left behind %r" % grace)
         store.gc(grace, dry_run=False, exclusive=True)

@@ -1,5 +1,8 @@
 """The hints of a long journal: small, true, and never needed."""
 
+import contextlib
+import itertools
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -7,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlops_kit as mk
-from mlops_kit.errors import VersionNotFound
+from mlops_kit.errors import StillLive, VersionNotFound
 from mlops_kit.records import codec, versions
 from mlops_kit.records.entry import Entry, tip
+from mlops_kit.store import head as head_module
 from mlops_kit.store.head import WHOLE, Head
 from mlops_kit.store.memory import MemoryBackend
 
@@ -220,3 +224,149 @@ def test_a_fold_and_the_steps_after_it_are_the_fold_of_all(moves, cut):
         assert found.seq == head.seq
     removed = set(state["removed"])
     assert versions.latest(state) == max((v for v in range(1, made + 1) if v not in removed), default=None)
+
+
+@contextmanager
+def small_pages():
+    """Let heads be whole for six entries only, and let pages have three versions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "PAGE", 3)
+        patch.setattr(head_module, "WHOLE", 6)
+        yield
+
+
+def page_key(number):
+    return f"index/models/m/{number:06d}.json"
+
+
+def place_of(backend, version):
+    """Ask a reader that has never looked where a version stands."""
+    journal = mk.Store.on(backend).journal("models", "m", versions.fold)
+    return journal.glance_at(version, lambda brief: brief.get("place"))
+
+
+def places(backend):
+    """Return where each version stands by the entries alone."""
+    state, seq = {}, 0
+    while data := backend.get(f"{FOLDER}{seq + 1:012d}.json"):
+        versions.fold(state, Entry.decode(data, where=""))
+        seq += 1
+    return [versions.place(state, version) for version in range(1, len(state["versions"]) + 1)]
+
+
+@pytest.fixture
+def paged(tmp_path):
+    """A model of forty versions, one of them deleted and one approved, in small pages."""
+    with small_pages():
+        backend = Watched(str(tmp_path))
+        models = opened(backend)
+        for number in range(40):
+            models.register("m", [number])
+        models.delete("m:5", reason="leak")
+        models.approve("m:11")
+        for number in range(8):
+            models.register("m", [number])
+        backend.reads.clear()
+        yield backend
+
+
+def test_a_version_of_a_long_history_is_read_from_its_page_without_the_whole_fold(paged):
+    for version in (1, 11, 40, 48):
+        paged.reads.clear()
+        found = opened(paged).get(f"m:{version}")
+        assert found.version == version
+        assert FOLD not in paged.reads
+        assert len([key for key in paged.reads if key.startswith(("journals/", "index/"))]) <= 4 + (version == 11)
+    assert opened(paged).get("m:11").approved_by == ()  # by its author only
+    with pytest.raises(VersionNotFound, match="deleted by"):
+        opened(paged).load("m:5")
+    with pytest.raises(VersionNotFound, match="no version 49"):
+        opened(paged).get("m:49")
+
+
+def test_an_append_writes_the_pages_only_that_have_changed(paged):
+    paged.written.clear()
+    models = opened(paged)
+    for _ in range(8):
+        models.tag("m:2", team="risk")
+    assert {key for key in paged.written if key.startswith("index/")} <= {page_key(0), page_key(15)}
+    assert [place_of(paged, version) for version in range(1, 49)] == places(paged)
+
+
+@pytest.mark.parametrize("page", ["missing", "garbage", "no members", "older", "of another"])
+def test_a_page_that_is_not_the_one_that_the_head_names_is_not_believed(paged, page):
+    key, right = page_key(1), places(paged)
+    match page:
+        case "missing":
+            paged.delete(key)
+        case "older":
+            paged.put(key, paged.written[key][0])
+        case "of another":
+            paged.put(key, paged.get(page_key(2)))
+        case _:
+            paged.put(key, spoiled(page, b""))
+    assert [place_of(paged, version) for version in range(1, 49)] == right
+    assert mk.Store.on(paged).fsck().ok
+    assert opened(paged).audit().ok
+
+
+def test_a_page_that_hides_a_deletion_is_told_by_an_audit(paged):
+    page = codec.unseal(paged.get(page_key(1)), where="")
+    paged.put(page_key(1), codec.seal("places", {**page, "deleted": []}))
+    (problem,) = opened(paged).audit().problems
+    assert (problem.kind, problem.key) == ("forged-hint", page_key(1))
+
+
+def test_a_head_of_an_earlier_release_names_no_pages_and_they_are_written_anew(paged):
+    hint = codec.unseal(paged.get(HEAD), where="")
+    del hint["pages"]
+    paged.put(HEAD, codec.seal("head", hint))
+    assert [place_of(paged, version) for version in range(1, 49)] == places(paged)
+    assert FOLD in paged.reads
+    paged.written.clear()
+    for _ in range(8):
+        opened(paged).promote("m:1")
+    assert {key for key in paged.written if key.startswith("index/")} == {page_key(number) for number in range(16)}
+    paged.reads.clear()
+    assert [place_of(paged, version) for version in range(1, 49)] == places(paged)
+    assert FOLD not in paged.reads
+
+
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(["register", "register", "promote", "tag", "approve", "archive", "delete"]),
+        st.integers(1, 9),
+        st.integers(0, 2),
+    ),
+    min_size=8,
+    max_size=40,
+)
+_names = itertools.count()
+
+
+@settings(max_examples=25)
+@given(ACTS, st.integers(0, 3), st.booleans())
+def test_each_version_stands_where_the_entries_say_whoever_wrote_and_whichever_page_is_lost(acts, lost, older):
+    backend = Watched(f"pages {next(_names)}")
+    with small_pages():
+        writers = [opened(backend), opened(backend)]
+        writers[0].register("m", [0])
+        for act, version, who in acts:
+            models = [*writers, opened(backend)][who]
+            with contextlib.suppress(StillLive, VersionNotFound):
+                match act:
+                    case "register":
+                        models.register("m", [version])
+                    case "tag":
+                        models.tag(f"m:{version}", team="risk")
+                    case "delete":
+                        models.delete(f"m:{version}", reason="leak")
+                    case _:
+                        getattr(models, act)(f"m:{version}")
+        right = places(backend)
+        assert [place_of(backend, version) for version in range(1, len(right) + 1)] == right
+        written = backend.written.get(page_key(lost))
+        if written:
+            backend.put(page_key(lost), written[0]) if older else backend.delete(page_key(lost))
+        assert [place_of(backend, version) for version in range(1, len(right) + 1)] == right
+        assert place_of(backend, len(right) + 1) is None

@@ -92,6 +92,18 @@ def test_a_cold_load_takes_at_most_five_reads(name):
     assert not backend.writes()
 
 
+def test_a_version_by_its_number_costs_no_more_than_by_an_alias(name):
+    backend, models = fresh(name)
+    version, asked = backend.counted(lambda: models.get("m:2"))
+    assert version.version == 2
+    assert asked.total() == asked["get"] <= 4
+    backend, models = fresh(name)
+    model, asked = backend.counted(lambda: models.load("m:2"))
+    assert model == [2]
+    assert asked.total() <= 5
+    assert not backend.writes()
+
+
 def test_a_warm_promotion_is_two_reads_and_one_conditional_write_and_the_hint(name):
     backend, models = fresh(name)
     models.get("m:1"), models.get("m:2")
