@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlops_kit.measures import expectations
     from mlops_kit.monitoring.monitor import Monitor
     from mlops_kit.pipelines.pipeline import pipeline
+    from mlops_kit.pipelines.source import source
     from mlops_kit.pipelines.step import step
     from mlops_kit.registry.gate import Gate
     from mlops_kit.registry.store import ModelStore
@@ -67,6 +68,7 @@ _HOMES = {
     "pipeline": "mlops_kit.pipelines.pipeline",
     "set_tag": "mlops_kit.tracking.current",
     "set_tags": "mlops_kit.tracking.current",
+    "source": "mlops_kit.pipelines.source",
     "start_run": "mlops_kit.tracking.current",
     "step": "mlops_kit.pipelines.step",
     "track": "mlops_kit.tracking.decorator",
@@ -106,6 +108,7 @@ __all__ = [
     "pipeline",
     "set_tag",
     "set_tags",
+    "source",
     "start_run",
     "step",
     "track",

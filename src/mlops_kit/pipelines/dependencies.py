@@ -3,47 +3,93 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
 from mlops_kit.fingerprints.arguments import argument_fingerprint
 from mlops_kit.masking import quoted
-from mlops_kit.pipelines.options import Dependency
+from mlops_kit.pipelines.options import Dependency, StepOptions
+from mlops_kit.pipelines.source import Source, is_local, local_state
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, open_store
 
-FILE, VARIABLE, FUNCTION = "file", "variable", "function"
+FILE, VARIABLE, FUNCTION, SOURCE = "file", "variable", "function", "source"
 _CATALOGS = {"models": "model", "datasets": "dataset"}
 _CHUNK = 1 << 20
-_UNSET = "unset"
+_UNSET, _UNSEEN = "unset", "unseen"
+_CAUGHT = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
-def dependencies(declared: Iterable[Dependency]) -> Iterator[dict[str, Any]]:
-    """Yield what was declared with ``depends_on=``, each with its kind, name and present state.
+def dependencies(options: StepOptions, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List what a call depends on beside code and arguments, each with its kind, name and present state.
+
+    Parameters
+    ----------
+    options : StepOptions
+        Of the call, with ``depends_on=``.
+    values : mapping
+        The arguments by name. A source among them is one more dependency, since it may change meanwhile.
 
     Raises
     ------
     InvalidInput
-        There is no such file, or a function fails to fingerprint.
+        There is no such file, or a function fails to fingerprint or asks for an argument that is not there.
+    MlopsKitError
+        Nobody can say whether a source changes, and ``fresh_for=`` does not bound how old a result may be.
     """
-    for one in declared:
-        if callable(one):
-            yield {"kind": FUNCTION, "name": getattr(one, "__qualname__", repr(one)), "state": _returned(one)}
-        elif isinstance(one, str) and one.startswith("$"):
-            yield {"kind": VARIABLE, "name": one[1:], "state": _variable(one[1:])}
+    passed = [value for value in values.values() if isinstance(value, Source)]
+    return [found for one in (*options.depends_on, *passed) for found in _looked_at(one, options, values)]
+
+
+def _looked_at(one: Dependency, options: StepOptions, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if isinstance(one, Source):
+        yield _of_source(one.now(), options)
+    elif callable(one):
+        name = getattr(one, "__qualname__", repr(one))
+        value = one(**_asked_for(one, name, values))
+        returned = value if isinstance(value, list | tuple) else [value]
+        sources = [each for each in returned if isinstance(each, Source)]
+        if len(sources) == len(returned):
+            yield from (_of_source(each, options) for each in sources)
         else:
-            path = os.fspath(one)
-            state = _content(path)
-            if state is None:
-                raise InvalidInput(
-                    f"depends_on={path!r}: there is no such file or folder in {os.getcwd()}. Name one that is there, "
-                    "or an environment variable as '$NAME'."
-                )
-            yield {"kind": FILE, "name": path, "state": state}
+            yield {"kind": FUNCTION, "name": name, "state": _fingerprint(name, value)}
+    elif isinstance(one, str) and one.startswith("$"):
+        yield {"kind": VARIABLE, "name": one[1:], "state": _variable(one[1:])}
+    else:
+        path = os.fspath(one)
+        state = _content(path)
+        if state is None:
+            raise InvalidInput(
+                f"depends_on={path!r}: there is no such file or folder in {os.getcwd()}. Name one that is there, "
+                "or an environment variable as '$NAME'."
+            )
+        yield {"kind": FILE, "name": path, "state": state}
+
+
+def _of_source(source: Source, options: StepOptions) -> dict[str, Any]:
+    if source.state is None and options.fresh_for is None:
+        raise MlopsKitError(
+            f"{source.url} has neither an ETag nor a time of its last change; bound the age of the result with "
+            "fresh_for=."
+        )
+    return {"kind": SOURCE, "name": source.url, "state": source.state or _UNSEEN}
+
+
+def _asked_for(function: Callable[..., object], name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the arguments that a function of ``depends_on=`` has as parameters."""
+    parameters = [each for each in inspect.signature(function).parameters.values() if each.kind not in _CAUGHT]
+    missing = [each.name for each in parameters if each.name not in values and each.default is each.empty]
+    if missing:
+        raise InvalidInput(
+            f"depends_on={quoted(name)} has the parameter {missing[0]!r}, and the step has none of this name. "
+            f"Parameters of the step: {', '.join(values) or 'none'}."
+        )
+    return {each.name: values[each.name] for each in parameters if each.name in values}
 
 
 def moved(read: dict[str, Any], store: Store) -> str | None:
@@ -72,6 +118,8 @@ def moved(read: dict[str, Any], store: Store) -> str | None:
         return None if _content(name) == then else f"the file {name} changed"
     if kind == VARIABLE:
         return None if _variable(name) == then else f"the environment variable {name} changed"
+    if kind == SOURCE and is_local(name):
+        return None if local_state(name) == then else f"the source {name} changed"
     return f"whether {name} changed cannot be seen from here"
 
 
@@ -92,13 +140,12 @@ def _meant(store: Store, kind: str, spec: str, as_of: str | None) -> str | None:
     return str(found.body.get("version"))
 
 
-def _returned(function: Callable[[], object]) -> str:
-    value = argument_fingerprint(function())
+def _fingerprint(name: str, returned: object) -> str:
+    value = argument_fingerprint(returned)
     if value.opaque:
-        name = getattr(function, "__qualname__", function)
         raise InvalidInput(
             f"depends_on={quoted(name)} returns a value without a fingerprint: "
-            f"{', '.join(value.opaque)} cannot be looked into. Return text, numbers or data from it."
+            f"{', '.join(value.opaque)} cannot be looked into. Return text, numbers, data or a source from it."
         )
     return value.value
 

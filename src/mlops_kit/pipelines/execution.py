@@ -16,7 +16,7 @@ from mlops_kit.fingerprints.arguments import argument_fingerprint
 from mlops_kit.masking import masked_text
 from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
-from mlops_kit.pipelines.dependencies import FUNCTION
+from mlops_kit.pipelines.dependencies import FUNCTION, dependencies
 from mlops_kit.pipelines.keys import Inputs, inputs_of, states
 from mlops_kit.pipelines.options import StepOptions
 from mlops_kit.pipelines.reuse import FRESH_SHARE, find
@@ -232,7 +232,7 @@ class Execution:
         if attempt.inputs is None or attempt.key is None:
             return
         try:
-            problem = _unkeepable(attempt.inputs, call)
+            problem = _unkeepable(attempt.inputs, attempt.options, call)
             if problem is None and call.unrepeatable is None:
                 record = self._record(attempt.key, attempt.name, attempt.inputs, call, value, function)
                 self._store.results.write(record)
@@ -289,11 +289,16 @@ class Execution:
             self._recorder.problem(message)
 
 
-def _unkeepable(inputs: Inputs, call: RunningCall) -> str | None:
-    """Return what a step did that makes its result worthless for another call; None if nothing."""
+def _unkeepable(inputs: Inputs, options: StepOptions, call: RunningCall) -> str | None:
+    """Return what happened that makes the result of a call worthless for another; None if nothing."""
     changed = inputs.changed_arguments()
     if changed:
         return f"it changed its argument {changed[0]!r}, so its result is not reused; work on a copy of {changed[0]}"
+    if inputs.depends:
+        then, now = states(inputs.depends), states(dependencies(options, inputs.values))
+        moved = [name for name in then if now.get(name) != then[name]]
+        if moved or now.keys() != then.keys():
+            return f"the {moved[0] if moved else 'depends_on='} changed while it ran, so its result is not reused"
     outside = call.changed_outside
     return None if outside is None else f"{outside}; say so with cache=False"
 

@@ -99,7 +99,7 @@ def inputs_of(
     reached = set(code.distributions)
     for each in printed.values():
         reached.update(each.distributions)
-    depends = list(dependencies(options.depends_on)) if options.depends_on else []
+    depends = dependencies(options, values)
     return Inputs(values, code, printed, with_requirements(reached), options.version, depends)
 
 

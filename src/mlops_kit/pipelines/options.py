@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 
 from mlops_kit.errors import InvalidInput
 from mlops_kit.masking import quoted
+from mlops_kit.pipelines.source import Source
 from mlops_kit.records.durations import seconds_of
 
 RetryOn: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 Backoff: TypeAlias = "float | Callable[[int], float] | None"
-Dependency: TypeAlias = "str | os.PathLike[str] | Callable[[], object]"
+Dependency: TypeAlias = "str | os.PathLike[str] | Source | Callable[..., object]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,17 @@ def _backoff(value: Any) -> Backoff:
 
 
 def _depends_on(value: Any) -> tuple[Dependency, ...]:
-    single = isinstance(value, str | os.PathLike) or callable(value)
-    found = (value,) if single else tuple(value) if isinstance(value, Iterable) else None
-    if found is None or not all(isinstance(one, str | os.PathLike) or callable(one) for one in found):
+    found = (value,) if _is_dependency(value) else tuple(value) if isinstance(value, Iterable) else None
+    if found is None or not all(map(_is_dependency, found)):
         raise InvalidInput(
             f"depends_on={quoted(value)} is no dependency: name files or folders, environment variables as '$NAME', "
-            "or functions without arguments; several in a list."
+            "sources, or functions of parameters of the step; several in a list."
         )
     return found
+
+
+def _is_dependency(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike | Source) or callable(value)
 
 
 def _version(value: object) -> str | None:

@@ -159,9 +159,10 @@ def step(
     backoff : float, str or callable, optional
         Seconds before the first retry, twice as many before each next; or a function of the number of the attempt
         that failed, from 1.
-    depends_on : path, str or callable, or several
-        What else a result depends on: files and folders by their content, environment variables as ``"$NAME"``,
-        functions without arguments by what they return.
+    depends_on : path, str, Source or callable, or several
+        What else a result depends on: files and folders by their content, environment variables as ``"$NAME"``, files
+        elsewhere as a `source`, functions by what they return, a source or several included. A function gets the
+        arguments of the step that it names as parameters: ``depends_on=mk.source`` looks at the argument ``url``.
     version : str or int, optional
         Change it by hand to have results computed again.
     ignore : str, or several
