@@ -216,7 +216,7 @@ def test_a_listing_shows_what_can_be_read_and_tells_on_stderr_what_cannot(store)
     entry = next(Path(store.url).glob("journals/models/mean/000000000001.json"))
     entry.write_bytes(entry.read_bytes().replace(b"mean", b"maen"))
     done = CliRunner().invoke(main, ["models", "--store", store.url])
-    assert (done.exit_code, done.stdout) == (0, "median\n")
+    assert (done.exit_code, done.stdout) == (0, "mean\nmedian\n")
     assert done.stderr.startswith("1 record could not be read: journals/models/mean/000000000001.json.")
 
 
