@@ -61,6 +61,17 @@ def test_a_change_is_dated_near_its_beginning():
     assert abs(harm.onset - 7000) <= 500
 
 
+@pytest.mark.parametrize("size", [50, 250])
+def test_what_led_to_an_alarm_is_told_by_its_own_losses_however_many_come_at_once(size):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        harm = Harm.begin(Summary.of(losses(rng, 10_000, 0.2)), share=0.005).after(losses(rng, 2000, 0.2))
+        while harm.crossed is None:
+            harm = harm.after(losses(rng, size, 0.5))
+        assert harm.onset >= 1500
+        assert harm.lately > 0.35
+
+
 def test_without_a_reference_the_first_losses_become_it():
     rng = np.random.default_rng(9)
     harm = Harm.begin(Summary(), share=0.025)

@@ -270,15 +270,20 @@ class Harm:
 
     @property
     def lately(self) -> float:
-        """The mean loss since then; not a number before the first whole step."""
+        """The mean loss since then; not a number before the first loss."""
         if self.cohorts is not None and self.day is not None:
             return self.cohorts.lately
-        n = self.risen_n[self._best]
-        return self.risen_total[self._best] / n if n else math.nan
+        n = self.risen_n[self._best] + self.open.n
+        return (self.risen_total[self._best] + self.open.total) / n if n else math.nan
 
     @property
     def _best(self) -> int:
-        return self.rises.index(max(self.rises))
+        """Return the bet that sees the rise best, the step included that is not complete."""
+        share = (self.pool + self.open).mean if self.open.n else 0.0
+        lost = [self.open.n * math.log1p(share * (ratio - 1)) for ratio in POOLED_RATIOS]
+        won = [self.open.total * math.log(ratio) - gone for ratio, gone in zip(POOLED_RATIOS, lost, strict=True)]
+        whole = [rise + more for rise, more in zip(self.rises, won, strict=True)]
+        return whole.index(max(whole))
 
     @property
     def can_tell(self) -> bool:
