@@ -180,3 +180,55 @@ def test_an_alert_of_a_version_outlives_the_promotion_of_another_and_ends_with_a
     report = monitor.check(now=now)
     assert (report.epoch, report.alerts) == (3, ())
     assert [(one.name, one.number) for one in report.versions] == [("fraud:1", 1)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_three_healthy_versions_side_by_side_raise_no_alert(store, seed):
+    monitor = mk.Monitor(rows(4000), prediction="predicted", target="y", name="m", store=store, window=200)
+    for week in range(8):
+        for place in range(min(3, 1 + week // 2)):
+            seen, at = rows(300, seed=1000 * seed + 10 * week + place), START + timedelta(weeks=week)
+            ids = monitor.log(seen[["amount", "age"]], seen["predicted"], at=at, version=f"fraud:{place + 3}")
+            monitor.log_labels(ids, seen["y"], at=at + timedelta(days=1))
+        report = monitor.check(now=START + timedelta(weeks=week, days=2)) if week % 4 == 3 else None
+    assert (report.status, report.alerts) == ("ok", ())
+    assert [(one.name, one.number) for one in report.versions] == [("fraud:3", 1), ("fraud:4", 2), ("fraud:5", 3)]
+
+
+def test_checking_the_same_log_again_elsewhere_finds_the_same(tmp_path):
+    weeks = [{"fraud:4": 0.1}, {"fraud:3": 0.1, "fraud:4": 0.1}, {"fraud:3": 0.4, "fraud:4": 0.1}]
+    found = [deployed(tmp_path / name, weeks).to_dict() for name in ("one", "two")]
+    assert found[0] == found[1]
+    at_once = deployed(tmp_path / "three", weeks, check_every=False)
+    assert [(one.name, one.number) for one in at_once.versions] == [("fraud:4", 1), ("fraud:3", 2)]
+
+
+def test_each_version_spends_its_part_of_the_budget(store):
+    report = deployed(store, [{"fraud:3": 0.1}, {"fraud:4": 0.1, "fraud:5": 0.1}])
+    assert [round(one.fraction, 4) for one in report.versions] == [0.6079, 0.152, 0.0675]
+
+
+def test_a_day_of_a_version_counts_for_the_end_of_its_alert_once_nearly_all_of_it_is_labelled(store):
+    monitor = mk.Monitor(rows(4000), prediction="predicted", target="y", name="m", store=store, window=200)
+
+    def served(day, version, wrong, share):
+        seen, at = rows(500, seed=10 * day + len(version), wrong=wrong), START + timedelta(days=day)
+        ids = monitor.log(seen[["amount", "age"]], seen["predicted"], at=at, version=version)
+        told = int(share * len(seen))
+        monitor.log_labels(list(ids)[:told], seen["y"][:told], at=at + timedelta(hours=1))
+
+    def firing(day):
+        report = monitor.check(now=START + timedelta(days=day, hours=2))
+        return {alert.subject for alert in report.alerts if alert.kind == "performance"}
+
+    for day in range(4):
+        served(day, "fraud:3", 0.5, 1)
+        served(day, "other", 0.1, 1)
+    assert "error, fraud:3" in firing(4)
+    for day in range(5, 12):  # all of the other version is labelled, and not enough of this one
+        served(day, "fraud:3", 0.1, 0.9)
+        served(day, "other", 0.1, 1)
+    assert "error, fraud:3" in firing(12)
+    for day in range(13, 20):
+        served(day, "fraud:3", 0.1, 1)
+    assert "error, fraud:3" not in firing(20)

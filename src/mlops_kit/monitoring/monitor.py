@@ -80,6 +80,9 @@ class Monitor:
     tolerance : float, optional
         By how much a mean loss may exceed that of the reference without an alert, in the units of the loss: of a
         regression, those of the target.
+    groups : str, optional
+        The column that says which rows belong together, such as those of one customer: of each of its values only the
+        first row is compared and judged.
     alpha : float
         The probability of any false alert in the life of the monitor.
     budget : str or int
@@ -132,6 +135,7 @@ class Monitor:
         matched_on: Iterable[str] | str = (),
         maturity: Duration | None = None,
         tolerance: float | None = None,
+        groups: str | None = None,
         alpha: float = 0.05,
         budget: str | int = LIFETIME,
         window: int = 500,
@@ -158,6 +162,7 @@ class Monitor:
             matched_on=matched_on,
             maturity=maturity,
             tolerance=tolerance,
+            groups=groups,
             alpha=alpha,
             budget=budget,
             window=window,

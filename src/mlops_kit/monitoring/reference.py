@@ -122,7 +122,9 @@ def identity_of(given: object, store: Store) -> str:
     return table_fingerprint(table_of(given)).value
 
 
-def read_reference(given: object, store: Store, *, prediction: str | None, target: str | None) -> Reference:
+def read_reference(
+    given: object, store: Store, *, prediction: str | None, target: str | None, groups: str | None = None
+) -> Reference:
     """Read what a monitor compares with.
 
     Parameters
@@ -133,6 +135,8 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
         Where specs are looked up.
     prediction, target : str, optional
         The columns that hold what was predicted and what was true.
+    groups : str, optional
+        The column of whose values only the first row each counts.
 
     Returns
     -------
@@ -161,13 +165,13 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
             target, task, features = target or signature.target, _task(signature.kind), signature.features
     else:
         data, told = found, f"a frame of {len(found):,} rows" if hasattr(found, "__len__") else "a frame"
-    from mlops_kit.monitoring.rows import coded_columns, escaped, table_of, values_of  # noqa: PLC0415 - loads pandas
+    from mlops_kit.monitoring.rows import coded_columns, escaped, firsts_of, table_of, values_of  # noqa: PLC0415 - pandas
 
     rows = data.to_arrow() if isinstance(data, Dataset) else data
     table = table_of(rows)
     if not table.num_rows:
         raise InvalidInput(f"The reference {told} has no rows: there is nothing to compare with.")
-    for what, column in (("prediction", prediction), ("target", target)):
+    for what, column in (("prediction", prediction), ("target", target), ("groups", groups)):
         if column is not None and column not in table.column_names:
             if what == "target" and spec is not None:
                 target = None  # the labels were another input of the run
@@ -176,6 +180,9 @@ def read_reference(given: object, store: Store, *, prediction: str | None, targe
     coded = coded_columns(rows)
     known = [name for name in features if name in table.column_names]
     rest = known or [name for name in table.column_names if name not in {prediction, target}]
+    if groups is not None:
+        table = table.take(firsts_of(table.column(groups)))
+        rest = rest if groups in rest else [*rest, groups]
     return Reference(
         told=told,
         identity=identity,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -162,6 +163,17 @@ def values_of(values: Any) -> Any:
     if pa.types.is_nested(made.type) or isinstance(made.type, pa.BaseExtensionType):
         return _texts(made.to_pylist())
     return made.cast(pa.float64()) if pa.types.is_decimal(made.type) or pa.types.is_float16(made.type) else made
+
+
+def firsts_of(column: Any) -> npt.NDArray[np.int64]:
+    """Return the place of the first row of each value; missing ones are one value.
+
+    Examples
+    --------
+    >>> firsts_of(pa.chunked_array([["b", "a", None, "b", None]])).tolist()
+    [0, 1, 2]
+    """
+    return np.flatnonzero(~column.to_pandas().duplicated().to_numpy())
 
 
 def texts_of(values: Any) -> Any:

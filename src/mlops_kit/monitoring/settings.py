@@ -69,6 +69,8 @@ class Settings:
         The effect below which a change is no alert.
     retention : float or None
         Seconds after which what was logged is deleted.
+    groups : str or None
+        The column of whose values only one row each is compared.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Settings:
     window: int = 500
     min_effect: float = MATTERS
     retention: float | None = None
+    groups: str | None = None
 
     @classmethod
     def of(
@@ -111,6 +114,7 @@ class Settings:
         budget: str | int = LIFETIME,
         min_effect: float | None = None,
         positive: Any = None,
+        groups: str | None = None,
         **others: Any,
     ) -> Settings:
         """Read what a user passed, and refuse what cannot mean anything.
@@ -132,6 +136,7 @@ class Settings:
             retention=None if retention is None else _span("retention", retention),
             budget=WINDOWS_PROMISED if budget == PER_WINDOWS else budget,
             positive=_class("positive", positive),
+            groups=_column("groups", groups),
             min_effect=MATTERS if min_effect is None else min_effect,
             **others,
         )
@@ -278,6 +283,12 @@ def _names(what: str, given: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise InvalidInput(f"{what}={quoted(given, 200)} is neither a name nor a sequence of names.")
     return names
+
+
+def _column(what: str, given: Any) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise InvalidInput(f"{what}={given!r:.200} is not the name of a column.")
+    return given
 
 
 def _matrix(given: Any) -> tuple[tuple[float, ...], ...]:
