@@ -18,7 +18,7 @@ from typing import Any
 from mlops_kit.errors import InvalidInput
 from mlops_kit.monitoring.ids import PredictionIds
 from mlops_kit.monitoring.parts import Batch, Part, groups_of, parts_of
-from mlops_kit.monitoring.segments import LABELS, PREDICTIONS, Segments
+from mlops_kit.monitoring.segments import LABELS, PREDICTIONS, REPLACE, Segment, Segments
 
 SEGMENT_ROWS = 20_000
 INTERVAL_SECONDS = 30.0
@@ -101,6 +101,7 @@ class PredictionLog:
         self.writer = os.urandom(6).hex()
         self._buffer = _Buffer()
         self._parts: list[Part] = []
+        self._corrections: list[Segment] = []
         self._seq, self._count = 0, 0
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._full = threading.Event()
@@ -153,7 +154,7 @@ class PredictionLog:
             self._append(batch)
         return PredictionIds(self.writer, range(batch.first, batch.first + rows)) if ids is None else ids
 
-    def add_labels(self, ids: Any, labels: Any, *, at: Any = None) -> None:
+    def add_labels(self, ids: Any, labels: Any, *, at: Any = None, replace: bool = False) -> None:
         """Log labels; they are never sampled. See `Monitor.log_labels`."""
         from mlops_kit.monitoring.rows import held, moments_of, value_count  # noqa: PLC0415 - loads pandas and pyarrow
 
@@ -165,6 +166,7 @@ class PredictionLog:
         kept = ids if isinstance(ids, PredictionIds) else held(ids)
         now = datetime.now(UTC)
         batch = Batch(LABELS, rows, held(labels), ids=kept, at=now if at is None else moments_of(at, rows, now))
+        batch.replace = replace
         with self._lock:
             self._append(batch)
             waiting = self._buffer.rows
@@ -250,13 +252,21 @@ class PredictionLog:
                 raise
             self.failure = None
 
+    def corrections(self) -> list[Segment]:
+        """Return the files of labels that replace others which were written since this was last asked."""
+        with self._writing:
+            written, self._corrections = self._corrections, []
+        return written
+
     def _write_parts(self) -> None:
         """Write tables in order; one that fails is written again as it was, so that it is never there twice."""
         while self._parts:
             part = self._parts[0]
             seq = self._seq + 1
-            self._segments.write(part.table, kind=part.kind, writer=self.writer, seq=seq, first=part.first)
+            written = self._segments.write(part.table, kind=part.kind, writer=self.writer, seq=seq, first=part.first)
             self._seq = seq
+            if REPLACE in part.table.column_names:
+                self._corrections.append(written)
             del self._parts[0]
 
     def _wait_on(self, batches: list[Batch]) -> None:

@@ -17,7 +17,7 @@ from mlops_kit.masking import quoted
 from mlops_kit.monitoring.book import open_book, told_id
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.report import MonitorReport
-from mlops_kit.monitoring.segments import Segments
+from mlops_kit.monitoring.segments import Segment, Segments
 from mlops_kit.monitoring.settings import LIFETIME, MATTERS, Settings, expectations_of, metrics_of
 from mlops_kit.monitoring.sinks import SinkLike, deliver, sinks_of
 from mlops_kit.records import codec
@@ -229,7 +229,7 @@ class Monitor:
         kept = flat(predictions, lambda: self._opening().epoch().context.shape)
         return log.add(X, kept, ids=ids, at=at, version=made_by)
 
-    def log_labels(self, ids: Any, y: Any, *, at: Any = None) -> None:
+    def log_labels(self, ids: Any, y: Any, *, at: Any = None, replace: bool = False) -> None:
         """Log what came true.
 
         Parameters
@@ -240,8 +240,23 @@ class Monitor:
             The truth about each.
         at : datetime or array-like, optional
             When it became known; by default now.
+        replace : bool
+            Whether these labels take the place of others that the predictions have. They are written at once, with an
+            entry in the journal. What is judged from then on rests on them; what was judged before does not change, and
+            the report says so.
+
+        Raises
+        ------
+        InvalidInput
+            The numbers of ids and labels differ.
+        StoreError
+            Labels that replace others could not be written; they wait on.
         """
-        self._opened_log().add_labels(ids, y, at=at)
+        log = self._opened_log()
+        log.add_labels(ids, y, at=at, replace=bool(replace))
+        if replace:
+            log.flush()
+            self._note_corrections(log.corrections())
 
     def watch(self, function: Function) -> Function:
         """Log every call of a function that predicts: its first table or array, and what it returns.
@@ -415,6 +430,13 @@ class Monitor:
         """
         if self._log is not None:
             self._log.flush()
+
+    def _note_corrections(self, written: list[Segment]) -> None:
+        """Write into the journal that labels were replaced, and in which files the new ones are."""
+        if written:
+            files = [[one.day, one.name] for one in written]
+            body = {"labels": sum(one.rows for one in written), "files": files}
+            open_book(self.store, self.name).append(lambda _state: ("correct", body))
 
     def _opened_log(self) -> PredictionLog:
         if self._log is not None:

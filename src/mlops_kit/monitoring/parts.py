@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_kit.monitoring.ids import PredictionIds
-from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, PREDICTION, PREDICTIONS, VERSION, WEIGHT
+from mlops_kit.monitoring.segments import AT, ID, LABEL, NUMBER, PREDICTION, PREDICTIONS, REPLACE, VERSION, WEIGHT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +31,7 @@ class Batch:
     first: int = 0
     share: float = 1.0
     version: str | None = None
+    replace: bool = False
 
     @property
     def kept(self) -> int:
@@ -62,8 +63,8 @@ def groups_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         yield group
 
 
-def _sort(batch: Batch) -> tuple[str, bool, bool]:
-    return batch.kind, batch.ids is None, batch.version is None
+def _sort(batch: Batch) -> tuple[str, bool, bool, bool]:
+    return batch.kind, batch.ids is None, batch.version is None, batch.replace
 
 
 def parts_of(group: Sequence[Batch], names: Sequence[str]) -> list[Part]:
@@ -176,4 +177,6 @@ def _labels(batch: Batch) -> pa.Table:
     from mlops_kit.monitoring.rows import moments_of, texts_of, values_of  # noqa: PLC0415 - loads pandas and pyarrow
 
     ids = texts_of(list(batch.ids) if isinstance(batch.ids, PredictionIds) else batch.ids)
-    return pa.table({ID: ids, AT: moments_of(batch.at, batch.rows, datetime.now(UTC)), LABEL: values_of(batch.values)})
+    at = moments_of(batch.at, batch.rows, datetime.now(UTC))
+    own = {REPLACE: pa.array([True] * batch.rows)} if batch.replace else {}
+    return pa.table({ID: ids, AT: at, LABEL: values_of(batch.values), **own})

@@ -28,7 +28,7 @@ PLACES, IDS, LABELLED = "places", "ids", "labelled"
 LOGGED = frozenset({PREDICTIONS, LABELS})
 """The kinds that are logged; the others are written by checks."""
 ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
-VERSION = "#version"
+VERSION, REPLACE = "#version", "#replace"
 OWN = (ID, NUMBER, AT, WEIGHT, VERSION, PREDICTION, LABEL)
 """The columns of a segment that are the log's own."""
 _NAME = re.compile(

@@ -99,7 +99,7 @@ class Settings:
     groups: str | None = None
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - as of a monitor
         cls,
         *,
         metrics: Iterable[str] | str | None = None,
