@@ -18,6 +18,7 @@ from mlops_kit.monitoring.derived import View, half_of, view_of
 from mlops_kit.monitoring.estimate import Estimator
 from mlops_kit.monitoring.judge import frequent
 from mlops_kit.monitoring.reference import Reference
+from mlops_kit.monitoring.rows import escaped_name
 from mlops_kit.monitoring.segments import LABEL, PREDICTION
 from mlops_kit.monitoring.settings import Settings
 from mlops_kit.monitoring.task import Task
@@ -89,15 +90,17 @@ class Baseline:
                     f"{what}={list(named)!r}: {reference.told} has no feature {', '.join(map(repr, unknown))}, so rows "
                     f"cannot be told apart by it. Features: {', '.join(table.column_names[:_LISTED])}."
                 )
+        grouped = () if settings.groups is None else (escaped_name(settings.groups),)
         view = view_of(
             table,
             categories=reference.categories,
             columns=settings.columns,
-            exclude=settings.exclude,
+            exclude=(*settings.exclude, *grouped),
             moments=settings.moments,
         )
         lacking = dict.fromkeys(reference.lacking, "an input of the model that the recorded training data lacks")
-        view = replace(view, unwatched=view.unwatched | lacking)
+        firsts = dict.fromkeys(grouped, "of each of its values the first row is compared")
+        view = replace(view, unwatched=view.unwatched | lacking | firsts)
         table = view.of(table, spent=half_of(table.num_rows))
         for name, values in ((PREDICTION, reference.prediction), (LABEL, reference.target)):
             if values is not None:

@@ -18,7 +18,7 @@ from mlops_kit.monitoring.drift import compare
 from mlops_kit.monitoring.inputs import feature_report, shape_of
 from mlops_kit.monitoring.judge import Performance
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.rows import escaped, moments_of, table_of, unescaped, values_of
+from mlops_kit.monitoring.rows import escaped, firsts_of, moments_of, table_of, unescaped, values_of
 from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
 from mlops_kit.monitoring.versions import UNNAMED, Version
@@ -63,6 +63,9 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
     context = replace(context, policy=Policy(looks=(1, 1)))
     settings, baseline = context.settings, context.baseline
     table = table_of(data, [unescaped(name) for name in baseline.features])
+    rows = table.num_rows
+    if settings.groups in table.column_names:
+        table = table.take(firsts_of(table.column(settings.groups)))
     own = {PREDICTION: settings.prediction, LABEL: baseline.target}
     there = {kept: values_of(table.column(name)) for kept, name in own.items() if name in table.column_names}
     features = table.drop_columns(
@@ -77,7 +80,7 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
         rows = _judged(features, there, settings.segments, now)
         watch, _ = see_labels(watch, rows, context, now)
         watch = replace(watch, labels=watch.labels + LabelCounts(joined=len(rows)))
-    return told(watch, context, now, features=reports)
+    return told(replace(watch, passed=rows - table.num_rows), context, now, features=reports)
 
 
 def _seen(

@@ -122,7 +122,7 @@ class Opening:
                 "row_count() is about a whole table, and a live monitor looks at windows of rows: say over which "
                 "period, as row_count(at_least=1000, per='1d')."
             )
-        named = {"prediction": settings.prediction, "target": settings.target}
+        named = {"prediction": settings.prediction, "target": settings.target, "groups": settings.groups}
         begin(
             self._store,
             self._name,
@@ -193,7 +193,8 @@ class Opening:
         from mlops_kit.monitoring.watch import Context, first_performance  # noqa: PLC0415 - as above
 
         stated = self._stated
-        reference = read_reference(self._reference, self._source, prediction=stated.prediction, target=stated.target)
+        named = {"prediction": stated.prediction, "target": stated.target, "groups": stated.groups}
+        reference = read_reference(self._reference, self._source, **named)
         settings = replace(stated, maturity=stated.maturity if stated.maturity is not None else 0.0)
         baseline = Baseline.of(reference, settings)
         metrics = self._metrics or stated.metrics

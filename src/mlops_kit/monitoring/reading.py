@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from mlops_kit.monitoring.places import Places
 from mlops_kit.monitoring.segments import (
     AT,
     ID,
+    KNOWN,
     LABEL,
     LABELS,
     NUMBER,
@@ -43,23 +45,40 @@ class Rest:
     segment : Segment
         Which.
     offset : int
-        Where they begin.
+        Where they begin, among those that count.
+    passed : tuple of int
+        Rows of the segment that do not count: predictions that were logged before, and further ones of a group.
+    known : tuple of int
+        Rows that count for their version only: the inputs of their group were compared before.
     """
 
     segment: Segment
     offset: int
+    passed: tuple[int, ...] = ()
+    known: tuple[int, ...] = ()
 
-    def plain(self) -> list[str | int]:
-        """Give it as plain values."""
-        return [self.segment.day, self.segment.name, self.offset]
+    def plain(self) -> list[Any]:
+        """Return it as plain values."""
+        rows = [list(self.passed), list(self.known)] if self.passed or self.known else []
+        return [self.segment.day, self.segment.name, self.offset, *rows]
 
     @classmethod
-    def of(cls, given: Sequence[str | int]) -> Rest:
-        """Read what `plain` gave."""
+    def of(cls, given: Sequence[Any]) -> Rest:
+        """Read what `plain` returned."""
         segment = Segment.of(str(given[0]), str(given[1]))
         if segment is None:
             raise AssertionError("a rest names a segment")
-        return cls(segment, int(given[2]))
+        return cls(segment, int(given[2]), *map(tuple, given[3:]))
+
+    def rows_of(self, table: pa.Table) -> pa.Table:
+        """Return the rows that wait, of all rows of the segment; `KNOWN` tells those that count for their version."""
+        table = versioned(table)
+        known = np.zeros(len(table), bool)
+        known[list(self.known)] = True
+        table = table.add_column(0, KNOWN, pa.array(known))
+        kept = np.ones(len(table), bool)
+        kept[list(self.passed)] = False
+        return mixed(table.filter(pa.array(kept)) if self.passed else table).slice(self.offset)
 
 
 class Windows:
@@ -88,7 +107,7 @@ class Windows:
 
     def __iter__(self) -> Iterator[pa.Table]:
         for part in self._parts:
-            table = versioned(mixed(self._segments.read(part.segment)).slice(part.offset))
+            table = part.rows_of(self._segments.read(part.segment))
             held = [known for _, known in self._held]
             whole = _whole([*held, table])
             if whole is None:
@@ -117,7 +136,7 @@ class Windows:
             gone = min(rows, table.num_rows)
             rows -= gone
             if gone < table.num_rows:
-                kept.append((Rest(part.segment, part.offset + gone), table.slice(gone)))
+                kept.append((replace(part, offset=part.offset + gone), table.slice(gone)))
         self._held = kept
 
 

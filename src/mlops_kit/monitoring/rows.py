@@ -139,7 +139,12 @@ def escaped(table: pa.Table) -> pa.Table:
     >>> escaped(pa.table({"#at": [1], "#at'": [2], "x": [3]})).column_names
     ["#at'", "#at''", 'x']
     """
-    return table.rename_columns([f"{name}'" if name.rstrip("'") in OWN else name for name in table.column_names])
+    return table.rename_columns([escaped_name(name) for name in table.column_names])
+
+
+def escaped_name(name: str) -> str:
+    """Return the name that a column of the user's has in the log."""
+    return f"{name}'" if name.rstrip("'") in OWN else name
 
 
 def unescaped(name: str) -> str:

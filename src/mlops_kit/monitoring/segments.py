@@ -28,9 +28,9 @@ PLACES, IDS, LABELLED = "places", "ids", "labelled"
 LOGGED = frozenset({PREDICTIONS, LABELS})
 """The kinds that are logged; the others are written by checks."""
 ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
-VERSION, REPLACE = "#version", "#replace"
-OWN = (ID, NUMBER, AT, WEIGHT, VERSION, PREDICTION, LABEL)
-"""The columns of a segment that are the log's own."""
+VERSION, REPLACE, KNOWN = "#version", "#replace", "#known"
+OWN = (ID, NUMBER, AT, WEIGHT, VERSION, KNOWN, PREDICTION, LABEL)
+"""The columns of a segment that are the log's own; `KNOWN` is added when rows are read."""
 _NAME = re.compile(
     r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state|places|ids|labelled)\.(\d+)-(\d+)\.([0-9a-f]{64})"
 )

@@ -158,6 +158,11 @@ def _notes(
 ) -> Iterable[str]:
     yield from _notes_of_columns(watch, features, context)
     settings = context.settings
+    if settings.groups is not None:
+        yield (
+            f"Of each value of groups={settings.groups!r} the first row is compared and judged; {watch.passed:,} others are "
+            "not. That is sound where how often a value appears has nothing to do with what its rows hold."
+        )
     if watch.latest is not None and now - watch.latest > timedelta(days=1):
         yield f"The last prediction was made on {watch.latest:%Y-%m-%d %H:%M}, {(now - watch.latest).days} days ago."
     if watch.ids.repeated:

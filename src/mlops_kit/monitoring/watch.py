@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlops_kit.measures.columns import kind_of
 from mlops_kit.measures.expectations import check
@@ -28,7 +29,7 @@ from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.recent import Keys, RecentIds
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.rows import unescaped
-from mlops_kit.monitoring.segments import AT, LABEL, OWN, PREDICTION, VERSION, WEIGHT
+from mlops_kit.monitoring.segments import AT, KNOWN, LABEL, OWN, PREDICTION, VERSION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
 from mlops_kit.monitoring.usual import recorded_levels, recorded_metrics, usual_of
@@ -158,6 +159,8 @@ class Watch:
         The moment of the latest prediction.
     ids : RecentIds
         The last ids that were given, so that a prediction that is logged again is known.
+    passed : int
+        Rows that were passed over, because they were further ones of their group.
     periods : mapping of str to dict
         For each length of a period, in seconds, how many predictions each period has that is not judged yet.
     keys : mapping of str to RecentKeys
@@ -180,6 +183,7 @@ class Watch:
     alerts: Alerts = field(default_factory=dict)
     last: datetime | None = None
     latest: datetime | None = None
+    passed: int = 0
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
     ids: RecentIds = field(default_factory=RecentIds)
     keys: Mapping[str, RecentKeys] = field(default_factory=dict)
@@ -199,6 +203,7 @@ class Watch:
             "estimates": list(self.estimates),
             "quality": list(self.quality),
             "labels": self.labels.plain(),
+            **({"passed": self.passed} if self.passed else {}),
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
             **({"ids": self.ids.plain()} if self.ids != RecentIds() else {}),
@@ -236,6 +241,7 @@ class Watch:
             estimates=tuple(state["estimates"]),
             quality=tuple(state["quality"]),
             labels=LabelCounts(**state["labels"]),
+            passed=state.get("passed", 0),
             alerts={(one.kind, one.subject): one for one in held},
             last=None if last is None else codec.moment(last),
             latest=codec.moment(state["latest"]) if "latest" in state else None,
@@ -273,7 +279,8 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
     at = _last(table, now)
     firsts = {name: table.column(AT)[0].as_py() for name, _ in by_version(table)} if AT in there else {}
     watch = replace(watch, versions=numbered(watch.versions, firsts))
-    watch = replace(watch, inputs=_seen(watch, features, context, at))
+    new = features.filter(pc.invert(table.column(KNOWN))) if KNOWN in there else features
+    watch = replace(watch, inputs=_seen(watch, new, context, at))
     for name, mine in by_version(table):
         watch, results, more, measured = _answers(watch, name, mine, context, at)
         report = replace(report, results=(*report.results, *results))
@@ -593,6 +600,7 @@ def with_other_inputs(watch: Watch, context: Context, now: datetime) -> tuple[Wa
         begun=watch.begun,
         versions={name: replace(one, scores=()) for name, one in watch.versions.items()},
         labels=watch.labels,
+        passed=watch.passed,
         alerts={**ended, **mine},
         last=watch.last,
         latest=watch.latest,
