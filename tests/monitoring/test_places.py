@@ -13,12 +13,12 @@ import mlops_kit as mk
 from mlops_kit.errors import IntegrityError
 from mlops_kit.monitoring import epoch as epochs
 from mlops_kit.monitoring import places
+from mlops_kit.monitoring.counted import count_rows
 from mlops_kit.monitoring.epoch import NO_LABELS
 from mlops_kit.monitoring.labels import LabelCounts, label_text
 from mlops_kit.monitoring.log import PredictionLog
 from mlops_kit.monitoring.places import Index, Places
 from mlops_kit.monitoring.reading import join_labels
-from mlops_kit.monitoring.recent import RecentIds, keys_of
 from mlops_kit.monitoring.segments import Segments
 from mlops_kit.store.memory import MemoryBackend, forget
 
@@ -45,7 +45,7 @@ class Checks:
         forget("places")
         self.segments = Segments(mk.Store.on(MemoryBackend("places")), "m")
         self.log = PredictionLog(self.segments, interval=3600)
-        self.index, self.waiting, self.recent, self.seen = Index(), NO_LABELS, RecentIds(), set()
+        self.index, self.waiting, self.seen = Index(), NO_LABELS, set()
 
     def run(self, seq):
         new = [one for one in self.segments.listed() if one.kind in {"predictions", "labels"} and one not in self.seen]
@@ -53,11 +53,7 @@ class Checks:
         known = Places(self.segments, Index.of(self.index.plain()))
         first = known.count
         for one in sorted((one for one in new if one.kind == "predictions"), key=lambda one: one.seq):
-            table, keys = self.segments.read(one), None
-            if "#id" in table.column_names:
-                self.recent, fresh = self.recent.after(keys_of(table["#id"].to_pylist()))
-                keys = keys_of(table["#id"].to_pylist())[fresh]
-            known.add(one, keys)
+            known.add(one, count_rows(self.segments.read(one), known, one.day).keys)
         labels = [one for one in new if one.kind == "labels"]
         found = join_labels(self.segments, known, labels=labels, waiting=self.waiting, new=first)
         self.waiting = found.waiting

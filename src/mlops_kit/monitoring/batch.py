@@ -63,7 +63,7 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
     context = replace(context, policy=Policy(looks=(1, 1)))
     settings, baseline = context.settings, context.baseline
     table = table_of(data, [unescaped(name) for name in baseline.features])
-    rows = table.num_rows
+    total = table.num_rows
     if settings.groups in table.column_names:
         table = table.take(firsts_of(table.column(settings.groups)))
     own = {PREDICTION: settings.prediction, LABEL: baseline.target}
@@ -80,7 +80,7 @@ def check_once(data: Any, context: Context, performance: Performance | None, now
         rows = _judged(features, there, settings.segments, now)
         watch, _ = see_labels(watch, rows, context, now)
         watch = replace(watch, labels=watch.labels + LabelCounts(joined=len(rows)))
-    return told(replace(watch, passed=rows - table.num_rows), context, now, features=reports)
+    return told(replace(watch, passed=total - table.num_rows), context, now, features=reports)
 
 
 def _seen(

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -19,6 +17,7 @@ from mlops_kit.errors import Conflict, IntegrityError
 from mlops_kit.monitoring.alerts import Change, Held, settle
 from mlops_kit.monitoring.baseline import Baseline
 from mlops_kit.monitoring.book import Overtaken, open_book
+from mlops_kit.monitoring.counted import count_rows, first_judged
 from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.places import HORIZON_DAYS, Index, Places
 from mlops_kit.monitoring.reading import (
@@ -32,7 +31,6 @@ from mlops_kit.monitoring.reading import (
     ripe,
     versioned,
 )
-from mlops_kit.monitoring.recent import Keys, RecentIds, keys_of
 from mlops_kit.monitoring.reference import Reference
 from mlops_kit.monitoring.segments import (
     AT,
@@ -56,10 +54,10 @@ from mlops_kit.monitoring.watch import (
     Watch,
     begin_inputs,
     first_performance,
-    see_ids,
     see_keys,
     see_labels,
     see_moments,
+    see_repeated,
     see_time,
     see_window,
     with_other_inputs,
@@ -242,19 +240,20 @@ class Epoch:
         new = fresh(listed, known.marks or {})
         before = known
         known = replace(known, day=max([known.day, *(one.day for one in listed)]))
-        places = self._places(before) if new else None
+        places = self._places(before) if new or self._judges_groups else None
         first = 0 if places is None else places.count
-        known = replace(known, watch=self._moments(known.watch, new, places))
-        watch, changes, rest = self._windows(known, [one for one in new if one.kind == PREDICTIONS], now)
+        watch, parts = self._moments(known.watch, new, places)
+        watch, changes, rest = self._windows(replace(known, watch=watch), parts, now)
         known, written = replace(known, watch=watch, rest=rest), list[Segment]()
         if places is not None:
             known, more, written = self._truth(known, places, first, new, now)
             changes += more
-        known, more, kept = self._ripened(known, written, now)
+        known, more, kept = self._ripened(known, places, written, now)
         changes += more
         if places is not None:
             index = places.written(self._keeping(before.seq + 1, kept), self._oldest(known, now))
-            known = replace(known, index=index, joined=(), marks=marked(listed, known.marks or {}))
+            marks = marked(listed, known.marks or {}) if new else known.marks
+            known = replace(known, index=index, joined=(), marks=marks)
         self.segments.forget()
         watch, more = see_time(known.watch, self.context, now)
         return replace(known, watch=watch), [*changes, *more], kept
@@ -279,13 +278,11 @@ class Epoch:
         if known.index is not None:
             return Places(self.segments, known.index)
         places = Places(self.segments, Index())
-        listed, ids = list(self.segments.listed()), RecentIds()
+        listed = list(self.segments.listed())
         for one in listed:
             read = one.seq <= (known.marks or {}).get(one.writer, 0) or one.day < _days_before(known.day)
             if one.kind == PREDICTIONS and read:
-                keys = _given_keys(self.segments.read(one, [ID]))
-                ids, fresh = (ids, None) if keys is None else ids.after(keys)
-                places.add(one, keys if keys is None else keys[fresh])
+                places.add(one, count_rows(self.segments.read(one, [AT, ID]), places, one.day).keys)
         for one in listed:
             if one.mark in known.joined and places.count:
                 places.add_known(one)
@@ -297,26 +294,38 @@ class Epoch:
         judged = before.judged != after.judged or before.watch.periods != after.watch.periods
         return bool(changes) or judged or before.marks != after.marks
 
-    def _moments(self, watch: Watch, new: list[Segment], places: Places | None) -> Watch:
-        """Take note of when and under which ids predictions were made, those too that wait for their window."""
+    @property
+    def _apart(self) -> tuple[str, ...]:
+        """The columns of predictions that their losses are told apart by."""
+        groups = self.context.groups
+        return tuple(dict.fromkeys([*self.context.settings.segments, *([] if groups is None else [groups])]))
+
+    @property
+    def _judges_groups(self) -> bool:
+        """Whether checks without new rows take note of groups, those of predictions that are old enough."""
+        return self.context.settings.groups is not None and self.context.settings.maturity is not None
+
+    def _moments(self, watch: Watch, new: list[Segment], places: Places | None) -> tuple[Watch, list[Rest]]:
+        """Take note of when and under which ids predictions were made; return which of them are to be compared."""
+        parts, groups = [], self.context.groups
         for segment in new:
             if segment.kind == PREDICTIONS and places is not None:
                 names = [name for rule in self.context.key_rules.values() for name in rule.limits["columns"]]
-                wanted = dict.fromkeys([AT, ID, VERSION, *names, *(f"{name}'" for name in names)])
+                own = [AT, ID, VERSION, *([] if groups is None else [groups])]
+                wanted = dict.fromkeys([*own, *names, *(f"{name}'" for name in names)])
                 table = versioned(self.segments.read(segment, wanted))
+                counted = count_rows(table, places, segment.day, groups)
+                watch = see_repeated(watch, counted)
+                table = table.filter(pa.array(counted.new))
                 watch = see_moments(watch, table.select([AT, VERSION]).to_pandas(), self.context)
-                keys = _given_keys(table)
-                if keys is not None:
-                    watch, fresh = see_ids(watch, keys)
-                    keys, table = keys[fresh], _among_named(table, fresh)
                 watch = see_keys(watch, table, self.context)
-                places.add(segment, keys)
-        return watch
+                places.add(segment, counted.keys)
+                parts.append(Rest(segment, 0, counted.passed, counted.only_of_version))
+        return watch, parts
 
-    def _windows(self, known: Known, new: list[Segment], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:
+    def _windows(self, known: Known, new: list[Rest], now: datetime) -> tuple[Watch, list[Change], tuple[Rest, ...]]:
         watch, changes = known.watch, []
-        parts = [*known.rest, *(Rest(one, 0) for one in new)]
-        windows = Windows(self.segments, parts if new else (), self.context.settings.window)
+        windows = Windows(self.segments, [*known.rest, *new] if new else (), self.context.settings.window)
         for table in windows:
             watch, more = see_window(watch, table, self.context, now)
             changes += more
@@ -341,7 +350,7 @@ class Epoch:
                 waiting=waiting,
                 new=first,
                 oldest=oldest,
-                columns=settings.segments,
+                columns=self._apart,
             )
             waiting, watch = found.waiting, replace(watch, labels=watch.labels + found.counts)
             epochs = {number: known.earlier(places.segment(number)) for number in found.rows[SEGMENT].unique()}
@@ -349,25 +358,26 @@ class Epoch:
             late, rows = int(earlier.sum()), found.rows[~earlier].reset_index(drop=True)
             watch = replace(watch, labels=watch.labels + LabelCounts(joined=-late, late=late))
             if settings.maturity is None:
+                rows = first_judged(rows, places, known.day, self.context.groups)
                 watch, more = see_labels(watch, rows, self.context, now)
                 changes += more
             elif len(rows):
-                keep(joined_table(rows, settings.segments), JOINED)
+                keep(joined_table(rows, self._apart), JOINED)
         return replace(known, watch=watch, waiting=waiting), changes, written
 
     def _ripened(
-        self, known: Known, written: list[Segment], now: datetime
+        self, known: Known, places: Places | None, written: list[Segment], now: datetime
     ) -> tuple[Known, list[Change], list[Segment]]:
         """With a maturity judge, in the order of the predictions, those that have become old enough."""
         if self.context.settings.maturity is None:
             return known, [], written
         maturity = timedelta(seconds=self.context.settings.maturity or 0)
         until = now - maturity
-        places = [*known.unjudged, *((one.day, one.name) for one in written)]
-        held = [segment for place in places if (segment := Segment.of(*place)) is not None]
+        names = [*known.unjudged, *((one.day, one.name) for one in written)]
+        held = [segment for place in names if (segment := Segment.of(*place)) is not None]
         parts = [read_joined(self.segments, one) for one in held]
         if not parts or (known.judged is not None and until <= known.judged):
-            return replace(known, unjudged=tuple(places)), [], written
+            return replace(known, unjudged=tuple(names)), [], written
         rows = pd.concat(parts, ignore_index=True)
         due, late = ripe(rows, after=known.judged, until=until, maturity=maturity)
         if due.empty and not late and not written:
@@ -375,8 +385,9 @@ class Epoch:
         new = pd.concat(parts[len(known.unjudged) :], ignore_index=True) if written else rows.iloc[:0]
         missed = 0 if known.judged is None else int((new["at"] <= known.judged).sum())
         watch = replace(known.watch, labels=known.watch.labels + LabelCounts(late=late + missed))
+        due = first_judged(due, places, known.day, self.context.groups)
         watch, changes = see_labels(watch, due, self.context, now)
-        kept = tuple(place for place, part in zip(places, parts, strict=True) if (part["at"] > until).any())
+        kept = tuple(place for place, part in zip(names, parts, strict=True) if (part["at"] > until).any())
         return replace(known, watch=watch, unjudged=kept, judged=until), changes, written
 
     def write(self, known: Known, seq: int) -> Segment:
@@ -605,17 +616,3 @@ def _numbers(left: Mapping[str, Any]) -> dict[str, Version]:
 
 def _days_before(day: str, days: int = 1) -> str:
     return (datetime.fromisoformat(day) - timedelta(days=days)).date().isoformat() if day else ""
-
-
-def _given_keys(table: pa.Table) -> Keys | None:
-    """Return the keys of the ids that predictions were given; None if the log made them."""
-    if ID not in table.column_names:
-        return None
-    return keys_of(name for name in table.column(ID).to_pylist() if name is not None)
-
-
-def _among_named(table: pa.Table, kept: npt.NDArray[np.bool_]) -> pa.Table:
-    """Keep some of the predictions that have an id, and all that have none."""
-    mask = np.ones(table.num_rows, bool)
-    mask[table.column(ID).is_valid().to_numpy()] = kept
-    return table.filter(pa.array(mask))

@@ -329,7 +329,7 @@ class Monitor:
         if self._log is not None:
             self._log.flush()
         epoch, known = self._opening().go_on(moment)
-        waiting = sum(rest.segment.rows - rest.offset for rest in known.rest)
+        waiting = sum(rest.waiting for rest in known.rest)
         self._deliver()
         return MonitorReport.of(told(known.watch, epoch.context, moment, waiting=waiting))
 

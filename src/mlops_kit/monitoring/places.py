@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +13,34 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mlops_kit.monitoring.labels import label_text
-from mlops_kit.monitoring.recent import Keys, keys_of
-from mlops_kit.monitoring.segments import ID, IDS, JOINED, LABEL, LABELLED, PLACES, Segment, Segments
+from mlops_kit.monitoring.segments import GROUPS, ID, IDS, JOINED, LABEL, LABELLED, PLACES, Segment, Segments
 
+Keys: TypeAlias = npt.NDArray[np.uint64]
 Columns: TypeAlias = dict[str, npt.NDArray[Any]]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
+REMEMBERED = 1_000_000
+"""How many ids, or groups, that come again are known as such, at least."""
+_BYTES = 8
 HORIZON_DAYS = 400
 """How many days after a prediction was logged its label may be: one that comes later is counted as late."""
 _MOST = 1 << 18
 _MADE = re.compile(r"([0-9a-f]{12})-(0|[1-9][0-9]{0,17})")
 _KEY, _NUMBER, _WRITER, _FIRST, _NAME, _LABEL = "#key", "#segment", "#writer", "#first", "#name", "#label"
-_ORDER = {PLACES: (_NUMBER,), IDS: (_NUMBER, _KEY), LABELLED: (_KEY,)}
+_ORDER = {PLACES: (_NUMBER,), IDS: (_NUMBER, _KEY), LABELLED: (_KEY,), GROUPS: (_KEY,)}
 """By what the rows of each kind are sorted, the most important last."""
+
+
+def keys_of(texts: Iterable[str]) -> Keys:
+    """Shorten texts to the first eight bytes of the SHA-256 of each.
+
+    Examples
+    --------
+    >>> keys_of(["a", "b"]).tolist()
+    [14608863320967583690, 5357375904281011006]
+    """
+    digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:_BYTES] for text in texts)
+    return np.frombuffer(b"".join(digests), "<u8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +50,7 @@ class Run:
     Parameters
     ----------
     kind : str
-        ``"places"``, ``"ids"`` or ``"labelled"``.
+        ``"places"``, ``"ids"``, ``"labelled"`` or ``"groups"``.
     low, high : int
         The least and the greatest number of the segments of predictions that they are about.
     day : str
@@ -137,6 +153,26 @@ class Places:
         if keys is not None and len(keys):
             ids = {_KEY: keys, _NUMBER: np.full(len(keys), number, np.int64)}
             self._added.append(Run(IDS, number, number, segment.day, columns=_sorted(IDS, ids)))
+
+    def are_new(self, kind: str, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Find which keys come for the first time, as far as the last million of them tells."""
+        new, read = np.zeros(len(keys), bool), 0
+        new[np.unique(keys, return_index=True)[1]] = True
+        for columns in self._read(kind) if len(keys) else ():
+            known, left = columns[_KEY], np.flatnonzero(new)
+            rows = np.minimum(np.searchsorted(known, keys[left]), len(known) - 1)
+            new[left[known[rows] == keys[left]]] = False
+            read += len(known)
+            if read >= REMEMBERED:
+                break
+        return new
+
+    def take_groups(self, keys: Keys, day: str) -> npt.NDArray[np.bool_]:
+        """Return which groups come for the first time, and take note of them as seen on a day."""
+        new, number = self.are_new(GROUPS, keys), self._index.count
+        if new.any():
+            self._added.append(Run(GROUPS, number, number, day, columns={_KEY: np.sort(keys[new])}))
+        return new
 
     def add_labels(self, ids: Sequence[str], labels: Sequence[Any], numbers: Numbers) -> None:
         """Take note of the labels of predictions that are in segments of these numbers."""
@@ -258,7 +294,9 @@ class Places:
 
 
 def _names(run: Run) -> tuple[str, ...]:
-    return {PLACES: (_NUMBER, _WRITER, _FIRST, _NAME), IDS: (_KEY, _NUMBER), LABELLED: (_KEY, _LABEL)}[run.kind]
+    return {PLACES: (_NUMBER, _WRITER, _FIRST, _NAME), IDS: (_KEY, _NUMBER), LABELLED: (_KEY, _LABEL), GROUPS: (_KEY,)}[
+        run.kind
+    ]
 
 
 def _sorted(kind: str, columns: Columns) -> Columns:

@@ -70,6 +70,11 @@ class Rest:
             raise AssertionError("a rest names a segment")
         return cls(segment, int(given[2]), *map(tuple, given[3:]))
 
+    @property
+    def waiting(self) -> int:
+        """How many rows wait."""
+        return self.segment.rows - len(self.passed) - self.offset
+
     def rows_of(self, table: pa.Table) -> pa.Table:
         """Return the rows that wait, of all rows of the segment; `KNOWN` tells those that count for their version."""
         table = versioned(table)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PREDICTIONS, LABELS, JOINED, STATE = "predictions", "labels", "joined", "state"
-PLACES, IDS, LABELLED = "places", "ids", "labelled"
+PLACES, IDS, LABELLED, GROUPS = "places", "ids", "labelled", "groups"
 LOGGED = frozenset({PREDICTIONS, LABELS})
 """The kinds that are logged; the others are written by checks."""
 ID, NUMBER, AT, WEIGHT, PREDICTION, LABEL = "#id", "#n", "#at", "#weight", "#prediction", "#label"
@@ -32,7 +32,8 @@ VERSION, REPLACE, KNOWN = "#version", "#replace", "#known"
 OWN = (ID, NUMBER, AT, WEIGHT, VERSION, KNOWN, PREDICTION, LABEL)
 """The columns of a segment that are the log's own; `KNOWN` is added when rows are read."""
 _NAME = re.compile(
-    r"([0-9a-f]{12})-(\d{6,})\.(predictions|labels|joined|state|places|ids|labelled)\.(\d+)-(\d+)\.([0-9a-f]{64})"
+    r"([0-9a-f]{12})-(\d{6,})\."
+    r"(predictions|labels|joined|state|places|ids|labelled|groups)\.(\d+)-(\d+)\.([0-9a-f]{64})"
 )
 
 
@@ -49,8 +50,8 @@ class Segment:
     seq : int
         Its number among those of the writer, from 1.
     kind : str
-        ``"predictions"`` or ``"labels"``, which are logged; or ``"joined"``, ``"state"``, ``"places"``, ``"ids"`` or
-        ``"labelled"``, which checks write.
+        ``"predictions"`` or ``"labels"``, which are logged; or ``"joined"``, ``"state"``, ``"places"``, ``"ids"``,
+        ``"labelled"`` or ``"groups"``, which checks write.
     first, rows : int
         The number of its first row among those of the writer, and how many rows it has.
     digest : str

@@ -104,7 +104,7 @@ def told(
         bands=bands,
         levels=levels,
         joint=_joint(watch),
-        coverage=Coverage(max(0, round(_logged(watch)) + waiting - watch.ids.repeated), **watch.labels.plain()),
+        coverage=Coverage(max(0, round(_logged(watch)) + waiting), **watch.labels.plain()),
         versions=tuple(_versions(watch)),
         notes=tuple(_notes(watch, shown, context, waiting, now)),
     )
@@ -160,13 +160,14 @@ def _notes(
     settings = context.settings
     if settings.groups is not None:
         yield (
-            f"Of each value of groups={settings.groups!r} the first row is compared and judged; {watch.passed:,} others are "
-            "not. That is sound where how often a value appears has nothing to do with what its rows hold."
+            f"Of each value of groups={settings.groups!r} the first row is compared and judged, "
+            f"{plural(watch.passed, 'further row')} not. That is sound where how often a value appears has nothing to "
+            "do with what its rows hold."
         )
     if watch.latest is not None and now - watch.latest > timedelta(days=1):
         yield f"The last prediction was made on {watch.latest:%Y-%m-%d %H:%M}, {(now - watch.latest).days} days ago."
-    if watch.ids.repeated:
-        again = plural(watch.ids.repeated, "prediction")
+    if watch.repeated:
+        again = plural(watch.repeated, "prediction")
         yield f"{again} came again under an id that was known: each id is judged and counted once."
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."

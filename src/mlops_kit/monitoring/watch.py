@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,13 +21,13 @@ from mlops_kit.monitoring import signals
 from mlops_kit.monitoring.alerts import Alerts, Change, Held, Policy, Signal, advance, remind, settle
 from mlops_kit.monitoring.answers import check_answers
 from mlops_kit.monitoring.baseline import Baseline, contexts, labelled
+from mlops_kit.monitoring.counted import Counted
 from mlops_kit.monitoring.inputs import Inputs
 from mlops_kit.monitoring.judge import KEPT_WINDOWS, Performance, by_day, defaults
 from mlops_kit.monitoring.keys import RecentKeys
 from mlops_kit.monitoring.labels import LabelCounts
-from mlops_kit.monitoring.recent import Keys, RecentIds
 from mlops_kit.monitoring.reference import Reference
-from mlops_kit.monitoring.rows import unescaped
+from mlops_kit.monitoring.rows import escaped_name, unescaped
 from mlops_kit.monitoring.segments import AT, KNOWN, LABEL, OWN, PREDICTION, VERSION, WEIGHT
 from mlops_kit.monitoring.settings import LIFETIME, Settings, level_of
 from mlops_kit.monitoring.task import Task
@@ -102,6 +101,11 @@ class Context:
         return task.kind, () if few else task.classes, positive
 
     @property
+    def groups(self) -> str | None:
+        """The column of the log of whose values the first row each counts."""
+        return None if self.settings.groups is None else escaped_name(self.settings.groups)
+
+    @property
     def predictions(self) -> TableProfile | None:
         """The profile of the predictions of the reference; None if it holds none."""
         profile = self.baseline.profile
@@ -157,8 +161,8 @@ class Watch:
         When it last went on.
     latest : datetime or None
         The moment of the latest prediction.
-    ids : RecentIds
-        The last ids that were given, so that a prediction that is logged again is known.
+    repeated : int
+        How many predictions were logged again under their id.
     passed : int
         Rows that were passed over, because they were further ones of their group.
     periods : mapping of str to dict
@@ -185,7 +189,7 @@ class Watch:
     latest: datetime | None = None
     passed: int = 0
     periods: Mapping[str, dict[str, int]] = field(default_factory=dict)
-    ids: RecentIds = field(default_factory=RecentIds)
+    repeated: int = 0
     keys: Mapping[str, RecentKeys] = field(default_factory=dict)
 
     def plain(self, context: Context) -> dict[str, Any]:
@@ -206,7 +210,7 @@ class Watch:
             **({"passed": self.passed} if self.passed else {}),
             "last": None if self.last is None else codec.timestamp(self.last),
             **({} if self.latest is None else {"latest": codec.timestamp(self.latest)}),
-            **({"ids": self.ids.plain()} if self.ids != RecentIds() else {}),
+            **({"repeated": self.repeated} if self.repeated else {}),
             **({"keys": {name: keys.plain() for name, keys in self.keys.items()}} if self.keys else {}),
             **({"periods": {name: dict(counts) for name, counts in self.periods.items()}} if self.periods else {}),
         }
@@ -220,6 +224,12 @@ class Watch:
             versions = {name: Version.of(one) for name, one in state["versions"].items()}
         else:
             begun, versions = before_versions(state)
+        if "ids" in state:  # of a release that compared predictions that were logged again, and told how many
+            again = state["ids"]["repeated"]
+            versions = {
+                name: replace(one, logged=one.logged - again) if one.number == 1 else one
+                for name, one in versions.items()
+            }
         era, inputs = state.get("era", context.epoch), {}
         for name, members in state["inputs"].items():
             if members["kind"] == PREDICTED:
@@ -245,7 +255,7 @@ class Watch:
             alerts={(one.kind, one.subject): one for one in held},
             last=None if last is None else codec.moment(last),
             latest=codec.moment(state["latest"]) if "latest" in state else None,
-            ids=RecentIds.of(state["ids"]) if "ids" in state else RecentIds(),
+            repeated=state["ids"]["repeated"] if "ids" in state else state.get("repeated", 0),
             periods={name: dict(counts) for name, counts in state.get("periods", {}).items()},
             keys={name: RecentKeys.of(keys) for name, keys in state.get("keys", {}).items()},
         )
@@ -566,10 +576,10 @@ def _first_moments(moments: pd.Series[Any], names: pd.Series[Any]) -> dict[str, 
     return {str(name): at for name, at in moments.groupby(names).min().items()}
 
 
-def see_ids(watch: Watch, keys: Keys) -> tuple[Watch, npt.NDArray[np.bool_]]:
-    """Take note of the ids that predictions were given; return which were not logged again."""
-    ids, fresh = watch.ids.after(keys)
-    return replace(watch, ids=ids), fresh
+def see_repeated(watch: Watch, counted: Counted) -> Watch:
+    """Count predictions that were logged again, and further ones of a group."""
+    repeated, passed = int((~counted.new).sum()), int((counted.new & ~counted.first).sum())
+    return replace(watch, repeated=watch.repeated + repeated, passed=watch.passed + passed)
 
 
 def see_keys(watch: Watch, table: pa.Table, context: Context) -> Watch:
@@ -605,7 +615,7 @@ def with_other_inputs(watch: Watch, context: Context, now: datetime) -> tuple[Wa
         last=watch.last,
         latest=watch.latest,
         periods=watch.periods,
-        ids=watch.ids,
+        repeated=watch.repeated,
     )
     return after, changes
 

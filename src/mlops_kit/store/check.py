@@ -37,7 +37,7 @@ _RUN = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.(start|end|
 _METRICS = re.compile(r"runs/\d{4}-\d\d-\d\d/([0-9a-f]{8}-[0-9a-f]{12})\.metrics-(\d{6,})\.jsonl")
 _SEGMENT = re.compile(
     r"monitors/[a-z0-9._%~A-F-]+/\d{4}-\d\d-\d\d/[0-9a-f]{12}-\d{6,}\."
-    r"(?:(?:predictions|labels|joined|places|ids|labelled)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
+    r"(?:(?:predictions|labels|joined|places|ids|labelled|groups)\.\d+-\d+\.([0-9a-f]{64})\.parquet"
     r"|state\.0-0\.([0-9a-f]{64})\.json)"
 )
 _STEP = re.compile(r"steps/([0-9a-f]{64})\.json")
