@@ -21,13 +21,12 @@ from mlops_kit.monitoring.labels import LabelCounts
 from mlops_kit.monitoring.rows import escaped, firsts_of, moments_of, table_of, unescaped, values_of
 from mlops_kit.monitoring.segments import AT, LABEL, PREDICTION
 from mlops_kit.monitoring.telling import told
-from mlops_kit.monitoring.versions import UNNAMED, Version
+from mlops_kit.monitoring.versions import UNNAMED, Version, estimated
 from mlops_kit.monitoring.watch import (
     Context,
     Watch,
     answered,
     broken_columns,
-    estimated,
     groups,
     hold,
     named,
@@ -113,7 +112,9 @@ def _seen(
             reports.append(named(feature_report(verdict, kind, since=None, missing=missing, shape=shape), place))
     found = list(signals.of_quality(quality, broken_columns(features, baseline), context.policy.looks))
     rows = every.append_column(AT, moments_of(now, every.num_rows, now))
-    version, more, estimates = estimated(rows, version, UNNAMED, context, at_once=True)
+    version, more, estimates = estimated(
+        rows, version, UNNAMED, baseline.estimator, context.settings.window, context.policy.looks, at_once=True
+    )
     found += [*more, *signals.of_features(reports)]
     alerts, _ = advance({}, found, now, context.policy)
     watch = Watch(

@@ -287,7 +287,7 @@ def _names(what: str, given: Any) -> tuple[str, ...]:
 
 def _column(what: str, given: Any) -> str | None:
     if given is not None and not isinstance(given, str):
-        raise InvalidInput(f"{what}={given!r:.200} is not the name of a column.")
+        raise InvalidInput(f"{what}={quoted(given)} is not the name of a column.")
     return given
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +36,7 @@ from mlops_kit.monitoring.versions import (
     Version,
     before_versions,
     by_version,
+    estimated,
     logged_in_all,
     loss_of,
     numbered,
@@ -440,7 +440,8 @@ def _answers(
             first = profile_table(pa.table({PREDICTION: pa.array(warm)}))
             inputs[key] = _of_version(key, version, first, context, watch.era)
             version = replace(version, warm=())
-    version, found, estimates = estimated(table, version, name, context)
+    estimator, looks = context.baseline.estimator, context.policy.looks
+    version, found, estimates = estimated(table, version, name, estimator, context.settings.window, looks)
     return replace(watch, inputs=inputs, versions={**watch.versions, name: version}), results, found, estimates
 
 
@@ -661,49 +662,3 @@ def _kind(table: pa.Table, name: str) -> str | None:
     """Give the kind of a column; None if all of it is missing."""
     column = table.column(name)
     return None if column.null_count == len(column) else kind_of(column.type)
-
-
-def _scores(table: pa.Table) -> list[float | None]:
-    """Return the scores of a window, None for what is none."""
-    column = table.column(PREDICTION)
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        return [None] * table.num_rows
-    values = column.to_pandas().astype(float)
-    return [score if 0 <= score <= 1 else None for score in values.tolist()]
-
-
-def estimated(
-    table: pa.Table, version: Version, name: str, context: Context, *, at_once: bool = False
-) -> tuple[Version, list[Signal], list[dict[str, Any]]]:
-    """Estimate the metrics of a version from its scores, where the reference allows; it warns as `signals` says.
-
-    The bands are of windows, and metrics of fewer rows spread further: scores wait for their window, unless all are to
-    be taken `at_once`.
-    """
-    estimator, window = context.baseline.estimator, context.settings.window
-    if estimator is None or PREDICTION not in table.column_names:
-        return version, [], []
-    moments = table.column(AT).to_pandas()
-    waiting = [*version.scores, *zip(map(pd.Timestamp.isoformat, moments), _scores(table), strict=True)]
-    size = max(1, len(waiting)) if at_once else window
-    limits = {metric: band.lower for metric, band in estimator.bands.items()}
-    found, made = list[Signal](), list[dict[str, Any]]()
-    for start in range(0, len(waiting) - size + 1, size):
-        part = waiting[start : start + size]
-        scores = np.array([score for _, score in part if score is not None])
-        if not len(scores):
-            continue
-        values = estimator.estimate(scores)
-        if len(part) >= window:
-            warned = estimator.warnings(values)
-            found += signals.of_estimates(warned, values, limits, context.policy.looks, version=name)
-        metrics = {metric: [_finite(value), None, None] for metric, value in values.items()}
-        ends = sorted(datetime.fromisoformat(at).astimezone(UTC).isoformat() for at, _ in (part[0], part[-1]))
-        named = {"version": name} if name else {}
-        made.append({"start": ends[0], "end": ends[1], "rows": len(part), "metrics": metrics, **named})
-    rest = () if at_once else tuple(waiting[len(waiting) // size * size :])
-    return replace(version, scores=rest), found, made
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
