@@ -40,7 +40,7 @@ Answer = TypeVar("Answer")
 _BELIEVED_SECONDS = 60.0
 """So long after an entry was seen, an answer may rest on it without another look."""
 _JUST_READ_SECONDS = 1.0
-"""So long after a lost race an entry that was read then need not be looked at once more."""
+"""So long an entry that was read to decide on an append need not be looked at once more."""
 
 
 class Journal:
@@ -173,7 +173,8 @@ class Journal:
         note_change(self.place)
         with self._lock:
             self._heed()
-            head, losses, believed = self._held(self._whole(self._begun()), _BELIEVED_SECONDS), 0, 0.0
+            began, losses = time.monotonic(), 0
+            head = self._held(self._whole(self._begun()), _BELIEVED_SECONDS)
             while True:
                 if after is not None:
                     known = next((seq for seq in range(after + 1, head.seq + 1) if self._is_mine(seq, nonce)), None)
@@ -193,20 +194,20 @@ class Journal:
                         raise refusal
                     self._sync(head.seq)
                     return None
-                held = self._held(head, believed)
+                held = self._held(head, min(time.monotonic() - began, _JUST_READ_SECONDS))
                 if held is not head:
                     head = held  # another history: what was decided on the old one does not hold
                     continue
                 entry = self._made(head, author, nonce, decision)
-                data, began = entry.encode(), time.monotonic()
+                data, asked = entry.encode(), time.monotonic()
                 if self._create(entry, data):
                     self._synced, self._head = entry.seq, None
                     self._entries.remember(entry.seq, data)
                     self._head = head = self._followed(head, entry, data)
                     self._write_hint(head)
                     return entry
-                losses, believed = losses + 1, _JUST_READ_SECONDS
-                head = self._overtaken(head, losses, (time.monotonic() - began) / 2)
+                losses += 1
+                head = self._overtaken(head, losses, (time.monotonic() - asked) / 2)
                 if not self._is_remote and self._is_mine(entry.seq, nonce):  # the acknowledgement was lost
                     self._head = head
                     self._sync(entry.seq)

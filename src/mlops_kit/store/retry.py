@@ -6,7 +6,7 @@ ATTEMPTS = 6
 PATIENCE_SECONDS = 60.0
 _FIRST_SECONDS = 0.25
 _LONGEST_SECONDS = 8.0
-_FIRST_REQUESTS, _MOST_REQUESTS = 96.0, 512.0
+_FIRST_REQUESTS, _MOST_REQUESTS = 128.0, 512.0
 _DOUBLINGS = 8
 
 
@@ -55,13 +55,13 @@ def turn(losses: int, request: float, fraction: float) -> float:
     Returns
     -------
     float
-        Seconds, from a range of 96 requests that grows to 512 and is never above eight seconds. Sixteen writers that
+        Seconds, from a range of 128 requests that grows to 512 and is never above eight seconds. Sixteen writers that
         begin at once so need about nine calls for each entry, and five or six if they go on; two no more than four.
 
     Examples
     --------
     >>> [round(turn(losses, 0.01, 1.0), 2) for losses in (1, 2, 3, 9)], turn(3, 1.0, 0.5)
-    ([0.96, 3.84, 5.12, 5.12], 4.0)
+    ([1.28, 5.12, 5.12, 5.12], 4.0)
     """
     requests = min(_MOST_REQUESTS, _FIRST_REQUESTS * 4.0 ** min(losses - 1, _DOUBLINGS))
     return fraction * min(_LONGEST_SECONDS, request * requests)

@@ -151,7 +151,8 @@ def get_run(id_or_prefix: str, *, store: StoreLike = None) -> Run:
     Parameters
     ----------
     id_or_prefix : str
-        Its id, or at least 4 of its first or last characters.
+        Its id, or at least 4 of its first or last characters. By its first ones a run is found as fast in a store of
+        any size; for its last ones the days are searched, from the newest back.
     store : str, path or Store, optional
         By default the store of the project.
 
