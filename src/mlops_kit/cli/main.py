@@ -17,6 +17,7 @@ from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place,
 from mlops_kit.cli.options import show as show_value
 from mlops_kit.cli.trust import audit, trust
 from mlops_kit.cli.verbs import told
+from mlops_kit.cli.why import why
 from mlops_kit.errors import IntegrityError, InvalidInput, MlopsKitError, ModelNotFound, RunNotFound
 from mlops_kit.safe_text import clean
 from mlops_kit.views.versions import datasets_text, history_text
@@ -189,5 +190,6 @@ for verb in (
     require,
     retire,
     trust,
+    why,
 ):
     main.add_command(verb)

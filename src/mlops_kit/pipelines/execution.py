@@ -17,6 +17,7 @@ from mlops_kit.masking import masked_text
 from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
 from mlops_kit.pipelines.dependencies import FUNCTION, dependencies
+from mlops_kit.pipelines.explain import NEW, explained
 from mlops_kit.pipelines.keys import Inputs, inputs_of, states
 from mlops_kit.pipelines.options import StepOptions
 from mlops_kit.pipelines.reuse import FRESH_SHARE, find
@@ -37,7 +38,6 @@ from mlops_kit.tracking.recorder import status_after
 from mlops_kit.tracking.run import Run
 
 _NOT_FOUND = object()
-_NEW = "no result for this code, these arguments and packages"
 _SAME = "the same code, arguments and packages"
 _NOTE = 200
 
@@ -64,7 +64,7 @@ class Attempt:
     options: StepOptions
     inputs: Inputs | None = None
     key: str | None = None
-    why: str = _NEW
+    why: str = NEW
     began: float = field(default_factory=perf_counter)
 
 
@@ -94,6 +94,11 @@ class Execution:
     ) -> None:
         self._body.__exit__(None, None, None)
         runner.reset(self._token)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.stop()
+            with recorder.guarded("What had changed since the run before"):
+                recorder.steps = explained(self._run, recorder.steps)
 
     def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call or reuse its result."""
@@ -163,7 +168,7 @@ class Execution:
             self._run.store.objects.forget()
             self._problem(f"{attempt.name}: {found.warning}")
         if found.record is None:
-            attempt.why = found.why or _NEW
+            attempt.why = found.why or NEW
             return _NOT_FOUND
         self._replay(found.record, attempt)
         self._note(attempt, "finished", reused=True, why=_SAME, logged=found.record.logged.names)
@@ -244,7 +249,7 @@ class Execution:
         if problem is not None:
             self._problem(f"{attempt.name}: {problem}")
         why = str(problem or call.unrepeatable)
-        attempt.key, attempt.why = None, why if attempt.why == _NEW else f"{attempt.why}; {why}"
+        attempt.key, attempt.why = None, why if attempt.why == NEW else f"{attempt.why}; {why}"
 
     def _record(
         self, key: str, name: str, inputs: Inputs, call: RunningCall, value: Any, function: Callable[..., Any]

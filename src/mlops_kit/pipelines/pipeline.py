@@ -7,13 +7,19 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from mlops_kit.errors import RunNotFound
 from mlops_kit.pipelines.execution import Execution
+from mlops_kit.pipelines.explain import runs_of, why
+from mlops_kit.pipelines.plan import Plan, plan
 from mlops_kit.pipelines.run import PipelineRun
-from mlops_kit.store.store import StoreLike
+from mlops_kit.pipelines.step import Step
+from mlops_kit.store.store import StoreLike, open_store
 from mlops_kit.tracking.begin import planned
 from mlops_kit.tracking.decorator import Options, Recording
 from mlops_kit.tracking.functions import require_function
 from mlops_kit.tracking.inputs import snapshot_limit
+from mlops_kit.tracking.run import Run
+from mlops_kit.views.why import Why
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +74,88 @@ class Pipeline(Generic[P, R]):
             with Execution(recording.run):
                 result = await self.__wrapped__(*args, **kwargs)
             return recording.returned(result)
+
+    def why(self, step: str | Step[..., Any]) -> Why:
+        """Explain why a step ran, or was reused, in the last run.
+
+        Parameters
+        ----------
+        step : Step or str
+            The step, or its name.
+
+        Returns
+        -------
+        Why
+            What had changed since the run before: which function, argument, package or file, with the diff of the
+            source, and what no fingerprint could look into.
+
+        Raises
+        ------
+        RunNotFound
+            The pipeline was not run yet.
+        InvalidInput
+            Its last run called no such step; the message names those it called.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> @mk.step
+        ... def scale(x, by):
+        ...     return x * by
+        >>> @mk.pipeline(store="memory://why-doc")
+        ... def run(by):
+        ...     return scale(2, by)
+        >>> run(3), run(4)
+        (6, 8)
+        >>> run.why(scale).changes
+        (Change(section='argument', name='by', left=3, right=4),)
+        """
+        return why(self._latest(), step.place if isinstance(step, Step) else step)
+
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
+        """Say what a call would do, from the calls of the last run; nothing of yours runs.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of the call; none for those of the last run.
+
+        Returns
+        -------
+        Plan
+            For each call of a step ``"reused"``, ``"runs"``, or, behind the first that runs, ``"may run"``.
+
+        Raises
+        ------
+        RunNotFound
+            The pipeline was not run yet.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> @mk.step
+        ... def load():
+        ...     return [1, 2]
+        >>> @mk.pipeline(store="memory://plan-doc")
+        ... def run():
+        ...     return len(load())
+        >>> run()
+        2
+        >>> [call.outcome for call in run.plan().calls]
+        ['reused']
+        """
+        return plan(self.__wrapped__, self._latest(), (*self._receiver, *args), kwargs, open_store(self._options.store))
+
+    def _latest(self) -> Run:
+        """Return the last run in this process, else the newest in the store."""
+        if self.last_run is not None:
+            return self.last_run
+        store = open_store(self._options.store)
+        place = f"{self.__module__}:{self.__qualname__}"
+        run = next(runs_of(store, place), None)
+        if run is None:
+            raise RunNotFound(f"The pipeline {place} has no run in {store.url} yet. Call it first.")
+        return run
 
     @property
     def last_run(self) -> PipelineRun | None:

@@ -320,6 +320,17 @@ def step_counts(steps: Sequence[StepCall]) -> tuple[str, ...]:
     return tuple(f"{count:,} {outcome}" for outcome, count in Counter(map(_outcome, steps)).items())
 
 
+def step_line(call: StepCall) -> str:
+    """Say in one line what became of a call, and why.
+
+    Examples
+    --------
+    >>> step_line(StepCall("app:clean", "finished", "argument drop: 0 → 1", 0.01))
+    'clean ran: argument drop: 0 → 1'
+    """
+    return f"{_step_name(call.name)} {_outcome(call)}: {call.why}"
+
+
 def _step(call: StepCall) -> str:
     return f"{_step_name(call.name)} {_outcome(call)} in {duration(call.seconds)}"
 
