@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlops_kit.errors import InvalidInput, StoreError
-from mlops_kit.store.backend import Backend, Bytes, Found, Judged, foreign_files, make_durable, read_judged
+from mlops_kit.store.backend import Backend, Bytes, Found, Judged, foreign_files, make_durable, read_judged, read_part
 from mlops_kit.store.folders import ForeignFile
 
 _T = TypeVar("_T")
@@ -61,6 +61,17 @@ class BackendContract(ABC):
         for place in (backend, self.again(backend, tmp_path)):
             for key, value in values.items():
                 _check(place.get(key) == value, f"{key} reads back different")
+
+    def test_a_part_of_a_value_is_read(self, tmp_path: Path) -> None:
+        """As many bytes come as there are between two places; a backend that reads no parts gives the same."""
+        backend = self.make(tmp_path)
+        backend.put("digits", b"0123456789")
+        backend.put("empty", b"")
+        for begin, end in ((0, 10), (0, 3), (8, 20), (10, 12), (30, 40)):
+            part = read_part(backend, "digits", begin, end)
+            _check(part == b"0123456789"[begin:end], f"the bytes from {begin} to {end} read as {part!r}")
+        _check(read_part(backend, "empty", 0, 5) == b"", "an empty value is not read as one")
+        _check(read_part(backend, "no/such", 0, 5) is None, "a part of an absent value was read")
 
     def test_writing_takes_views_and_bytearrays(self, tmp_path: Path) -> None:
         """Any bytes-like object can be written, by both ways of writing."""
@@ -332,9 +343,13 @@ class FaultyBackend:
         """Tell the time; this never fails."""
         return self._inner.now()
 
-    def read_judged(self, key: str) -> Judged | None:
+    def read_part(self, key: str, begin: int, end: int) -> bytes | None:
+        """Read a part of a value, or fail."""
+        return self._do("get", key, lambda: read_part(self._inner, key, begin, end))
+
+    def read_judged(self, key: str, most: int | None = None) -> Judged | None:
         """Read a value and who else may have written it, or fail."""
-        return self._do("get", key, lambda: read_judged(self._inner, key))
+        return self._do("get", key, lambda: read_judged(self._inner, key, most))
 
     def foreign(self) -> Iterator[ForeignFile]:
         """List what is no regular file; this never fails."""

@@ -103,9 +103,18 @@ class Handler(BaseHTTPRequestHandler):
         elif target:
             self.answer({"done": True, "resource": bucket.put(unquote(target), found[1], only_new=False)})
         elif query.get("alt") == "media":
-            self.send(200, found[1], "application/octet-stream")
+            self.send_part(found[1])
         else:
             self.answer(found[0])
+
+    def send_part(self, data):
+        begin, dash, end = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+        if not dash:
+            self.send(200, data, "application/octet-stream")
+        elif int(begin) >= len(data):
+            self.refuse(416, "The requested range cannot be satisfied.")
+        else:
+            self.send(206, data[int(begin) : int(end) + 1], "application/octet-stream")
 
     def answer(self, value):
         self.send(200, json.dumps(value).encode())

@@ -50,7 +50,7 @@ def test_listings_pass_over_it(store, read):
     lengthen(store, "runs/*/*.end.json")
     lengthen(store, "journals/models/a/000000000001.json")
     runs, names = mk.list_runs(store=store), mk.ModelStore(store).names()
-    assert (len(runs), len(runs.problems), list(names), len(names.problems)) == (1, 1, ["b"], 1)
+    assert (len(runs), len(runs.problems), list(names), len(names.problems)) == (1, 1, ["a", "b"], 1)
     assert max(read) <= MAX_BYTES
 
 

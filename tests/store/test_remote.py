@@ -248,8 +248,8 @@ class Scripted:
             act()
         raise Refusal(trouble)
 
-    def read(self, key):
-        return self._do(lambda: self._at(key))
+    def read(self, key, begin=0, end=None):
+        return self._do(lambda: self._at(key)[begin:end])
 
     def write(self, key, data):
         return self._do(lambda: self.values.update({key: data}))

@@ -22,6 +22,7 @@ from mlops_kit.errors import IntegrityError, UnsupportedData
 from mlops_kit.fingerprints.layouts import naming, recast, with_children, without_views
 from mlops_kit.fingerprints.leaves import type_name
 from mlops_kit.records.codec import plain, unplain
+from mlops_kit.store.footers import Footer
 
 # The stubs of pyarrow tell types and arrays apart by their elements; here any will do.
 Type: TypeAlias = Any
@@ -190,15 +191,9 @@ def _broken(promise: Promise, file: pq.ParquetFile) -> str | None:
     return None
 
 
-def _content(footer: pq.FileMetaData) -> tuple[int, int]:
-    size = values = 0
-    for i in range(footer.num_row_groups):
-        group = footer.row_group(i)
-        for j in range(group.num_columns):
-            column = group.column(j)
-            size += column.total_uncompressed_size
-            values += column.num_values
-    return size, values
+def _content(metadata: pq.FileMetaData) -> tuple[int, int]:
+    footer = Footer.of(metadata)
+    return footer.unpacked, footer.values
 
 
 def storable(kind: Type, name: str, *, top: bool = True) -> Type:

@@ -103,12 +103,12 @@ def read_table(manifest: Manifest, store: Store, *, what: str, columns: list[obj
             "Upgrade with `pip install -U mlops-kit`."
         )
     part = manifest.parts[0]
-    data = store.objects.get(part.object, what=what)
-    if (len(data), part.rows, manifest.header["rows"]) != (part.size, manifest.rows, manifest.rows):
+    if (part.rows, manifest.header["rows"]) != (manifest.rows, manifest.rows):
         raise IntegrityError(
-            f"The {what} cannot be read. Its manifest names {part.rows:,} rows in {part.size:,} bytes as all of "
-            f"{manifest.rows:,} rows, and the object has {len(data):,} bytes. Restore both from a copy of the store."
+            f"The {what} cannot be read. Its manifest names {part.rows:,} rows as all of {manifest.rows:,}. Restore it "
+            "from a copy of the store."
         )
+    data = store.objects.get(part.object, size=part.size, what=what)
     content = None if part.unpacked is None or part.values is None else (part.unpacked, part.values)
     try:
         return frames.read_parquet(data, wanted, frames.promise(manifest.header, part.rows, content))

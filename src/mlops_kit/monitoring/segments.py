@@ -18,6 +18,7 @@ from mlops_kit.errors import IntegrityError, StoreError
 from mlops_kit.records.names import folder
 from mlops_kit.store import keys
 from mlops_kit.store.backend import read_verified
+from mlops_kit.store.footers import read_footer
 from mlops_kit.store.store import Store
 
 if TYPE_CHECKING:
@@ -171,11 +172,22 @@ class Segments:
 
         table = self._held.pop(segment, None)
         if table is None:
-            table = read_parquet(self.read_bytes(segment))
+            data = self.read_bytes(segment)
+            self._check_rows(segment, data)
+            table = read_parquet(data)
         self._held[segment] = table
         while sum(one.rows for one in self._held) > _MOST_HELD:
             del self._held[next(iter(self._held))]
         return table if columns is None else table.select([name for name in columns if name in table.column_names])
+
+    def _check_rows(self, segment: Segment, data: bytes) -> None:
+        """Compare the rows of a file with those that its name says, before any is read."""
+        rows = read_footer(lambda begin, end: data[begin:end], len(data)).rows
+        if rows != segment.rows:
+            raise IntegrityError(
+                f"The segment {segment.key(self._folder)} in {self._store.url} has {rows:,} rows, and its name says "
+                f"{segment.rows:,}: it was not read. Restore the file from a copy of the store."
+            )
 
     def forget(self) -> None:
         """Hold no rows any more."""

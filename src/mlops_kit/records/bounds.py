@@ -16,15 +16,22 @@ MAX_BYTES = 2**27
 """The longest record that is read; objects may be longer."""
 MAX_NESTING = 330
 """The deepest nesting that is read: `codec.plain` goes 100 levels deep, each of at most three in JSON."""
-_LONGEST = {".json": MAX_BYTES, ".jsonl": 8 * MAX_BYTES}
+MAX_OBJECT = 2**40
+"""The longest object."""
+_LONGEST = {".json": MAX_BYTES, ".jsonl": 8 * MAX_BYTES, ".parquet": 128 * MAX_BYTES}
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"[0-9]{4301}")
 _STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(code, 0) for code in range(256))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def check_size(size: int, key: str) -> None:
-    """Check the length of a file before it is read; objects and parquet files may be of any.
+def longest(key: str) -> int:
+    """Return how many bytes the value of a key has at most."""
+    return next((most for ending, most in _LONGEST.items() if key.endswith(ending)), MAX_OBJECT)
+
+
+def check_size(size: int, key: str, most: int | None = None) -> None:
+    """Check the length of a value before it is read.
 
     Parameters
     ----------
@@ -32,11 +39,13 @@ def check_size(size: int, key: str) -> None:
         In bytes.
     key : str
         Its place in the store.
+    most : int, optional
+        How many bytes it may have; by default as many as a writer ever gives to a value of its kind.
 
     Raises
     ------
     IntegrityError
-        It is longer than any record, or any segment of points, that a writer makes.
+        It is longer.
 
     Examples
     --------
@@ -45,9 +54,13 @@ def check_size(size: int, key: str) -> None:
     Traceback (most recent call last):
     mlops_kit.errors.IntegrityError: The record store.json has 1,099,511,627,776 bytes; none has more than 134,217,728.
     """
-    longest = next((most for ending, most in _LONGEST.items() if key.endswith(ending)), None)
-    if longest is not None and size > longest:
-        raise IntegrityError(f"The record {key} has {size:,} bytes; none has more than {longest:,}.")
+    if most is not None and size > most:
+        raise IntegrityError(
+            f"{key} is longer than the {most:,} bytes that it may have, and was not read. Restore the file from a copy "
+            "of the store; `Store.fsck()` lists all that is damaged."
+        )
+    if size > longest(key):
+        raise IntegrityError(f"The record {key} has {size:,} bytes; none has more than {longest(key):,}.")
 
 
 def parse(data: bytes, *, where: str) -> Any:

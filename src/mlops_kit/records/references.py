@@ -42,6 +42,34 @@ def references(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from _named("part", part.get("object"))
 
 
+def stated_sizes(record: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the digest of every object of which a record says how many bytes it has, and that number.
+
+    Examples
+    --------
+    >>> list(stated_sizes({"record": "entry", "body": {"object": "sha256:00", "size": 5}}))
+    [('sha256:00', 5)]
+    """
+    items: tuple[Any, ...] = ()
+    match record.get("record"):
+        case "run-end":
+            items = (*record.get("outputs", ()), *record.get("artifacts", ()))
+        case "step":
+            logged = record.get("logged") or {}
+            value = () if "data" in record else (record.get("value") or {},)
+            items = (*value, *logged.get("outputs", ()), *logged.get("artifacts", ()))
+        case "entry":
+            items = (record.get("body", {}),)
+        case "manifest":
+            items = tuple(record.get("parts", ()))
+    for item in items:
+        if item.get("format") == "dataset":  # the object is a manifest, and the size that of the rows
+            continue
+        for _, digest in _named("object", item.get("object")):
+            if isinstance(item.get("size"), int):
+                yield digest, item["size"]
+
+
 def _entry(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for member in ("object", "manifest", "environment", "evidence", "baseline"):
         yield from _named(member, body.get(member))

@@ -11,24 +11,25 @@ from typing import Any
 from mlops_kit.errors import (
     IntegrityError,
     InvalidInput,
+    MlopsKitError,
     ModelNotFound,
     SignatureError,
     SignatureMissing,
     SignerUnknown,
 )
 from mlops_kit.masking import quoted
-from mlops_kit.records import codec
+from mlops_kit.records import bounds, codec
 from mlops_kit.records.audit import Anchor, AuditedJournal, AuditReport, read_anchor
-from mlops_kit.records.check import Problem
+from mlops_kit.records.check import Problem, is_of_one_record
 from mlops_kit.records.gate import GateRecord, digest_of_gate
 from mlops_kit.records.names import check_name, folder
 from mlops_kit.records.trust import StoreTrust
 from mlops_kit.store import keys, trusted
-from mlops_kit.store.backend import Backend
+from mlops_kit.store.backend import Backend, read_at_most
 from mlops_kit.store.chain import Chain, walk_all
 from mlops_kit.store.clocks import is_ahead
 from mlops_kit.store.kinds import JOURNALLED, kind_of, what_of
-from mlops_kit.store.objects import digest_of
+from mlops_kit.store.objects import digest_at
 from mlops_kit.store.signers import judge
 
 _TIP = re.compile(r"[0-9a-f]{64}")
@@ -171,14 +172,30 @@ def _lost_objects(chain: Chain, backend: Backend) -> Iterable[Problem]:
     for entry, digest in ((entry, entry.body.get(member)) for member in content for entry in chain.entries):
         if digest is None:
             continue
-        sound = keys.DIGEST.fullmatch(str(digest)) is not None
-        data = backend.get(keys.object_key(digest)) if sound else None
+        actual = _digest(backend, digest, max(entry.body.get("size", 0), bounds.MAX_BYTES))
         version = "" if entry.body.get("version") is None else f":{entry.body['version']}"
         what = f"the {what_of(chain.kind)} {chain.name}{version} that entry {entry.seq} names"
-        if data is None:
+        if actual is None:
             yield Problem("missing-object", keys.object_key(str(digest)), f"{what} is not there")
-        elif digest_of(data) != digest:
-            yield Problem("changed-object", keys.object_key(digest), f"{what} has other bytes: {digest_of(data)}")
+        elif actual != digest:
+            yield Problem("changed-object", keys.object_key(digest), f"{what} has other bytes: {actual}")
+
+
+def _digest(backend: Backend, digest: Any, most: int) -> str | None:
+    """Digest an object of at most so many bytes; return why if it cannot be read, and None if it is not there."""
+    if not keys.DIGEST.fullmatch(str(digest)):
+        return None
+    key = keys.object_key(digest)
+    try:
+        found = backend.stat(key)
+        if found is None:
+            return None
+        bounds.check_size(found.size, key, most)
+        return digest_at(backend, key)
+    except MlopsKitError as error:
+        if not is_of_one_record(error):
+            raise
+        return str(error)
 
 
 def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
@@ -194,17 +211,17 @@ def _false_evidence(chain: Chain, backend: Backend) -> Iterable[Problem]:
         if digest is None:
             continue
         sound = keys.DIGEST.fullmatch(str(digest)) is not None
-        data = backend.get(keys.object_key(digest)) if sound else None
+        actual = _digest(backend, digest, bounds.MAX_BYTES)
         key = keys.object_key(str(digest)) if sound else keys.entry_key(chain.kind, chain.folder, entry.seq)
         what = f"the evidence of the promotion that entry {entry.seq} of {chain.name} names"
-        if data is None:
+        if actual is None:
             yield Problem("missing-object", key, f"{what} is not there")
             continue
-        if digest_of(data) != digest:
-            yield Problem("changed-object", key, f"{what} has other bytes: {digest_of(data)}")
+        if actual != digest:
+            yield Problem("changed-object", key, f"{what} has other bytes: {actual}")
             continue
         try:
-            report = GateRecord.decode(data, where=what)
+            report = GateRecord.decode(read_at_most(backend, key, bounds.MAX_BYTES) or b"", where=what)
         except IntegrityError as error:
             yield Problem("false-evidence", key, str(error))
             continue
@@ -235,10 +252,13 @@ def _without_gate(chain: Chain, backend: Backend) -> Iterable[Problem]:
 
 def _asks_all(gate: dict[str, Any], digest: Any, backend: Backend) -> bool:
     """Return whether a report has a result of each condition of a gate; one that cannot be read is told elsewhere."""
-    data = backend.get(keys.object_key(digest)) if keys.DIGEST.fullmatch(str(digest)) else None
     try:
+        sound = keys.DIGEST.fullmatch(str(digest)) is not None
+        data = read_at_most(backend, keys.object_key(digest), bounds.MAX_BYTES) if sound else None
         results = GateRecord.decode(data, where=str(digest)).results if data is not None else ()
-    except IntegrityError:
+    except MlopsKitError as error:
+        if not is_of_one_record(error):
+            raise
         return True
     return all(any(found.name.startswith(str(asked["name"])) for found in results) for asked in gate["conditions"])
 

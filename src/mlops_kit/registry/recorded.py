@@ -64,7 +64,7 @@ class RecordedModels:
         version = self._version(entry, self._catalog.parse(spec).name)
         what = f"model {version.spec}"
         journal = self._catalog.open(version.name)
-        found = self.store.objects.get_judged(version.digest, what=what)
+        found = self.store.objects.get_judged(version.digest, size=version.size, what=what)
 
         def load() -> Any:
             return load_trusted(

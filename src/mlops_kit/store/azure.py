@@ -18,6 +18,7 @@ ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"
 KEY = "AZURE_STORAGE_ACCOUNT_KEY"
 SIGNATURE = "AZURE_STORAGE_SAS_TOKEN"
 _PAGE = 1000
+_NOT_SO_LONG = 416
 _REFUSAL = 400
 _CUT = (failures.ServiceResponseError, failures.IncompleteReadError, failures.DecodeError)
 _CODES = {
@@ -63,9 +64,15 @@ class AzureDrive:
         self._root = root
         self._account = account
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
-        return bytes(self._at(key).download_blob().readall())
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or a part of it."""
+        length = None if end is None else end - begin
+        try:
+            return bytes(self._at(key).download_blob(None if end is None else begin, length).readall())
+        except failures.HttpResponseError as error:
+            if error.status_code != _NOT_SO_LONG:
+                raise
+            return b""
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from mlops_kit.errors import IntegrityError
+from mlops_kit.records import bounds
 from mlops_kit.store.folders import ForeignFile
 
 T = TypeVar("T")
+PIECE = 2**26
+"""The bytes that are read at once of a value that may be of any length."""
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
@@ -62,8 +65,13 @@ class Backend(Protocol):
     A place where others may have left a value unsynced has ``sync(key)`` besides: it makes the value as durable as
     if it had been put, and returns whether it is there. `make_durable` calls it.
 
-    A place that can tell who may write to it has ``read_judged(key)`` besides, which returns a `Judged`, or None where
-    there is no value: what is unpickled without being trusted by name is read so.
+    A place that can tell who may write to it has ``read_judged(key, most=None)`` besides, which returns a `Judged`, or
+    None where there is no value: what is unpickled without being trusted by name is read so. It raises an
+    `IntegrityError`, and reads nothing, where the value is longer than `most` bytes.
+
+    A place from which a part of a value can be read has ``read_part(key, begin, end)`` besides, which returns the bytes
+    from `begin` to before `end`, as far as there are any, or None where there is no value. So nobody can fill the
+    memory of a reader with a value that is longer than what names it says.
     """
 
     @property
@@ -130,7 +138,41 @@ def make_durable(backend: Backend, key: str) -> bool:
     return True if sync is None else bool(sync(key))
 
 
-def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T]) -> T | None:
+def read_at_most(backend: Backend, key: str, most: int | None) -> bytes | None:
+    """Read a value of at most so many bytes, or, for None, of as many as its kind has at most.
+
+    Raises
+    ------
+    IntegrityError
+        It is longer, and was not read.
+    """
+    read: Callable[[str, int, int], bytes | None] | None = getattr(backend, "read_part", None)
+    data = backend.get(key) if most is None or read is None else read(key, 0, most + 1)
+    if data is not None:
+        bounds.check_size(len(data), key, most)
+    return data
+
+
+def read_part(backend: Backend, key: str, begin: int, end: int) -> bytes | None:
+    """Read the bytes of a value from `begin` to before `end`, as far as there are any; None where there is no value."""
+    read: Callable[[str, int, int], bytes | None] | None = getattr(backend, "read_part", None)
+    if read is not None:
+        return read(key, begin, end)
+    data = backend.get(key)
+    return None if data is None else data[begin:end]
+
+
+def read_pieces(backend: Backend, key: str) -> Iterator[bytes]:
+    """Read a value of any length, piece by piece; nothing where there is no value."""
+    begin = 0
+    while piece := read_part(backend, key, begin, begin + PIECE):
+        yield piece
+        begin += len(piece)
+        if len(piece) != PIECE:
+            break
+
+
+def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T], *, most: int | None = None) -> T | None:
     """Read a value and verify it; before it is called damaged, it is read once more: the answer may have been cut.
 
     Parameters
@@ -141,6 +183,8 @@ def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T]) -> T
         The value.
     verify : callable
         Takes the bytes, and gives what they mean or raises `IntegrityError`.
+    most : int, optional
+        How many bytes it may have; by default as many as any of its kind.
 
     Returns
     -------
@@ -150,15 +194,15 @@ def read_verified(backend: Backend, key: str, verify: Callable[[bytes], T]) -> T
     Raises
     ------
     IntegrityError
-        As `verify` raises it, twice.
+        As `verify` raises it, twice; or it is too long.
     """
-    data = backend.get(key)
+    data = read_at_most(backend, key, most)
     if data is None:
         return None
     try:
         return verify(data)
     except IntegrityError:
-        again = backend.get(key)
+        again = read_at_most(backend, key, most)
         if again is None or again == data:
             raise
         return verify(again)
@@ -181,10 +225,10 @@ def foreign_files(backend: Backend) -> list[ForeignFile]:
     return [] if look is None else list(look())
 
 
-def read_judged(backend: Backend, key: str) -> Judged | None:
+def read_judged(backend: Backend, key: str, most: int | None = None) -> Judged | None:
     """Read a value with who else may have written it, which of most places cannot be seen from outside."""
-    read: Callable[[str], Judged | None] | None = getattr(backend, "read_judged", None)
+    read: Callable[[str, int | None], Judged | None] | None = getattr(backend, "read_judged", None)
     if read is not None:
-        return read(key)
-    data = backend.get(key)
+        return read(key, most)
+    data = read_at_most(backend, key, most)
     return None if data is None else Judged(data, None, "who may write to it cannot be seen from here")

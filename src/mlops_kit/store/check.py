@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, MlopsKitError, NewerFormat, OtherRelease
 from mlops_kit.masking import excerpt, quoted
-from mlops_kit.records import codec, versions
+from mlops_kit.records import bounds, codec, versions
 from mlops_kit.records.check import FsckReport, Problem
 from mlops_kit.records.dataset import Manifest
 from mlops_kit.records.entry import FIRST_PREV, Entry, tip
@@ -18,17 +19,18 @@ from mlops_kit.records.garbage import Mark, Sweep
 from mlops_kit.records.metrics import read_lines
 from mlops_kit.records.monitor import check_state
 from mlops_kit.records.names import folder
-from mlops_kit.records.references import references
+from mlops_kit.records.references import references, stated_sizes
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import ODD, reading
 from mlops_kit.records.step import KIND, StepRecord
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, foreign_files
+from mlops_kit.store.backend import Backend, Found, foreign_files, read_at_most, read_part
 from mlops_kit.store.clocks import is_ahead
 from mlops_kit.store.folders import ForeignFile, foreign_message
+from mlops_kit.store.footers import read_footer
 from mlops_kit.store.head import is_true
 from mlops_kit.store.kinds import kind_of
-from mlops_kit.store.objects import digest_of
+from mlops_kit.store.objects import digest_at, digest_of
 
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 _ENTRY = re.compile(r"(journals/[a-z]{1,40}/[a-z0-9._%~A-F-]+/)(\d{12})\.json")
@@ -89,9 +91,9 @@ def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checke
     for place in places:
         if place.startswith(tuple(beyond)):
             continue
-        found = (found.key for found in backend.walk(place)) if place.endswith("/") or not place else [place]
-        for key in found:
-            checker.look_at(key)
+        found = backend.walk(place) if place.endswith("/") or not place else filter(None, [backend.stat(place)])
+        for one in found:
+            checker.look_at(one)
     checker.conclude()
     return checker
 
@@ -115,7 +117,10 @@ class _Checker:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.sources: set[str] = set()
-        self._objects: set[str] = set()
+        self._objects: dict[str, int] = {}
+        self._long: list[Found] = []
+        self._stated: dict[str, dict[int, str]] = {}
+        self._parts: list[tuple[str, Manifest]] = []
         self._needed: dict[str, tuple[str, str]] = {}
         self._chains: dict[str, dict[int, tuple[Entry, str]]] = {}
         self._heads: list[tuple[str, str, dict[str, Any]]] = []
@@ -132,12 +137,25 @@ class _Checker:
         """Report what is neither a regular file nor a folder."""
         self._report("foreign-file", foreign.path, foreign_message(foreign))
 
-    def look_at(self, key: str) -> None:
+    def look_at(self, found: Found) -> None:
         """Read one file and check all that can be told from it alone."""
+        key = found.key
         if keys.is_temporary(key) or key.startswith("index/") or key == ".gitignore":
             return
+        if found.size > bounds.MAX_BYTES and (match := _OBJECT.fullmatch(key)):
+            self.files += 1
+            self._objects[f"sha256:{match[2]}"] = found.size
+            self._long.append(found)  # what may be that long is known when all records are read
+            return
+        if found.size > bounds.MAX_BYTES and (match := _SEGMENT.fullmatch(key)):
+            self.files += 1
+            self._segments.add(key)
+            with self._reporting(key):
+                bounds.check_size(found.size, key)
+                _check_digest(digest_at(self._backend, key), match[1] or match[2])
+            return
         try:
-            data = self._backend.get(key)
+            data = self._read(key)
         except MlopsKitError as error:
             self._has_store |= key == keys.STORE
             self._report("damaged" if isinstance(error, IntegrityError) else "unreadable", key, str(error))
@@ -147,6 +165,13 @@ class _Checker:
         self.files += 1
         with self._reporting(key):
             self._check(key, data)
+
+    def _read(self, key: str) -> bytes | None:
+        """Read a file as far as it says something; of any other, which may be of any length, nothing."""
+        known = (_OBJECT, _ENTRY, _HEAD, _RUN, _METRICS, _SEGMENT, _STEP, _GARBAGE)
+        if key != keys.STORE and not any(pattern.fullmatch(key) for pattern in known):
+            return read_part(self._backend, key, 0, 0)
+        return read_at_most(self._backend, key, bounds.MAX_BYTES if _OBJECT.fullmatch(key) else None)
 
     @contextmanager
     def _reporting(self, key: str) -> Iterator[None]:
@@ -177,10 +202,22 @@ class _Checker:
             self._check_segments(run_id)
         self._check_states()
         self._check_results()
+        self._check_contents()
         for digest, (by, what) in self._needed.items():
             if digest not in self._objects and self._is_absent(keys.object_key(digest)):
                 self.sources.add(by)
                 self._report("missing", keys.object_key(digest), f"{by} names it as its {what}")
+
+    def _check_contents(self) -> None:
+        """Check objects that are too long for a record, sizes, and what manifests say of their parts."""
+        for long in self._long:
+            with self._reporting(long.key):
+                self._check_long(long)
+        for digest, sizes in self._stated.items():
+            self._check_size(digest, sizes)
+        for key, manifest in self._parts:
+            with self._reporting(key):
+                self._check_parts(key, manifest)
 
     def _is_absent(self, key: str) -> bool:
         """Look again for what the walk has not shown; what cannot be looked at was reported as such."""
@@ -220,9 +257,7 @@ class _Checker:
     def _check_other(self, key: str, data: bytes) -> None:
         if match := _SEGMENT.fullmatch(key):
             self._segments.add(key)
-            actual = digest_of(data)
-            if actual != f"sha256:{match[1] or match[2]}":
-                raise IntegrityError(f"Its name says sha256:{match[1] or match[2]}, its bytes give {actual}.")
+            _check_digest(digest_of(data), match[1] or match[2])
             if match[2]:
                 check_state(codec.unseal(data, where=key, kind="monitor-state"), where=key)
         elif match := _STEP.fullmatch(key):
@@ -255,14 +290,12 @@ class _Checker:
                 self._report("stale-result", key, "it names objects that are not there; its step runs again")
 
     def _check_object(self, key: str, data: bytes, hexes: str) -> None:
-        self._objects.add(f"sha256:{hexes}")
-        actual = digest_of(data)
-        if actual != f"sha256:{hexes}":
-            raise IntegrityError(f"Its name says sha256:{hexes}, its bytes give {actual}.")
+        self._objects[f"sha256:{hexes}"] = len(data)
+        _check_digest(digest_of(data), hexes)
         if data.startswith(_MANIFEST_START) and b'"record":"manifest"' in data:
             record = codec.unseal(data, where=key, kind="manifest")
             self._need(key, record)
-            Manifest.of(record)
+            self._parts.append((key, Manifest.of(record)))
 
     def _check_run(self, key: str, data: bytes, *, run_id: str, part: str) -> None:
         if part == "start":
@@ -289,6 +322,57 @@ class _Checker:
     def _need(self, key: str, record: dict[str, Any]) -> None:
         for what, digest in references(record):
             self._needed.setdefault(digest, (key, what))
+        for digest, size in stated_sizes(record):
+            self._stated.setdefault(digest, {}).setdefault(size, key)
+
+    def _check_long(self, found: Found) -> None:
+        """Digest an object that is too long for a record, unless what names it says that it is of another length."""
+        digest = f"sha256:{found.key.rpartition('/')[2]}"
+        stated, by = self._stated.get(digest, {}), self._needed.get(digest, ("", ""))[0]
+        if found.size > bounds.MAX_OBJECT or (by and found.size not in stated):
+            self.sources.update(filter(None, [by, *stated.values()]))
+            said = " or ".join(f"{size:,}" for size in stated)
+            expected = f", and {by} names {said} bytes" if said else ", which is longer than any of its kind"
+            raise IntegrityError(f"It has {found.size:,} bytes{expected}: it was not read.")
+        _check_digest(digest_at(self._backend, found.key), digest.removeprefix("sha256:"))
+
+    def _check_size(self, digest: str, sizes: dict[int, str]) -> None:
+        """Report the records that say another size of an object than it has, unless it is damaged itself."""
+        key = keys.object_key(digest)
+        if any(problem.key == key for problem in self.problems):
+            return
+        actual = self._objects.get(digest)
+        if actual is None:
+            found = None if self._is_absent(key) else self._backend.stat(key)
+            actual = None if found is None else found.size
+        for size, by in sizes.items():
+            if actual is not None and size != actual:
+                self.sources.add(key)
+                self._report("damaged", by, f"it says that {key} has {size:,} bytes, and it has {actual:,}")
+
+    def _part(self, key: str, begin: int, end: int) -> bytes:
+        return read_part(self._backend, key, begin, end) or b""
+
+    def _check_parts(self, key: str, manifest: Manifest) -> None:
+        """Hold what a manifest says of its parts against their footers."""
+        rows = sum(part.rows for part in manifest.parts)
+        if not rows == manifest.rows == manifest.header.get("rows", rows):
+            raise IntegrityError(f"It says that its parts have {rows:,} rows, and that they are {manifest.rows:,}.")
+        for part in manifest.parts:
+            place = keys.object_key(part.object)
+            if part.kind != "parquet" or any(problem.key in {place, key} for problem in self.problems):
+                continue
+            found = self._backend.stat(place)
+            if found is None:
+                continue
+            footer = read_footer(partial(self._part, place), found.size)
+            said = {"rows": part.rows if manifest.columns else None, "unpacked": part.unpacked, "values": part.values}
+            wrong = [name for name, value in said.items() if value not in {None, getattr(footer, name)}]
+            if wrong:
+                told = ", ".join(f"{said[name]:,} ({name})" for name in wrong)
+                actual = ", ".join(f"{getattr(footer, name):,}" for name in wrong)
+                self.sources.add(place)
+                raise IntegrityError(f"It says {told} of {place}, whose footer says {actual}.")
 
     def _check_chain(self, prefix: str, chain: dict[int, tuple[Entry, str]]) -> None:
         previous = FIRST_PREV
@@ -350,6 +434,11 @@ class _Checker:
 
     def _report(self, kind: str, key: str, message: str) -> None:
         self.problems.append(Problem(kind, key, message))
+
+
+def _check_digest(actual: str, hexes: str) -> None:
+    if actual != f"sha256:{hexes}":
+        raise IntegrityError(f"Its name says sha256:{hexes}, its bytes give {actual}.")
 
 
 def _state_of(record: dict[str, Any], prefix: str) -> str:

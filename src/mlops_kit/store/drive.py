@@ -64,8 +64,8 @@ class Drive(Protocol):
     remedies: ClassVar[dict[Trouble, str]]
     """What a user can do about a trouble here."""
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or its bytes from `begin` to before `end`, as far as there are any."""
         ...
 
     def write(self, key: str, data: bytes) -> None:

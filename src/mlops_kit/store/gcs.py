@@ -23,6 +23,7 @@ from mlops_kit.store.patience import answer_seconds, connect_seconds
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+_NOT_SO_LONG = 416
 _UNLESS_THERE = {"ifGenerationMatch": "0"}
 _ERRORS: dict[type[Exception], Trouble] = {
     auth_failures.DefaultCredentialsError: Trouble.CREDENTIALS,
@@ -69,9 +70,15 @@ class GCSDrive:
         self._host = (host if "://" in host else f"http://{host}") if host else "https://storage.googleapis.com"
         self._bucket = f"b/{quote(bucket, safe='')}"
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
-        return bytes(self._ask("GET", self._at(key), {"alt": "media"}).content)
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or a part of it."""
+        part = {} if end is None else {"Range": f"bytes={begin}-{end - 1}"}
+        answer = self._request("GET", self._at(key), {"alt": "media"}, headers=part)
+        if answer.status_code == _NOT_SO_LONG:
+            return b""
+        if not answer.ok:
+            raise _refusal(answer)
+        return bytes(answer.content)
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there."""
@@ -156,14 +163,19 @@ class GCSDrive:
         return answer
 
     def _request(
-        self, method: str, place: str, parameters: dict[str, str] | None = None, data: bytes | None = None
+        self,
+        method: str,
+        place: str,
+        parameters: dict[str, str] | None = None,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
     ) -> requests.Response:
         answer = self._session.request(
             method,
             f"{self._host}{'' if data is None else '/upload'}/storage/v1/{place}",
             params=parameters,
             data=data,
-            headers=None if data is None else {"Content-Type": "application/octet-stream"},
+            headers=headers if data is None else {"Content-Type": "application/octet-stream"},
             timeout=(connect_seconds(), answer_seconds()),
         )
         length = answer.headers.get("Content-Length")

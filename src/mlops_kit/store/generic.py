@@ -40,9 +40,10 @@ class GenericDrive:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
-        return self._system.cat_file(self._at(key))
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or a part of it."""
+        part = {} if end is None else {"start": begin, "end": end}
+        return self._system.cat_file(self._at(key), **part)
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there, as whole as the file system does it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import io
 import itertools
 import os
 import secrets
@@ -18,7 +19,7 @@ from typing import NoReturn, TypeAlias
 from mlops_kit.errors import NotDurable, ReadOnlyStore, StoreError
 from mlops_kit.records import bounds
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Bytes, Found, Judged
+from mlops_kit.store.backend import Bytes, Found, Judged, read_at_most
 from mlops_kit.store.folders import Folders, ForeignFile, OpenFolder, foreign_message, is_regular, kind_of
 from mlops_kit.store.judged import open_judged, present_user, within
 from mlops_kit.store.verdict import exposure
@@ -70,10 +71,24 @@ class LocalBackend:
         except OSError as error:
             self._fail("read", key, error)
 
-    def _value(self, key: str, fd: int, found: os.stat_result) -> bytes:
-        """Read an open file whole and close it, unless it is longer than anything of its kind or than the memory."""
+    def read_part(self, key: str, begin: int, end: int) -> bytes | None:
+        """Read the bytes of a value from `begin` to before `end`, as far as there are any; None if there is none."""
+        folder, _, name = key.rpartition("/")
         try:
-            bounds.check_size(found.st_size, key)
+            with self._folders.open(folder) as place:
+                fd, found = place.open_to_read(name)
+            with open(fd, "rb", buffering=0) as file:
+                file.seek(begin)
+                return _whole(file, max(0, min(end, found.st_size) - begin))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self._fail("read", key, error)
+
+    def _value(self, key: str, fd: int, found: os.stat_result, most: int | None = None) -> bytes:
+        """Read an open file whole and close it, unless it is longer than it may be or than the memory."""
+        try:
+            bounds.check_size(found.st_size, key, most)
         except BaseException:
             os.close(fd)
             raise
@@ -218,15 +233,15 @@ class LocalBackend:
         """Tell the time in Unix seconds."""
         return time.time()
 
-    def read_judged(self, key: str) -> Judged | None:
+    def read_judged(self, key: str, most: int | None = None) -> Judged | None:
         """Read a value with who else may have written it, judged by the very file and folders it is read through."""
         if os.name == "nt":  # an NTFS profile folder is private by its access list, which has no mode bits
-            data = self.get(key)
+            data = read_at_most(self, key, most)
             own = self.root.is_relative_to(Path.home())
             return None if data is None else Judged(data, self.url, None if own else "it is not in your home folder")
         try:
             fd, found, places = open_judged(f"{self.url}/{key}")
-            return Judged(self._value(key, fd, found), self.url, exposure(places, present_user()))
+            return Judged(self._value(key, fd, found, most), self.url, exposure(places, present_user()))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ForeignFile as error:
@@ -417,15 +432,16 @@ def _write_temporary(tmp: OpenFolder, data: Bytes, *, durable: bool) -> str:
 
 
 def _read(fd: int, found: os.stat_result) -> bytes:
-    """Read an open file whole, and close it."""
-    try:
-        size = found.st_size
-        data = os.read(fd, size + 1)
-        if len(data) != size:
-            with os.fdopen(fd, "rb", closefd=False) as rest:
-                data += rest.read()
-    finally:
-        os.close(fd)
+    """Read an open file, as long as it was when it was opened, and close it."""
+    with open(fd, "rb", buffering=0) as file:
+        return _whole(file, found.st_size)
+
+
+def _whole(file: io.FileIO, size: int) -> bytes:
+    """Read so many bytes, or those that there are: the system gives 2 GB at once."""
+    data = file.read(size) or b""
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
     return data
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from mlops_kit.records import bounds
 from mlops_kit.store.backend import Bytes, Found, Judged
 
 _spaces: dict[str, dict[str, tuple[bytes, float]]] = {}
@@ -83,9 +84,10 @@ class MemoryBackend:
         """Tell the time in Unix seconds."""
         return time.time()
 
-    def read_judged(self, key: str) -> Judged | None:
+    def read_judged(self, key: str, most: int | None = None) -> Judged | None:
         """Read a value, which only this process can have written here."""
         data = self.get(key)
+        bounds.check_size(0 if data is None else len(data), key, most)
         return None if data is None else Judged(data)
 
     def capabilities(self) -> dict[str, str]:

@@ -6,8 +6,19 @@ import hashlib
 from collections.abc import Callable, Hashable
 
 from mlops_kit.errors import IntegrityError, ObjectNotFound, StoreError
+from mlops_kit.records import bounds
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, Judged, make_durable, read_judged, read_verified
+from mlops_kit.store.backend import (
+    Backend,
+    Bytes,
+    Found,
+    Judged,
+    make_durable,
+    read_at_most,
+    read_judged,
+    read_pieces,
+    read_verified,
+)
 from mlops_kit.store.sweeps import Sweeps
 
 _MAX_SLOTS = 256
@@ -87,7 +98,7 @@ class Objects:
         while True:
             now = self._backend.now()
             found = self._backend.stat(key)
-            sound = found is not None and digest_of(self._backend.get(key) or b"") == digest
+            sound = found is not None and self._is_sound(found, digest, data)
             young = found is not None and now - found.modified <= self.refresh_after
             if found is not None and sound and young and not changed:
                 if make_durable(self._backend, key):  # who wrote it may have died before it was synced
@@ -105,6 +116,14 @@ class Objects:
             if self._sweeps.spared(key, closed):
                 return now
             closed = self._sweeps.closed
+
+    def _is_sound(self, found: Found, digest: str, data: Bytes) -> bool:
+        """Return whether the bytes that are kept under a digest are these."""
+        size = memoryview(data).nbytes
+        try:
+            return found.size == size and digest_of(read_at_most(self._backend, found.key, size) or b"") == digest
+        except IntegrityError:
+            return False
 
     def _refresh(self, key: str, data: Bytes) -> None:
         try:
@@ -144,13 +163,16 @@ class Objects:
     def _is_fresh(self, digest: str) -> bool:
         return self._backend.now() - self._seen.get(digest, 0.0) < self.refresh_after
 
-    def get(self, digest: str, *, codec: str | None = None, what: str = "object") -> bytes:
+    def get(self, digest: str, *, size: int | None = None, codec: str | None = None, what: str = "object") -> bytes:
         """Read bytes and verify them.
 
         Parameters
         ----------
         digest : str
             ``sha256:<hex>`` of the stored bytes.
+        size : int, optional
+            How many bytes the record says they are. An object whose size no record states is a record itself, and no
+            longer than one may be.
         codec : str, optional
             What the record that names the object says: ``"zstd"`` if the content is compressed.
         what : str
@@ -166,7 +188,7 @@ class Objects:
         ObjectNotFound
             The store does not hold it.
         IntegrityError
-            The stored bytes have another digest, or what names them is none.
+            The stored bytes have another digest or size, or what names them is none.
         """
         key = self._key(digest, what)
 
@@ -177,9 +199,14 @@ class Objects:
                     f"The {what} at {key} in {self._backend.url} is damaged: expected {digest}, found {actual}. "
                     "Restore the file from a copy of the store; `Store.fsck()` lists all that is damaged."
                 )
+            if size is not None and len(data) != size:
+                raise IntegrityError(
+                    f"The {what} at {key} in {self._backend.url} has {len(data):,} bytes, and the record that names it "
+                    f"says {size:,}: the record was changed. Restore it from a copy of the store."
+                )
             return data
 
-        data = read_verified(self._backend, key, verified)
+        data = read_verified(self._backend, key, verified, most=_most(size))
         if data is None:
             raise ObjectNotFound(
                 f"The {what} {digest} is not in the store {self._backend.url}, though a record names it. "
@@ -189,11 +216,12 @@ class Objects:
             return _decompress(data)
         return data
 
-    def get_judged(self, digest: str, *, what: str = "object") -> Judged:
+    def get_judged(self, digest: str, *, size: int | None = None, what: str = "object") -> Judged:
         """Read bytes and verify them, with who else may have written them; see `get`."""
-        found = read_judged(self._backend, self._key(digest, what))
-        if found is None or digest_of(found.data) != digest:  # looks again, and says what is wrong
-            return Judged(self.get(digest, what=what), None, "it changed while it was read")
+        found = read_judged(self._backend, self._key(digest, what), _most(size))
+        wrong = found is None or digest_of(found.data) != digest or (size is not None and len(found.data) != size)
+        if found is None or wrong:  # looks again, and says what is wrong
+            return Judged(self.get(digest, size=size, what=what), None, "it changed while it was read")
         return found
 
     def _key(self, digest: str, what: str) -> str:
@@ -224,10 +252,22 @@ class UnsyncedObjects(Objects):
         key, now = keys.object_key(digest), self._backend.now()
         found = self._backend.stat(key)
         young = found is not None and now - found.modified <= self.refresh_after
-        if not young or digest_of(self._backend.get(key) or b"") != digest:
+        if found is None or not young or not self._is_sound(found, digest, data):
             self._backend.put(key, data, durable=False)
         self._seen[digest] = now
         return digest
+
+
+def digest_at(backend: Backend, key: str) -> str:
+    """Digest a value of any length without holding all of it."""
+    digest = hashlib.sha256()
+    for piece in read_pieces(backend, key):
+        digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _most(size: int | None) -> int:
+    return bounds.MAX_BYTES if size is None else size
 
 
 def _decompress(data: bytes) -> bytes:

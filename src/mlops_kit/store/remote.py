@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from mlops_kit.errors import ReadOnlyStore, StoreError
 from mlops_kit.masking import excerpt
+from mlops_kit.records import bounds
 from mlops_kit.store import retry
 from mlops_kit.store.backend import Bytes, Found
 from mlops_kit.store.drive import PASSING, SINGLE_WRITER, Drive, Page, Trouble
@@ -65,8 +66,18 @@ class RemoteBackend:
         self._clock: tuple[float, float, float] | None = None
 
     def get(self, key: str) -> bytes | None:
-        """Read a whole value, or None where there is none."""
-        return self._unless_absent("read", key, lambda drive: drive.read(key))
+        """Read a whole value, or None where there is none; one that is longer than any of its kind is not read."""
+        most = bounds.longest(key)
+        if most == bounds.MAX_OBJECT:
+            return self._unless_absent("read", key, lambda drive: drive.read(key))
+        data = self.read_part(key, 0, most + 1)
+        if data is not None:
+            bounds.check_size(len(data), key)
+        return data
+
+    def read_part(self, key: str, begin: int, end: int) -> bytes | None:
+        """Read the bytes of a value from `begin` to before `end`, as far as there are any; None if there is none."""
+        return self._unless_absent("read", key, lambda drive: drive.read(key, begin, end))
 
     def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:  # noqa: ARG002 - an answer means durable
         """Write a value whole or not at all, over what is there."""

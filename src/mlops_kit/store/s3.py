@@ -86,9 +86,15 @@ class S3Drive:
         self._one_put = one_put
         self._one_copy = one_copy
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
-        return bytes(self._client.get_object(**self._at(key))["Body"].read())
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or a part of it."""
+        part = {} if end is None else {"Range": f"bytes={begin}-{end - 1}"}
+        try:
+            return bytes(self._client.get_object(**self._at(key), **part)["Body"].read())
+        except failures.ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidRange":
+                raise
+            return b""  # it is not longer
 
     def write(self, key: str, data: bytes) -> None:
         """Write a value over what is there."""

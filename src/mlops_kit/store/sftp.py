@@ -7,6 +7,7 @@ directories cannot be synced from outside: after a power cut of the server, the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import socket
@@ -71,13 +72,20 @@ class SFTPDrive:
         self._syncs = True
         _drives.add(self)
 
-    def read(self, key: str) -> bytes:
-        """Read a value."""
-        with self._channel() as sftp, sftp.open(self._root + key, "rb") as file:
-            size = file.stat().st_size or 0
-            if size > _ONE_PACKET:
-                file.prefetch(size)
-            data = bytes(file.read())
+    def read(self, key: str, begin: int = 0, end: int | None = None) -> bytes:
+        """Read a value, or a part of it."""
+        with self._channel() as sftp:
+            mode = sftp.lstat(self._root + key).st_mode or 0
+            if not stat.S_ISREG(mode):  # to open a pipe would wait for ever
+                raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.ELOOP, "it is no regular file", key)
+            with sftp.open(self._root + key, "rb") as file:
+                length = file.stat().st_size or 0
+                stop = length if end is None else min(length, end)
+                size = max(0, stop - begin)
+                file.seek(begin)
+                if size > _ONE_PACKET:
+                    file.prefetch(stop)
+                data = bytes(file.read(size))
             if len(data) != size:
                 raise EOFError(f"{len(data)} of {size} bytes of the file came")
             return data

@@ -15,7 +15,7 @@ from typing import TypeVar
 from mlops_kit.errors import StoreError
 from mlops_kit.records import codec
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Bytes, Found, Judged, make_durable, read_judged
+from mlops_kit.store.backend import Backend, Bytes, Found, Judged, make_durable, read_judged, read_part
 from mlops_kit.store.home import expanded
 from mlops_kit.store.local import LocalBackend
 
@@ -134,10 +134,17 @@ class FallbackBackend:
 
     def get(self, key: str) -> bytes | None:
         """Read a value: from the spool first, if it is in use."""
+        return self._first(key, lambda backend: backend.get(key))
+
+    def read_part(self, key: str, begin: int, end: int) -> bytes | None:
+        """Read a part of a value: from the spool first, if it is in use."""
+        return self._first(key, lambda backend: read_part(backend, key, begin, end))
+
+    def _first(self, key: str, read: Callable[[Backend], bytes | None]) -> bytes | None:
         if self.failure is None:
-            return self._either(lambda backend: backend.get(key))
-        data = self.spool.get(key)
-        return self._primary.get(key) if data is None and not key.startswith(_COLLECTING) else data
+            return self._either(read)
+        data = read(self.spool)
+        return read(self._primary) if data is None and not key.startswith(_COLLECTING) else data
 
     def put(self, key: str, data: Bytes, *, durable: bool = True) -> None:
         """Write a value; a sign of life is worth nothing elsewhere, and fails where the store does."""
@@ -185,11 +192,11 @@ class FallbackBackend:
                 self.fail(error)
         return self.spool.now()
 
-    def read_judged(self, key: str) -> Judged | None:
+    def read_judged(self, key: str, most: int | None = None) -> Judged | None:
         """Read a value as `get` does, with who else may have written it."""
-        found = None if self.failure is None else self.spool.read_judged(key)
+        found = None if self.failure is None else self.spool.read_judged(key, most)
         if found is None:
-            return read_judged(self._primary, key)
+            return read_judged(self._primary, key, most)
         return replace(found, root=None)  # a spool is the user's own by its place
 
     def capabilities(self) -> dict[str, str]:

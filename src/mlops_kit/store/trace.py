@@ -18,9 +18,10 @@ from mlops_kit.records.references import references
 from mlops_kit.records.run import RunEnd, RunStart
 from mlops_kit.records.shape import reading
 from mlops_kit.store import keys
-from mlops_kit.store.backend import Backend, Found
+from mlops_kit.store.backend import Backend, Found, read_pieces
 from mlops_kit.store.objects import Objects
 
+_LONGEST_NAME = len("sha256:") + 64 - 1
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
 _ENTRY = re.compile(r"(journals/.+/)(\d{12})\.json")
 _KNOWN = re.compile(
@@ -169,7 +170,10 @@ class _Tracer:
         """Note what files of kinds name that this release does not know: a later one may need it."""
         for found in self.backend.walk(""):
             if not _KNOWN.match(found.key):
-                self.digests.update(match.decode() for match in _DIGEST.findall(self.backend.get(found.key) or b""))
+                before = b""
+                for piece in read_pieces(self.backend, found.key):
+                    self.digests.update(match.decode() for match in _DIGEST.findall(before + piece))
+                    before = piece[-_LONGEST_NAME:]
 
     def contents(self) -> None:
         objects = Objects(self.backend, 0)

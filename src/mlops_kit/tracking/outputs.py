@@ -109,7 +109,7 @@ def load_output(
         raise OutputNotFound(f"The {what} of type {ref.type} could not be kept when the run was recorded.")
     if ref.format == "dataset":
         return _frame(store, Manifest.decode(store.objects.get(saved.object, what=what), where=what), what)
-    found = store.objects.get_judged(saved.object, what=what)
+    found = store.objects.get_judged(saved.object, size=saved.size, what=what)
 
     def load() -> Any:
         return load_trusted(

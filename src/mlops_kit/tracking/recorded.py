@@ -286,7 +286,9 @@ class RecordedRun:
                 python=lambda: python_of(self._store.objects, self._start.environment),
             )
         if output in files:
-            return self._store.objects.get(files[output].object, what=f"artifact {output!r} of the run {self._id}")
+            return self._store.objects.get(
+                files[output].object, size=files[output].size, what=f"artifact {output!r} of the run {self._id}"
+            )
         within = [name for name in files if name.startswith(f"{output}/")]
         if within:
             below = {name.removeprefix(f"{output}/"): functools.partial(self.load, name) for name in within}
