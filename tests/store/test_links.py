@@ -291,3 +291,18 @@ def test_folders_that_are_exchanged_for_links_all_the_time_lead_nowhere(means, r
             with contextlib.suppress(MlopsKitError):
                 act()
     assert state(outside) == before
+
+
+@posix
+@pytest.mark.parametrize("kind", ["a pipe", "a link"])
+def test_fsck_names_what_lies_in_place_of_any_file_or_folder_and_goes_on(rich_store, tmp_path, kind):
+    places = sorted(path.relative_to(rich_store) for path in rich_store.rglob("*"))
+    for place in places[:: max(1, len(places) // 12)]:
+        root = tmp_path / "copy"
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(rich_store, root)
+        found = root / place
+        shutil.rmtree(found) if found.is_dir() else found.unlink()
+        os.mkfifo(found) if kind == "a pipe" else found.symlink_to(tmp_path)
+        report = mk.Store(root).fsck()
+        assert place.as_posix() in {problem.key for problem in report.problems}, place

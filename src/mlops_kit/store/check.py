@@ -91,7 +91,7 @@ def _checked(backend: Backend, places: Iterable[str], files: int = 0) -> _Checke
     for place in places:
         if place.startswith(tuple(beyond)):
             continue
-        found = backend.walk(place) if place.endswith("/") or not place else filter(None, [backend.stat(place)])
+        found = backend.walk(place) if place.endswith("/") or not place else checker.looked(place)
         for one in found:
             checker.look_at(one)
     checker.conclude()
@@ -157,14 +157,26 @@ class _Checker:
         try:
             data = self._read(key)
         except MlopsKitError as error:
-            self._has_store |= key == keys.STORE
-            self._report("damaged" if isinstance(error, IntegrityError) else "unreadable", key, str(error))
+            self._refuse(key, error)
             return
         if data is None:
             return
         self.files += 1
         with self._reporting(key):
             self._check(key, data)
+
+    def looked(self, key: str) -> list[Found]:
+        """Look at one file; report what cannot be looked at."""
+        try:
+            found = self._backend.stat(key)
+        except MlopsKitError as error:
+            self._refuse(key, error)
+            return []
+        return [] if found is None else [found]
+
+    def _refuse(self, key: str, error: MlopsKitError) -> None:
+        self._has_store |= key == keys.STORE
+        self._report("damaged" if isinstance(error, IntegrityError) else "unreadable", key, str(error))
 
     def _read(self, key: str) -> bytes | None:
         """Read a file as far as it says something; of any other, which may be of any length, nothing."""
@@ -183,8 +195,8 @@ class _Checker:
             self._report("newer-format", key, str(error))
         except OtherRelease as error:
             self._report(error.kind, key, str(error))
-        except IntegrityError as error:
-            self._report("damaged", key, str(error))
+        except MlopsKitError as error:
+            self._refuse(key, error)
 
     def conclude(self) -> None:
         """Check what connects the files: chains, hints, references."""
@@ -343,12 +355,19 @@ class _Checker:
             return
         actual = self._objects.get(digest)
         if actual is None:
-            found = None if self._is_absent(key) else self._backend.stat(key)
-            actual = None if found is None else found.size
+            actual = self._length(key)
         for size, by in sizes.items():
             if actual is not None and size != actual:
                 self.sources.add(key)
                 self._report("damaged", by, f"it says that {key} has {size:,} bytes, and it has {actual:,}")
+
+    def _length(self, key: str) -> int | None:
+        """Return how many bytes a value has; what cannot be looked at was reported as such."""
+        try:
+            found = self._backend.stat(key)
+        except MlopsKitError:
+            return None
+        return None if found is None else found.size
 
     def _part(self, key: str, begin: int, end: int) -> bytes:
         return read_part(self._backend, key, begin, end) or b""
@@ -362,10 +381,10 @@ class _Checker:
             place = keys.object_key(part.object)
             if part.kind != "parquet" or any(problem.key in {place, key} for problem in self.problems):
                 continue
-            found = self._backend.stat(place)
-            if found is None:
+            length = self._length(place)
+            if length is None:
                 continue
-            footer = read_footer(partial(self._part, place), found.size)
+            footer = read_footer(partial(self._part, place), length)
             said = {"rows": part.rows if manifest.columns else None, "unpacked": part.unpacked, "values": part.values}
             wrong = [name for name, value in said.items() if value not in {None, getattr(footer, name)}]
             if wrong:
