@@ -43,8 +43,8 @@ def check_told(store, told):
     ("seed", "rounds", "how"),
     [
         (1, 6, "itself"),
-        pytest.param(2, 150, "itself", marks=pytest.mark.slow),
-        pytest.param(3, 150, "outside", marks=pytest.mark.slow),
+        pytest.param(2, 20, "itself", marks=pytest.mark.slow),
+        pytest.param(3, 20, "outside", marks=pytest.mark.slow),
     ],
 )
 def test_what_killed_writers_were_told_is_there(tmp_path, monkeypatch, figure, seed, rounds, how):
