@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -40,6 +42,7 @@ from mlops_kit.monitoring.segments import (
     LABELS,
     LOGGED,
     PREDICTIONS,
+    REPLACE,
     VERSION,
     Segment,
     Segments,
@@ -355,8 +358,11 @@ class Epoch:
             waiting, watch = found.waiting, replace(watch, labels=watch.labels + found.counts)
             epochs = {number: known.earlier(places.segment(number)) for number in found.rows[SEGMENT].unique()}
             earlier = found.rows[SEGMENT].map(epochs).to_numpy(bool)
-            late, rows = int(earlier.sum()), found.rows[~earlier].reset_index(drop=True)
-            watch = replace(watch, labels=watch.labels + LabelCounts(joined=-late, late=late))
+            changed = found.rows[REPLACE].to_numpy(bool)
+            over = earlier | self._is_judged(found.rows, known.judged)
+            late, judged = int((earlier & ~changed).sum()), int((over & changed).sum())
+            rows = found.rows[np.where(changed, ~over, ~earlier)].drop(columns=REPLACE).reset_index(drop=True)
+            watch = replace(watch, labels=watch.labels + LabelCounts(joined=-late, late=late, judged=judged))
             if settings.maturity is None:
                 rows = first_judged(rows, places, known.day, self.context.groups)
                 watch, more = see_labels(watch, rows, self.context, now)
@@ -364,6 +370,13 @@ class Epoch:
             elif len(rows):
                 keep(joined_table(rows, self._apart), JOINED)
         return replace(known, watch=watch, waiting=waiting), changes, written
+
+    def _is_judged(self, rows: pd.DataFrame, until: datetime | None) -> npt.NDArray[np.bool_]:
+        """Find the rows whose first labels are judged, or are to be without one that came later."""
+        if self.context.settings.maturity is None:
+            return np.ones(len(rows), bool)
+        late = rows["label_at"] > rows["at"] + timedelta(seconds=self.context.settings.maturity)
+        return (late if until is None else late | (rows["at"] <= until)).to_numpy(bool)
 
     def _ripened(
         self, known: Known, places: Places | None, written: list[Segment], now: datetime
@@ -378,7 +391,7 @@ class Epoch:
         parts = [read_joined(self.segments, one) for one in held]
         if not parts or (known.judged is not None and until <= known.judged):
             return replace(known, unjudged=tuple(names)), [], written
-        rows = pd.concat(parts, ignore_index=True)
+        rows = pd.concat(parts, ignore_index=True).drop_duplicates("id", keep="last")  # corrections come later
         due, late = ripe(rows, after=known.judged, until=until, maturity=maturity)
         if due.empty and not late and not written:
             return known, [], []

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_kit.monitoring.segments import REPLACE
+
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
@@ -28,11 +30,15 @@ class LabelCounts:
         days after it was logged.
     empty : int
         Were null, or in a regression no number.
+    corrected : int
+        Were replaced by another one that was logged as such.
+    judged : int
+        Of these, how many had been judged by then, and their corrections were not.
 
     Examples
     --------
     >>> LabelCounts(joined=2) + LabelCounts(joined=1, late=1)
-    LabelCounts(joined=3, duplicate=0, conflicting=0, unknown=0, late=1, empty=0)
+    LabelCounts(joined=3, duplicate=0, conflicting=0, unknown=0, late=1, empty=0, corrected=0, judged=0)
     """
 
     joined: int = 0
@@ -41,6 +47,8 @@ class LabelCounts:
     unknown: int = 0
     late: int = 0
     empty: int = 0
+    corrected: int = 0
+    judged: int = 0
 
     def __add__(self, other: LabelCounts) -> LabelCounts:
         return LabelCounts(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
@@ -51,12 +59,12 @@ class LabelCounts:
 
 
 def distinct(labels: pd.DataFrame) -> tuple[pd.DataFrame, LabelCounts]:
-    """Keep the first label of each prediction.
+    """Keep one label of each prediction: the first, or the latest that is to replace others.
 
     Parameters
     ----------
     labels : DataFrame
-        Columns ``id``, ``label`` and ``label_at``, in the order of arrival.
+        Columns ``id``, ``label``, ``label_at`` and perhaps `REPLACE`, in the order of arrival.
 
     Returns
     -------
@@ -72,12 +80,47 @@ def distinct(labels: pd.DataFrame) -> tuple[pd.DataFrame, LabelCounts]:
     """
     empty = labels["label"].isna() | labels["id"].isna()
     there = labels[~empty]
-    first = there.drop_duplicates("id", keep="first")
-    again = there[there.duplicated("id", keep="first")]
-    known = again["id"].map(first.set_index("id")["label"])
-    same = _equal(again["label"], known)
-    counts = LabelCounts(duplicate=int(same.sum()), conflicting=int((~same).sum()), empty=int(empty.sum()))
-    return first.reset_index(drop=True), counts
+    first = ~there.duplicated("id", keep="first")
+    replacing = np.zeros(len(there), bool)
+    if REPLACE in there and (replacing := there[REPLACE].to_numpy(bool)).any():
+        latest = there[replacing].sort_values("label_at", kind="stable").drop_duplicates("id", keep="last").index
+        first &= ~there["id"].isin(there.loc[latest, "id"])
+        first[latest] = True
+    kept, again = there[first], there[~first]
+    chosen = kept.set_index("id")
+    same = _equal(again["label"], again["id"].map(chosen["label"]))
+    corrected = ~same & again["id"].isin(kept.loc[replacing[first.to_numpy()], "id"])
+    counts = LabelCounts(
+        duplicate=int(same.sum()),
+        conflicting=int((~same & ~corrected).sum()),
+        empty=int(empty.sum()),
+        corrected=int(corrected.sum()),
+    )
+    return kept.reset_index(drop=True), counts
+
+
+def corrected(waiting: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, LabelCounts]:
+    """Replace labels that wait for their prediction by those that are to replace others.
+
+    Parameters
+    ----------
+    waiting, labels : DataFrame
+        Columns ``id``, ``label``, ``label_at`` and, of the second, `REPLACE`; one row for each id.
+
+    Returns
+    -------
+    DataFrame, DataFrame and LabelCounts
+        The labels that wait, the others, and what became of those that do not count any more.
+    """
+    mine = labels[labels[REPLACE].to_numpy(bool) & labels["id"].isin(waiting["id"]).to_numpy(bool)]
+    if mine.empty:
+        return waiting, labels, LabelCounts()
+    former = waiting[waiting["id"].isin(mine["id"])]
+    same = _equal(former["label"], former["id"].map(mine.set_index("id")["label"]))
+    after = waiting.astype({"label": object}).set_index("id")
+    after.update(mine.astype({"label": object}).set_index("id")[["label", "label_at"]])
+    counts = LabelCounts(duplicate=int(same.sum()), corrected=int((~same).sum()))
+    return after.reset_index()[waiting.columns], labels.drop(index=mine.index).reset_index(drop=True), counts
 
 
 def without_known(labels: pd.DataFrame, known: pd.DataFrame) -> tuple[pd.DataFrame, LabelCounts]:

@@ -242,8 +242,8 @@ class Places:
         known, same = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
         if len(keys):
             for columns in self._read(LABELLED, int(numbers.min()), int(numbers.max())):
-                rows = np.minimum(np.searchsorted(columns[_KEY], keys), len(columns[_KEY]) - 1)
-                hit = columns[_KEY][rows] == keys
+                rows = np.maximum(0, np.searchsorted(columns[_KEY], keys, "right") - 1)  # of several labels the last
+                hit = ~known & (columns[_KEY][rows] == keys)
                 same |= hit & (columns[_LABEL][rows] == told)
                 known |= hit
         return known, same

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_kit.monitoring.labels import LabelCounts, distinct, without_known
+from mlops_kit.monitoring.labels import LabelCounts, corrected, distinct, without_known
 from mlops_kit.monitoring.parts import together
 from mlops_kit.monitoring.places import Places
 from mlops_kit.monitoring.segments import (
@@ -25,6 +25,7 @@ from mlops_kit.monitoring.segments import (
     NUMBER,
     PREDICTION,
     PREDICTIONS,
+    REPLACE,
     VERSION,
     WEIGHT,
     Segment,
@@ -199,7 +200,8 @@ class Joined:
     ----------
     rows : DataFrame
         ``id``, ``label``, ``label_at``, ``at``, ``prediction``, ``weight``, `VERSION`, `SEGMENT` (the number of that of
-        the prediction, see `Places`) and the columns of the segments.
+        the prediction, see `Places`), `REPLACE` (whether the prediction had another label) and the columns of the
+        segments.
     waiting : DataFrame
         Labels without a prediction, so far.
     counts : LabelCounts
@@ -247,26 +249,31 @@ def join_labels(
     """
     fresh, counts = distinct(_labels(segments, labels))
     if len(waiting) and len(fresh):
-        fresh, more = without_known(fresh, waiting)
-        counts += more
+        waiting, fresh, more = corrected(waiting, fresh)
+        fresh, others = without_known(fresh, waiting)
+        counts += more + others
     numbers = [places.find(waiting["id"].tolist(), since=new), places.find(fresh["id"].tolist())]
-    every = pd.concat([part for part in (waiting, fresh) if len(part)] or [fresh], ignore_index=True)
+    waits = waiting.assign(**{REPLACE: False})
+    every = pd.concat([part for part in (waits, fresh) if len(part)] or [fresh], ignore_index=True)
     every[SEGMENT] = np.concatenate(numbers)
     there = every[every[SEGMENT] >= 0]
     old = {number: places.segment(number).day < oldest for number in there[SEGMENT].unique().tolist()}
     late = there[SEGMENT].map(old).to_numpy(bool)
     known, same = places.labelled(there["id"].tolist(), there["label"].tolist(), there[SEGMENT].to_numpy())
-    rows = _found(segments, places, there[~late & ~known], columns)
+    replaced = known & ~same & there[REPLACE].eq(True).to_numpy(bool)
+    rows = _found(segments, places, there[~late & (~known | replaced)], columns)
+    rows[REPLACE] = np.isin(rows.index, there.index[replaced])
     places.add_labels(rows["id"].tolist(), rows["label"].tolist(), rows[SEGMENT].to_numpy(np.int64))
-    left = every.drop(index=there.index[late | known]).drop(index=rows.index)
+    left = every.drop(index=there.index[late | known].union(rows.index))
     counts += LabelCounts(
-        joined=len(rows),
+        joined=int((~rows[REPLACE]).sum()),
         duplicate=int((same & ~late).sum()),
-        conflicting=int((known & ~same & ~late).sum()),
+        conflicting=int((known & ~same & ~late & ~replaced).sum()),
+        corrected=int(rows[REPLACE].sum()),
         unknown=len(left) - len(waiting),
         late=int(late.sum()),
     )
-    left = left.iloc[-_MOST_WAITING:].drop(columns=SEGMENT).reset_index(drop=True)
+    left = left.iloc[-_MOST_WAITING:].drop(columns=[SEGMENT, REPLACE]).reset_index(drop=True)
     return Joined(rows.reset_index(drop=True), left, counts)
 
 
@@ -332,10 +339,10 @@ def _labels(segments: Segments, labels: Iterable[Segment]) -> pd.DataFrame:
     parts = [segments.read(one).to_pandas() for one in labels]
     empty = pd.DataFrame({"id": pd.Series(dtype=str), "label": pd.Series(dtype=object)})
     if not parts:
-        return empty.assign(label_at=pd.Series(dtype="datetime64[us, UTC]"))
-    parts = [part.astype({LABEL: object}) for part in parts]
+        return empty.assign(label_at=pd.Series(dtype="datetime64[us, UTC]"), **{REPLACE: pd.Series(dtype=bool)})
+    parts = [part.astype({LABEL: object}).assign(**{REPLACE: REPLACE in part}) for part in parts]
     every = pd.concat(parts, ignore_index=True).rename(columns={ID: "id", LABEL: "label", AT: "label_at"})
-    return every[["id", "label", "label_at"]]
+    return every[["id", "label", "label_at", REPLACE]]
 
 
 def _found(segments: Segments, places: Places, labels: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -166,9 +166,7 @@ def _notes(
         )
     if watch.latest is not None and now - watch.latest > timedelta(days=1):
         yield f"The last prediction was made on {watch.latest:%Y-%m-%d %H:%M}, {(now - watch.latest).days} days ago."
-    if watch.repeated:
-        again = plural(watch.repeated, "prediction")
-        yield f"{again} came again under an id that was known: each id is judged and counted once."
+    yield from _notes_of_repeats(watch)
     if waiting:
         yield f"{waiting:,} rows wait until their window of {settings.window:,} is full."
     if watch.logged > watch.rows:
@@ -185,6 +183,17 @@ def _notes(
         yield f"The reference holds no predictions with their truth, so losses are compared with {whose}."
     if performances and settings.maturity is None and watch.labels.joined < _logged(watch):
         yield "Predictions are judged when labels arrive, and early ones need not be like the rest; see maturity=."
+
+
+def _notes_of_repeats(watch: Watch) -> Iterable[str]:
+    if watch.labels.judged:
+        yield (
+            f"{plural(watch.labels.judged, 'label')} had been judged before a correction came: the evidence, metrics "
+            "and alerts of then rest on what was known then."
+        )
+    if watch.repeated:
+        again = plural(watch.repeated, "prediction")
+        yield f"{again} came again under an id that was known: each id is judged and counted once."
 
 
 def _notes_of_performance(performance: Performance) -> Iterable[str]:

@@ -240,6 +240,9 @@ class Coverage:
         What became of the labels: found their prediction; said again what was known; said something else, and were
         passed over; have no prediction; came after their prediction was judged, its epoch had ended, or 400 days had
         passed; were null, or no number where the model predicts numbers.
+    corrected, judged : int
+        How many labels were replaced by `log_labels` with ``replace=True``; and how many of these had been judged by
+        then, and their corrections were not.
     """
 
     predictions: int = 0
@@ -249,6 +252,8 @@ class Coverage:
     unknown: int = 0
     late: int = 0
     empty: int = 0
+    corrected: int = 0
+    judged: int = 0
 
     @property
     def share(self) -> float | None:

@@ -147,7 +147,7 @@ def _sheet(record: MonitorRecord) -> Sheet:
     return Sheet(f"MonitorReport {record.monitor}: {record.status}", rows)
 
 
-_COUNTED = ("duplicate", "conflicting", "unknown", "late", "empty")
+_COUNTED = ("duplicate", "conflicting", "corrected", "unknown", "late", "empty")
 
 
 def _versions(record: MonitorRecord) -> Iterator[str]:
