@@ -44,8 +44,10 @@ def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interva
     >>> round(low, 4), round(high, 4)
     (0.2553, 0.3662)
     """
-    made = stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
-    return float(made.low), float(made.high)
+    share, z = int(successes) / int(trials), float(special.ndtri((1 + confidence) / 2))
+    centre, size = 2 * int(successes) + z * z, 2 * (int(trials) + z * z)
+    half = z * math.sqrt(z * z + 4 * int(successes) * (1 - share))
+    return max(0.0, (centre - half) / size), min(1.0, (centre + half) / size)
 
 
 def clopper_pearson(successes: float, trials: float, confidence: float = 0.95) -> Interval:
@@ -298,10 +300,15 @@ def bootstrap_interval(
     if fewest < 2:  # noqa: PLR2004 - nothing varies in a single row
         return None
     values = replicated([formula], rows, weights=weights, seed=seed, strata=strata, replicates=replicates)[0]
+    return percentiles(values, fewest, confidence)
+
+
+def percentiles(values: Floats, rows: int, confidence: float) -> Interval | None:
+    """Bound a value by expanded percentiles of its values on samples of so many rows; None if no sample has one."""
     values = values[~np.isnan(values)]
     if not len(values):
         return None
-    level = expanded((1 - confidence) / 2, fewest)
+    level = expanded((1 - confidence) / 2, rows)
     low, high = np.quantile(values, [level, 1 - level])
     return float(low), float(high)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops_kit.masking import excerpt, quoted
-from mlops_kit.measures.metrics import measure
+from mlops_kit.measures.metrics import measure, measure_together, metric
 from mlops_kit.measures.predicted import Predicted
 from mlops_kit.monitoring.ending import ENOUGH, Run
 from mlops_kit.monitoring.performance import RARE_STEP, Harm, Summary
@@ -389,12 +389,14 @@ def window_of(
 
 def _measure(task: Task, rows: Judged, metrics: Sequence[Any]) -> dict[str, list[float | None]]:
     given = predicted(task, rows)
+    chosen = tuple(metrics) or defaults(task)
     found: dict[str, list[float | None]] = {}
-    for name in tuple(metrics) or defaults(task):
+    together = iter(measure_together([metric(name) for name in chosen if not _is_own(name)], given))
+    for name in chosen:
         if _is_own(name):
             found[_own_name(name)] = [_own(name, rows), None, None]
             continue
-        one = measure(name, given)
+        one = next(together)
         found[one.metric] = [_number(one.value), _number(one.low), _number(one.high)]
     if task.cost is not None and len(rows):
         paid = task.paid(rows["label"], task.decided(rows["prediction"]))

@@ -177,7 +177,7 @@ class Places:
     def add_labels(self, ids: Sequence[str], labels: Sequence[Any], numbers: Numbers) -> None:
         """Take note of the labels of predictions that are in segments of these numbers."""
         if len(ids):
-            columns = {_KEY: keys_of(ids), _LABEL: keys_of(map(label_text, labels))}
+            columns = {_KEY: keys_of(ids), _LABEL: _texts(labels)}
             last = int(numbers.max())
             day = self.segment(last).day
             run = Run(LABELLED, int(numbers.min()), last, day, columns=_sorted(LABELLED, columns))
@@ -189,7 +189,7 @@ class Places:
         run = Run(LABELLED, 0, last, self.segment(last).day, segment)
         if segment.kind == JOINED:
             rows = self._segments.read(segment, [ID, LABEL]).to_pydict()
-            columns = {_KEY: keys_of(rows[ID]), _LABEL: keys_of(map(label_text, rows[LABEL]))}
+            columns = {_KEY: keys_of(rows[ID]), _LABEL: _texts(rows[LABEL])}
             run = replace(run, segment=None, columns=_sorted(LABELLED, columns))
         self._added.append(run)
 
@@ -216,11 +216,12 @@ class Places:
             Look only in segments from this number on.
         """
         found = np.full(len(ids), -1, np.int64)
-        given, made = keys_of(ids), _made(ids)
+        given, made = None, _made(ids)
         for columns in self._read(IDS, since):
             left = np.flatnonzero(found < 0)
             if not len(left):
                 break
+            given = keys_of(ids) if given is None else given
             rows = np.searchsorted(columns[_KEY], given[left], "right") - 1
             hit = (rows >= 0) & (columns[_KEY][rows] == given[left])
             found[left[hit]] = columns[_NUMBER][rows[hit]]
@@ -238,7 +239,7 @@ class Places:
 
     def labelled(self, ids: Sequence[str], labels: Sequence[Any], numbers: Numbers) -> tuple[Any, Any]:
         """Tell which of predictions that were found have a label, and whether it is the same as that given."""
-        keys, told = keys_of(ids), keys_of(map(label_text, labels))
+        keys, told = keys_of(ids), _texts(labels)
         known, same = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
         if len(keys):
             for columns in self._read(LABELLED, int(numbers.min()), int(numbers.max())):
@@ -302,6 +303,12 @@ def _names(run: Run) -> tuple[str, ...]:
 def _sorted(kind: str, columns: Columns) -> Columns:
     order = np.lexsort([columns[name] for name in _ORDER[kind]])
     return {name: values[order] for name, values in columns.items()}
+
+
+def _texts(labels: Sequence[Any]) -> Keys:
+    """Shorten labels as ids are; there are few different ones."""
+    names, places = np.unique([label_text(label) for label in labels], return_inverse=True)
+    return keys_of(names.tolist())[places]
 
 
 def _made(ids: Iterable[str]) -> dict[int, list[tuple[int, int]]]:

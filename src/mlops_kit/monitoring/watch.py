@@ -76,6 +76,8 @@ class Context:
         What is measured: names, or functions.
     policy : Policy
         When people are told.
+    begun : dict
+        What was begun before: every check begins anew, and then reads how far it has come.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Context:
     expectations: tuple[Expectation, ...] = ()
     metrics: tuple[Any, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    begun: dict[tuple[str, float, int], Inputs] = field(default_factory=dict, compare=False, repr=False)
 
     def measured(self, task: Task) -> tuple[Any, ...]:
         """Name what is measured: what the user stated, or what suits the task and what the training measured."""
@@ -371,18 +374,23 @@ def _begun(
 ) -> Inputs:
     budget = context.settings.budget
     between = None if budget == LIFETIME else _GROUPS * int(budget)  # each keeps what all together promise
-    return Inputs.begin(
+    epoch = context.epoch if era is None else era
+    made = context.begun.get((key, alpha, epoch))
+    if made is not None and made.profile == profile:
+        return made
+    made = context.begun[key, alpha, epoch] = Inputs.begin(
         kind,
         profile,
         monitor=f"{context.name} {key}",
         alpha=alpha,
-        epoch=context.epoch if era is None else era,
+        epoch=epoch,
         columns=columns[0],
         missing=columns[1],
         windows_between=between,
         window=context.settings.window,
         min_effect=context.settings.min_effect,
     )
+    return made
 
 
 def _of_version(key: str, version: Version, profile: TableProfile, context: Context, era: int) -> Inputs:
