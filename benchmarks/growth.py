@@ -12,6 +12,7 @@ shortest counts, for others use the machine too. Peaks of memory are of a proces
 
 import gc
 import hashlib
+import io
 import json
 import math
 import os
@@ -265,6 +266,47 @@ def models(sizes: list[int]) -> None:
     rows.show("models in the store")
 
 
+def checks(sizes: list[int]) -> None:
+    """Check a monitor again and again, with 100 new predictions and the labels of those of before."""
+    import numpy as np  # noqa: PLC0415 - only this group needs them
+    import pandas as pd  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    def rows(rng: np.random.Generator, count: int) -> pd.DataFrame:
+        values = rng.normal(size=(count, 3))
+        score = 1 / (1 + np.exp(1 - values[:, 0]))
+        return pd.DataFrame(values, columns=list("abc")).assign(score=score, y=rng.random(count) < score)
+
+    print(f"\n{'checks of a monitor, with labels:':34}" + "".join(f"{size:>11,}" for size in sizes))
+    for what in ("ids that the log makes", "ids that are given"):
+        rng, times, floors, named = np.random.default_rng(0), list[float](), list[float](), list[object]()
+        with tempfile.TemporaryDirectory() as folder:
+            monitor = mk.Monitor(rows(rng, 5000), name="m", prediction="score", target="y", store=folder)
+            monitor.check()
+            former = rows(rng, 100)
+            for number in range(max(sizes)):
+                part = rows(rng, 100)
+                given = [f"{number}-{place}" for place in range(100)] if "given" in what else None
+                named.append(monitor.log(part[list("abc")], part["score"], ids=given))
+                if number:
+                    monitor.log_labels(named[-2], former["y"])
+                monitor.flush()
+                former, begun = part, process_time()
+                monitor.check()
+                times.append(process_time() - begun)
+                begun, sink = process_time(), io.BytesIO()
+                pq.write_table(pa.Table.from_pandas(part), sink)
+                pq.read_table(sink).to_pandas()
+                floors.append(process_time() - begun)
+        middle = [median(times[size // 2 : size]) for size in sizes]
+        slope = math.log(middle[-1] / middle[-2]) / math.log(sizes[-1] / sizes[-2])
+        cells = "".join(f"{time * 1e3:>8.1f} ms" for time in middle)
+        over = "" if slope <= FLAT else f"   over {FLAT}"
+        ratio = middle[-1] / median(floors)
+        print(f"{what:34}{cells}   {slope:8.2f}{middle[-1] / middle[0]:8.1f}{ratio:8.1f}{over}", flush=True)
+
+
 TABLE = """
 import hashlib, io, os, sys, tempfile
 from pathlib import Path
@@ -346,6 +388,7 @@ def main(asked: list[str]) -> None:
         "versions": lambda: versions(entries),
         "approvals": lambda: approvals([20, 200, 2_000]),
         "models": lambda: models([100, 300, 1_000]),
+        "checks": lambda: checks([10, 100, 300] if quick else [10, 100, 1_000]),
         "text": lambda: tables("text", "rows of different texts", rows),
         "polars": lambda: tables("polars", "rows of different texts in polars", rows),
         "columns": lambda: tables("columns", "number columns of 2,000 rows", [100, 300, 1_000]),

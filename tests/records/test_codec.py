@@ -406,3 +406,21 @@ def test_a_record_longer_than_any_is_not_parsed(monkeypatch):
 def test_json_in_another_encoding_than_utf_8_is_refused():
     with pytest.raises(IntegrityError, match="not JSON"):
         parse('{"x":1}'.encode("utf-16"), where="here")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [1, 2], [1, True], [1.0, 2], [1.5, math.inf], [-math.inf, math.nan], [2**53, 2**53 + 1], [-(2**53) - 1],
+     ["a", 1], [None], [[1], [2.5]], [b"a"], list(range(1000))],
+)  # fmt: skip
+def test_lists_of_one_kind_are_plain_as_each_of_their_items_is(values):
+    assert codec.plain(values) == [codec.plain(value) for value in values]
+    back = codec.unplain(json.loads(json.dumps(codec.plain(values))))
+    assert [(type(value), repr(value)) for value in back] == [(type(value), repr(value)) for value in values]
+
+
+def test_a_record_takes_what_its_maker_makes_plain():
+    made = codec.seal("demo", {"x": {3}, "y": [1.5]}, default=sorted)
+    assert made == codec.seal("demo", {"x": [3], "y": [1.5]})
+    with pytest.raises(TypeError):
+        codec.seal("demo", {"x": {3}})

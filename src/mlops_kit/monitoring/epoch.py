@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -140,7 +139,7 @@ class Known:
             **({"joined": list(self.joined)} if self.index is None else {"index": self.index.plain()}),
             **made_by(),
         }
-        return codec.seal("monitor-state", json.loads(json.dumps(members, default=_number)))
+        return codec.seal("monitor-state", members, default=_number)
 
 
 def _number(value: Any) -> Any:

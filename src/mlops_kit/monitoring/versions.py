@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -206,7 +205,7 @@ def estimated(
     if estimator is None or PREDICTION not in table.column_names:
         return version, [], []
     moments = table.column(AT).to_pandas()
-    waiting = [*version.scores, *zip(map(pd.Timestamp.isoformat, moments), _scores(table), strict=True)]
+    waiting = [*version.scores, *zip(moments.tolist(), _scores(table), strict=True)]
     size = max(1, len(waiting)) if at_once else window
     limits = {metric: band.lower for metric, band in estimator.bands.items()}
     found, made = list[Signal](), list[dict[str, Any]]()
@@ -220,11 +219,15 @@ def estimated(
             warned = estimator.warnings(values)
             found += signals.of_estimates(warned, values, limits, looks, version=name)
         metrics = {metric: [_finite(value), None, None] for metric, value in values.items()}
-        ends = sorted(datetime.fromisoformat(at).astimezone(UTC).isoformat() for at, _ in (part[0], part[-1]))
+        ends = sorted(datetime.fromisoformat(_iso(at)).astimezone(UTC).isoformat() for at, _ in (part[0], part[-1]))
         named = {"version": name} if name else {}
         made.append({"start": ends[0], "end": ends[1], "rows": len(part), "metrics": metrics, **named})
-    rest = () if at_once else tuple(waiting[len(waiting) // size * size :])
+    rest = () if at_once else tuple((_iso(at), score) for at, score in waiting[len(waiting) // size * size :])
     return replace(version, scores=rest), found, made
+
+
+def _iso(moment: Any) -> str:
+    return moment if isinstance(moment, str) else str(moment.isoformat())
 
 
 def _finite(value: float) -> float | None:

@@ -27,9 +27,9 @@ FORMAT = 1
 MAX_DIGITS = 100_000
 """The longest integer that is kept or read."""
 
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-)
+_FORM: Any = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+_ENCODER = json.JSONEncoder(**_FORM, check_circular=False)
+_NO_CONTAINERS = frozenset({int, float, str, bool, type(None)})
 _SAFE_INT = 2**53
 _REPR_LIMIT = 1000
 _SUM_TAIL = len(b',"sum":""}') + 64
@@ -59,7 +59,7 @@ def canonical(value: Any) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-def seal(kind: str, members: dict[str, Any]) -> bytes:
+def seal(kind: str, members: dict[str, Any], *, default: Callable[[Any], Any] | None = None) -> bytes:
     """Encode a record: its members, the format number, the kind, and the checksum of them all.
 
     Parameters
@@ -68,6 +68,8 @@ def seal(kind: str, members: dict[str, Any]) -> bytes:
         The kind of record, such as ``"entry"``.
     members : dict
         JSON values by name, already made plain.
+    default : callable, optional
+        Makes a JSON value of what is none, such as a number of numpy.
 
     Returns
     -------
@@ -79,7 +81,8 @@ def seal(kind: str, members: dict[str, Any]) -> bytes:
     >>> unseal(seal("demo", {"x": 1}), where="a doctest")
     {'format': 1, 'record': 'demo', 'x': 1}
     """
-    body = canonical({**members, "format": FORMAT, "record": kind})
+    encoder = _ENCODER if default is None else json.JSONEncoder(**_FORM, check_circular=False, default=default)
+    body = encoder.encode({**members, "format": FORMAT, "record": kind}).encode()
     digest = hashlib.sha256(body[:-1]).hexdigest()
     return b'%s,"sum":"%s"}' % (body[:-1], digest.encode())
 
@@ -257,7 +260,7 @@ def unplain(value: Any) -> Any:
 
 def _unplain(value: Any) -> Any:
     if isinstance(value, list):
-        return [_unplain(item) for item in value]
+        return [*value] if _NO_CONTAINERS.issuperset(map(type, value)) else [_unplain(item) for item in value]
     if not isinstance(value, dict):
         return value
     tag = value.get("$")
@@ -401,6 +404,11 @@ def _plain_dict(value: dict[Any, Any], above: tuple[int, ...]) -> Any:
 
 
 def _plain_list(value: list[Any], above: tuple[int, ...]) -> Any:
+    kinds = {*map(type, value)}  # of many numbers each would be a call
+    if kinds == {float} and all(map(math.isfinite, value)):
+        return [*value]
+    if kinds == {int} and min(value) >= -_SAFE_INT and max(value) <= _SAFE_INT:
+        return [*value]
     return [plain(item, above) for item in value]
 
 
