@@ -38,6 +38,7 @@ RETURNED = (
     ("records.run", "ArtifactRef"),
     ("records.run", "StepCall"),
     ("pipelines.step", "Step"),
+    ("pipelines.futures", "StepFuture"),
     ("pipelines.pipeline", "Pipeline"),
     ("pipelines.run", "PipelineRun"),
     ("pipelines.plan", "Plan"),

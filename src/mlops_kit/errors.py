@@ -27,6 +27,7 @@
     ├── Frozen                             "frozen"
     ├── StillLive                          "still-live"
     ├── NoActiveRun (RuntimeError)         "no-active-run"
+    ├── NotYet (TypeError)                 "not-yet"
     ├── RunClosed (RuntimeError)           "run-closed"
     ├── AlertRaised                        "alert"
     ├── IntegrityError                     "integrity"
@@ -85,6 +86,7 @@ __all__ = [
     "NotDurable",
     "NotFound",
     "NotSerializable",
+    "NotYet",
     "NothingToRollBack",
     "ObjectNotFound",
     "OtherPythonWarning",
@@ -313,6 +315,12 @@ class NoActiveRun(MlopsKitError, RuntimeError):
     """A ``log_`` function was called outside of a run."""
 
     kind = "no-active-run"
+
+
+class NotYet(MlopsKitError, TypeError):
+    """A future of a step was used as if it were the value; ``.result()`` gives that."""
+
+    kind = "not-yet"
 
 
 class RunClosed(MlopsKitError, RuntimeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -18,13 +17,9 @@ class Runner(Protocol):
         """Run a call of an async function or reuse its result."""
         ...
 
+    def submit(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call or reuse its result, here or where the pipeline was put, and return a future."""
+        ...
+
 
 runner: ContextVar[Runner | None] = ContextVar("mlops_kit_pipeline", default=None)
-
-
-def current_runner() -> Runner | None:
-    """Return what runs the steps that are called here; None outside of a pipeline."""
-    return runner.get()
-
-
-Function = Callable[..., Any]

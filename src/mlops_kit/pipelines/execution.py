@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Executor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import perf_counter, sleep
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +21,7 @@ from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
 from mlops_kit.pipelines.dependencies import FUNCTION, dependencies
 from mlops_kit.pipelines.explain import NEW, explained
+from mlops_kit.pipelines.futures import StepFuture, called, resolved
 from mlops_kit.pipelines.keys import Inputs, inputs_of, states
 from mlops_kit.pipelines.options import StepOptions
 from mlops_kit.pipelines.reuse import FRESH_SHARE, find
@@ -37,6 +41,7 @@ from mlops_kit.tracking.recorded import recorder_of
 from mlops_kit.tracking.recorder import status_after
 from mlops_kit.tracking.run import Run
 
+_in_worker: ContextVar[bool] = ContextVar("mlops_kit_in_worker", default=False)
 _NOT_FOUND = object()
 _SAME = "the same code, arguments and packages"
 _NOTE = 200
@@ -75,9 +80,13 @@ class Execution:
     ----------
     run : Run
         Its run.
+    executor : Executor, optional
+        Where calls that are submitted run; by default here and now.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, executor: Executor | None = None) -> None:
+        self._executor = executor
+        self._futures: list[StepFuture[Any]] = []
         store = run.store
         self._store = without_sync(store.primary if isinstance(store, SpoolingStore) else store)
         self._run = Run(store, run.id, recorder_of(run), listener=hear)
@@ -92,6 +101,7 @@ class Execution:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._wait()
         self._body.__exit__(None, None, None)
         runner.reset(self._token)
         recorder = self._recorder
@@ -100,8 +110,46 @@ class Execution:
             with recorder.guarded("What had changed since the run before"):
                 recorder.steps = explained(self._run, recorder.steps)
 
+    def finished(self, result: Any) -> Any:
+        """Wait for all that was submitted, and return what a pipeline returns, with results for futures.
+
+        Raises
+        ------
+        Exception
+            What the first call raised that failed, and that nobody asked for.
+        """
+        result = resolved(result)
+        for future in self._futures:  # it may grow: a call that is under way submits others
+            error = future.unread_failure
+            if error is not None:
+                raise error
+        return result
+
+    def _wait(self) -> None:
+        """Let nothing go on behind the end of the pipeline: what has not begun is cancelled."""
+        for future in self._futures:
+            future.cancel()
+        for future in self._futures:
+            with suppress(CancelledError):
+                future.exception()
+
+    def submit(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepFuture[Any]:
+        """Run a call or reuse its result where the pipeline was put, and return a future."""
+        if self._executor is None or _in_worker.get():
+            future = called(step.place, partial(self.call, step, args, kwargs))
+        else:
+            work = partial(copy_context().run, self._work, step, args, kwargs)
+            future = StepFuture(step.place, self._executor.submit(work))
+        self._futures.append(future)
+        return future
+
+    def _work(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        _in_worker.set(True)
+        return self.call(step, args, kwargs)
+
     def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call or reuse its result."""
+        args, kwargs = resolved(args), resolved(kwargs)
         attempt, value = self._begin(step, args, kwargs)
         if value is not _NOT_FOUND:
             return value
@@ -121,6 +169,7 @@ class Execution:
 
     async def call_async(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call of an async function or reuse its result."""
+        args, kwargs = resolved(args), resolved(kwargs)
         attempt, value = self._begin(step, args, kwargs)
         if value is not _NOT_FOUND:
             return value

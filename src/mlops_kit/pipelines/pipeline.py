@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from mlops_kit.errors import RunNotFound
+from mlops_kit.errors import InvalidInput, RunNotFound
+from mlops_kit.masking import quoted
 from mlops_kit.pipelines.execution import Execution
 from mlops_kit.pipelines.explain import runs_of, why
 from mlops_kit.pipelines.plan import Plan, plan
@@ -59,21 +61,63 @@ class Pipeline(Generic[P, R]):
         self._options = options
         self._receiver = receiver
         self._is_async = inspect.iscoroutinefunction(function)
+        self._executor: Executor | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it, and return what the function returns."""
         if self._is_async:
             return cast("R", self._call_async((*self._receiver, *args), kwargs))
         with self._recording((*self._receiver, *args), kwargs) as recording:
-            with Execution(recording.run):
-                result = self.__wrapped__(*self._receiver, *args, **kwargs)
+            with Execution(recording.run, self._executor) as execution:
+                result = execution.finished(self.__wrapped__(*self._receiver, *args, **kwargs))
             return cast("R", recording.returned(result))
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with self._recording(args, kwargs) as recording:
-            with Execution(recording.run):
-                result = await self.__wrapped__(*args, **kwargs)
+            with Execution(recording.run, self._executor) as execution:
+                result = execution.finished(await self.__wrapped__(*args, **kwargs))
             return recording.returned(result)
+
+    def on(self, executor: Executor) -> Pipeline[P, R]:
+        """Return the pipeline with its submitted calls on an executor; ``pipeline.on(executor)(...)`` runs it.
+
+        Plain calls of steps stay here; those by ``submit`` and ``map`` run there, and leave the same results.
+
+        Parameters
+        ----------
+        executor : concurrent.futures.ThreadPoolExecutor
+            Threads of this process. The pipeline does not shut it down.
+
+        Returns
+        -------
+        Pipeline
+            Its ``last_run`` is that of this one too.
+
+        Raises
+        ------
+        InvalidInput
+            It is something else.
+
+        Examples
+        --------
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> import mlops_kit as mk
+        >>> @mk.step
+        ... def square(x):
+        ...     return x * x
+        >>> @mk.pipeline(store="memory://on-doc")
+        ... def squares(n):
+        ...     return square.map(range(n))
+        >>> with ThreadPoolExecutor(2) as threads:
+        ...     squares.on(threads)(3)
+        [0, 1, 4]
+        """
+        if not isinstance(executor, ThreadPoolExecutor):
+            raise InvalidInput(
+                f"A pipeline runs on a concurrent.futures.ThreadPoolExecutor, not on {quoted(executor)}. What a step "
+                "does inside may use other executors."
+            )
+        return self._changed(self._receiver, executor)
 
     def why(self, step: str | Step[..., Any]) -> Why:
         """Explain why a step ran, or was reused, in the last run.
@@ -173,9 +217,13 @@ class Pipeline(Generic[P, R]):
         """Bind it to an object, as a function that stands in a class is bound."""
         if instance is None:
             return self
-        bound: Pipeline[..., R] = Pipeline(self.__wrapped__, self._options, (instance,))
-        bound._runs = self._runs
-        return bound
+        return self._changed((instance,), self._executor)
+
+    def _changed(self, receiver: tuple[Any, ...], executor: Executor | None) -> Pipeline[P, R]:
+        """Return the same pipeline for an object or on an executor, with the runs of this one."""
+        other: Pipeline[P, R] = Pipeline(self.__wrapped__, self._options, receiver)
+        other._runs, other._executor = self._runs, executor
+        return other
 
     def __repr__(self) -> str:
         return f"<pipeline {self.__qualname__}>"

@@ -9,7 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from inspect import getattr_static
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from mlops_kit.errors import InvalidInput
 from mlops_kit.pipelines.context import runner
+from mlops_kit.pipelines.futures import StepFuture, called
 from mlops_kit.pipelines.options import Backoff, Dependency, RetryOn, StepOptions
 from mlops_kit.tracking.functions import require_function
 
@@ -59,6 +61,81 @@ class Step(Generic[P, R]):
             made: Coroutine[Any, Any, Any] = here.call_async(self, (*self._receiver, *args), kwargs)
             return cast("R", made)
         return cast("R", here.call(self, (*self._receiver, *args), kwargs))
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StepFuture[R]:
+        """Call it where the pipeline was put with ``pipeline.on(executor)``, and go on at once.
+
+        Without an executor, outside of a pipeline, and inside of a submitted step it is called here and now; what it
+        raises is kept until ``.result()``.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of the call; futures among them stand for their results.
+
+        Returns
+        -------
+        StepFuture
+            ``.result()`` gives the value. The pipeline waits for it, and fails if it failed and nobody asked.
+
+        Raises
+        ------
+        InvalidInput
+            The function is async.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> @mk.step
+        ... def square(x):
+        ...     return x * x
+        >>> square.submit(3).result()
+        9
+        """
+        if self._is_async:
+            raise InvalidInput(f"{self.place} is async: await it, and gather several with asyncio.gather.")
+        here, given = runner.get(), (*self._receiver, *args)
+        if here is None:
+            return called(self.place, functools.partial(self.__wrapped__, *given, **kwargs))
+        return cast("StepFuture[R]", here.submit(self, given, kwargs))
+
+    def map(self, *iterables: Iterable[Any], **constants: Any) -> list[StepFuture[R]]:
+        """Submit a call for each row of some iterables of one length.
+
+        Parameters
+        ----------
+        *iterables : iterable
+            The first arguments of the calls, the second, and so on.
+        **constants
+            Arguments that are the same for all.
+
+        Returns
+        -------
+        list of StepFuture
+            In the order of the rows. One that fails does not stop the others.
+
+        Raises
+        ------
+        InvalidInput
+            There are no iterables, or their lengths differ.
+
+        Examples
+        --------
+        >>> import mlops_kit as mk
+        >>> @mk.step
+        ... def power(x, y, mod=None):
+        ...     return pow(x, y, mod)
+        >>> [future.result() for future in power.map([2, 3], [5, 2], mod=7)]
+        [4, 2]
+        """
+        columns = [list(column) for column in iterables]
+        lengths = [len(column) for column in columns]
+        if len(set(lengths)) != 1:
+            these = f"these have {', '.join(map(str, lengths))} items" if lengths else "none was passed"
+            raise InvalidInput(
+                f"{self.place}.map takes iterables of one length, and {these}. Pass what is the same for all by name."
+            )
+        return [self.submit(*row, **constants) for row in zip(*columns, strict=True)]
 
     def with_options(self, **options: Any) -> Step[P, R]:
         """Return the step with other options, for one call or many.
