@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUBJECTS = {
     "tracking": ("Runs", "Record what a function did, find it again, compare it with others."),
     "pipelines": ("Pipelines", "Run only what has changed, and say why it ran."),
+    "steps": ("Steps", "The usual road of a model: read, split, train, evaluate, judge, register, promote."),
     "datasets": ("Data", "Keep the data that went in, by content, and compare its versions."),
     "measures": ("Expectations", "What must hold of data: stated, or inferred from a reference."),
     "conditions": ("Conditions", "What must hold of a model before an alias may point to it."),
@@ -45,6 +46,7 @@ RETURNED = (
     ("views.plan", "PlannedCall"),
     ("views.why", "Why"),
     ("views.why", "Change"),
+    ("pipelines.source", "Source"),
     ("records.profile", "TableProfile"),
     ("records.profile", "ColumnProfile"),
     ("records.profile", "Grid"),

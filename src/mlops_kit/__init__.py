@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlops_kit import conditions, errors
+    from mlops_kit import conditions, errors, steps
     from mlops_kit.datasets.dataset import Dataset
     from mlops_kit.fingerprints.dispatch import fingerprint
     from mlops_kit.measures import expectations
@@ -78,6 +78,7 @@ _MODULES = {
     "conditions": "mlops_kit.conditions",
     "errors": "mlops_kit.errors",
     "expectations": "mlops_kit.measures.expectations",
+    "steps": "mlops_kit.steps",
 }
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "source",
     "start_run",
     "step",
+    "steps",
     "track",
 ]
 

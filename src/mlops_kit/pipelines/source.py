@@ -132,29 +132,51 @@ def is_local(url: str) -> bool:
     return "::" not in url and ("://" not in url or url.startswith(("file://", "local://", "memory://")))
 
 
-def _state(url: str, options: Mapping[str, Any]) -> str | None:
+def files_at(url: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """Find the files that a URL, folder or pattern means.
+
+    Parameters
+    ----------
+    url : str
+        As fsspec takes it.
+    options : mapping
+        Of the file system.
+
+    Returns
+    -------
+    file system and dict of str to dict
+        What fsspec tells of each file, by its path in the file system.
+
+    Raises
+    ------
+    InvalidInput
+        There is none, or no such file system.
+    """
     from fsspec.core import url_to_fs  # noqa: PLC0415 - importing the library loads no fsspec
 
     system: Any  # of any class, each with methods of its own
     try:
         system, path = url_to_fs(url, **options)
     except (ValueError, ImportError) as error:
-        raise InvalidInput(f"source({quoted(url)}) cannot be looked at: {quoted(error, 300)}.") from error
+        raise InvalidInput(f"The URL {quoted(url)} cannot be looked at: {quoted(error, 300)}.") from error
     system.invalidate_cache()  # listings that fsspec remembers are of another moment
     try:
         about = system.info(path)
     except FileNotFoundError:
         files = system.glob(path, detail=True) if any(sign in path for sign in _MAGIC) else {}
     else:
-        if about["type"] != "directory":
-            return _identity(about)
-        files = system.find(path, detail=True)
+        files = {path: about} if about["type"] != "directory" else system.find(path, detail=True)
     files = {name: one for name, one in files.items() if one["type"] != "directory"}
     if not files:
-        raise InvalidInput(
-            f"source({quoted(url)}): there is no such file, or none in it. Check the URL, or write the files first."
-        )
-    return _listed(files)
+        raise InvalidInput(f"There is no file at {quoted(url)}. Check the URL, or write the files first.")
+    return system, files
+
+
+def _state(url: str, options: Mapping[str, Any]) -> str | None:
+    files = files_at(url, options)[1]
+    name, about = next(iter(files.items()))
+    is_the_file = len(files) == 1 and os.path.basename(name) == os.path.basename(url)  # not one in a folder
+    return _identity(about) if is_the_file else _listed(files)
 
 
 def _listed(files: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -95,7 +95,13 @@ class Gate:
         self._check_data()
 
     def evaluate(
-        self, candidate: Any, *, champion: Any = None, store: StoreLike = None, alias: str | None = None
+        self,
+        candidate: Any,
+        *,
+        champion: Any = None,
+        store: StoreLike = None,
+        alias: str | None = None,
+        name: str | None = None,
     ) -> GateReport:
         """Judge a model.
 
@@ -110,6 +116,9 @@ class Gate:
         alias : str, optional
             Where the candidate is to be promoted to: a condition that names this alias before it points anywhere is
             then about the first promotion, and no slip.
+        name : str, optional
+            The model that the candidate is to become a version of, if it is in no store yet: the aliases in the
+            conditions are those of this model.
 
         Returns
         -------
@@ -137,7 +146,9 @@ class Gate:
         if target is None and judged.version is not None and judged.version.signature is not None:
             target = judged.version.signature.target
         holdouts = {} if self.on is None else made.holdouts(self.on, target, self.weights, models.store, self.groups)
-        find = partial(_champion, models, judged, champion, made.Judged)
+        if name is None and judged.version is not None:
+            name = judged.version.name
+        find = partial(_champion, models, name, champion, made.Judged)
         case = made.Case(judged, holdouts, models.store, find, self.positive, alias, self.task)
         results = _told_apart(result for condition in self.conditions for result in _results(condition, case))
         contenders = tuple(other.contender for other in case.champions.values() if other is not None)
@@ -194,13 +205,13 @@ def _judged(given: Any, models: RecordedModels, make: type[Judged], *, what: str
     return make(contender, lambda: given)
 
 
-def _champion(models: RecordedModels, candidate: Judged, given: Any, make: type[Judged], alias: str) -> Judged | None:
+def _champion(models: RecordedModels, name: str | None, given: Any, make: type[Judged], alias: str) -> Judged | None:
     if given is not None:
         return _judged(given, models, make, what="champion", alias=alias)
-    if candidate.version is None:
-        raise InvalidInput(f"The candidate is in no store, so nothing is its {alias!r}: give champion=.")
+    if name is None:
+        raise InvalidInput(f"The candidate is in no store, so nothing is its {alias!r}: give champion= or name=.")
     try:
-        return _judged(f"{candidate.version.name}@{alias}", models, make, what="champion", alias=alias)
+        return _judged(f"{name}@{alias}", models, make, what="champion", alias=alias)
     except (AliasNotFound, ModelNotFound):
         return None
 

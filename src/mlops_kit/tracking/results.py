@@ -93,7 +93,7 @@ def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> Non
     models = ModelStore(run.store)
     signature = None
     with recorder.guarded(f"The signature of the model {register!r}"):
-        signature = _logged(recorder.outputs, value, ref) or inferred(value, run.passed)
+        signature = logged_signature(recorder.outputs, value, ref) or inferred(value, run.passed)
     saved = Saved.of(ref)
     if saved is None:
         version = models.register(register, ref.value, run=run.id, metrics=run.metrics, signature=signature)
@@ -102,10 +102,10 @@ def _register(run: Run, register: str, value: Any, ref: OutputRef | None) -> Non
     recorder.models.append({"name": version.name, "version": version.version})
 
 
-def _logged(outputs: Sequence[OutputRef], model: Any, returned: OutputRef) -> Signature | None:
-    """Find the signature that the function logged: with this very model, or the only one, if it suits."""
+def logged_signature(outputs: Sequence[OutputRef], model: Any, saved: OutputRef | Saved) -> Signature | None:
+    """Find the signature that was logged with a model: with this very one, or the only one, if it suits."""
     logged = [ref for ref in outputs if ref.signature is not None]
-    content = {returned.object, returned.fingerprint} - {None}
+    content = {saved.object, saved.fingerprint} - {None}
     same = [ref for ref in logged if content & {ref.object, ref.fingerprint}]
     for ref in reversed(same or logged[:1] * (len(logged) == 1)):
         signature = Signature.decode(ref.signature or {})
