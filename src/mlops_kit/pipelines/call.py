@@ -16,6 +16,7 @@ from mlops_kit.tracking.metrics import grouped
 
 _OUTSIDE = frozenset({"models", "monitors"})
 """Kinds of journals whose change is an act on the world, not a part of a result."""
+_NOTHING = Logged()
 
 
 class RunningCall:
@@ -36,6 +37,7 @@ class RunningCall:
         self.began = time.perf_counter()
         self.expires: datetime | None = None
         self._unrepeatable: list[str] = []
+        self._is_apart = False
         self.forget()
 
     @property
@@ -66,6 +68,8 @@ class RunningCall:
     @property
     def logged(self) -> Logged:
         """What it has logged so far."""
+        if not (self._points or self._params or self._tags or any(self._refs.values())):
+            return _NOTHING
         return Logged(
             metrics=grouped(self._points),
             params=self._params,
@@ -97,6 +101,8 @@ class RunningCall:
 
     def absorb(self, logged: Logged) -> None:
         """Collect what a call inside of this one has logged, when it is over."""
+        if logged is _NOTHING or self._is_apart:
+            return
         self._points.extend((name, *point) for name, points in logged.metrics.items() for point in points)
         self._params.update(logged.params)
         self._tags.update(logged.tags)
@@ -118,6 +124,7 @@ class RunningCall:
     def apart(self) -> Iterator[None]:
         """Let what is logged in the block belong to another run; what it depends on, the call around depends on too."""
         outer = _innermost.get()
+        self._is_apart = True
         with self._innermost():
             yield
         if outer is not None:

@@ -226,7 +226,7 @@ class Execution:
     def _replay(self, record: StepRecord, attempt: Attempt) -> None:
         """Log to the run what the step had logged, and let the calls around depend on what it depended on."""
         recorder, logged = self._recorder, record.logged
-        if recorder is not None:
+        if recorder is not None and logged.names:
             recorder.log([(name, *point) for name, points in logged.metrics.items() for point in points])
             recorder.params.update(logged.params)
             recorder.tags.update(logged.tags)
@@ -335,7 +335,7 @@ class Execution:
     def _note(self, attempt: Attempt, status: str, *, reused: bool, why: str, logged: list[str]) -> None:
         if self._recorder is not None:
             seconds = round(perf_counter() - attempt.began, 6)
-            why = masked_text(why)
+            why = why if why in {NEW, _SAME} else masked_text(why)
             self._recorder.steps.append(StepCall(attempt.name, status, why, seconds, reused, attempt.key, logged))
 
     def _problem(self, message: str) -> None:

@@ -43,6 +43,8 @@ class Logged:
     @property
     def names(self) -> list[str]:
         """Name all of it, such as ``"metrics.auc"``."""
+        if self == _NOTHING:
+            return []
         named: dict[str, Any] = {
             "metrics": self.metrics,
             "params": self.params,
@@ -55,6 +57,8 @@ class Logged:
 
     def members(self) -> dict[str, Any]:
         """Write it as plain JSON members."""
+        if self == _NOTHING:
+            return {}
         return filled(
             {
                 "metrics": plain_history(self.metrics),
@@ -69,6 +73,8 @@ class Logged:
     @classmethod
     def of(cls, members: dict[str, Any]) -> Logged:
         """Read it from plain JSON members."""
+        if not members:
+            return _NOTHING
         history = codec.unplain(members.get("metrics", {}))
         return cls(
             metrics={name: [tuple(point) for point in points] for name, points in history.items()},
@@ -78,6 +84,9 @@ class Logged:
             outputs=read_refs(OutputRef, members.get("outputs", ())),
             artifacts=read_refs(ArtifactRef, members.get("artifacts", ())),
         )
+
+
+_NOTHING = Logged()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +115,7 @@ class StepRecord:
 
     def encode(self) -> bytes:
         """Write the record."""
-        plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        members = {
-            **plain,
+        made = {
             "at": codec.timestamp(self.at),
             "value": _value(self.value),
             "data": codec.plain(self.data),
@@ -116,6 +123,7 @@ class StepRecord:
             "expires": None if self.expires is None else codec.timestamp(self.expires),
             "logged": self.logged.members(),
         }
+        members = {name: made[name] if name in made else getattr(self, name) for name in _MEMBERS}
         return codec.seal(KIND, filled(members))
 
     @classmethod
@@ -131,13 +139,26 @@ class StepRecord:
         known = known_members(cls, members)
         known["at"] = codec.moment(members["at"])
         (known["value"],) = read_refs(OutputRef, [members["value"]])
-        known["data"] = codec.unplain(members.get("data"))
-        known["shown"] = codec.unplain(members.get("shown", {}))
-        known["expires"] = codec.moment(members["expires"]) if "expires" in members else None
+        for name in ("data", "shown"):
+            if name in members:
+                known[name] = codec.unplain(members[name])
+        if "expires" in members:
+            known["expires"] = codec.moment(members["expires"])
         known["logged"] = Logged.of(members.get("logged", {}))
         return checked(cls(**known))
 
 
+_MEMBERS = tuple(item.name for item in fields(StepRecord))
+
+
 def _value(ref: OutputRef) -> dict[str, Any]:
-    members = plain_output(ref)
-    return {**members, "value": codec.plain_in_order(ref.value)} if ref.format == "json" else members
+    if ref.format != "json":
+        return plain_output(ref)
+    members = {
+        "name": ref.name,
+        "kind": ref.kind,
+        "format": ref.format,
+        "type": ref.type,
+        "fingerprint": ref.fingerprint,
+    }
+    return {**filled(members), "value": codec.plain_in_order(ref.value)}
