@@ -27,6 +27,21 @@ def key(root, path):
     return path.relative_to(root).as_posix()
 
 
+def is_result(path):
+    """Return whether a file is the result of a step: it is computed again if it is lost."""
+    return path.parent.name == "steps"
+
+
+def damage(root, path):
+    """Return the problem of a file that is damaged."""
+    return "stale-result" if is_result(path) else "damaged", key(root, path)
+
+
+def named_in(root, path):
+    """Return the files that hold the name of a file."""
+    return {each for each in files(root) if path.name.encode() in each.read_bytes()}
+
+
 def problems(root):
     return {(problem.kind, problem.key) for problem in mk.Store(root).fsck().problems}
 
@@ -95,7 +110,7 @@ def test_a_bit_flipped_anywhere_is_named_and_named_alone(rich_store):
             damaged = bytearray(data)
             damaged[int(place * (len(data) - 1))] ^= 1 << (3 if place else 0)
             path.write_bytes(damaged)
-            assert problems(rich_store) == {("damaged", key(rich_store, path))}, place
+            assert problems(rich_store) == {damage(rich_store, path)}, place
         path.write_bytes(data)
     assert mk.Store(rich_store).fsck().ok
 
@@ -103,8 +118,10 @@ def test_a_bit_flipped_anywhere_is_named_and_named_alone(rich_store):
 def test_what_has_a_bit_flipped_is_not_loaded(rich_store):
     """Hints and leases are no content: with those damaged, everything loads as before."""
     for path in files(rich_store):
-        hint = path.name == "head.json" or path.name.endswith(".lease.json")
+        hint = path.name == "head.json" or path.name.endswith(".lease.json") or is_result(path)
         spare = path.name.endswith(".start.json")  # what the end of the run repeats
+        naming = named_in(rich_store, path)
+        spare |= bool(naming) and all(map(is_result, naming))  # a result that is lost is computed again
         data = path.read_bytes()
         for place in PLACES[1:]:
             damaged = bytearray(data)
@@ -123,7 +140,7 @@ def test_a_file_cut_short_is_named(rich_store, length):
     for path in files(rich_store):
         data = path.read_bytes()
         path.write_bytes(data[: int(length * len(data)) if isinstance(length, float) else length])
-        assert problems(rich_store) == {("damaged", key(rich_store, path))}
+        assert problems(rich_store) == {damage(rich_store, path)}
         path.write_bytes(data)
 
 
@@ -176,8 +193,14 @@ def test_a_missing_file_that_something_needs_is_named(rich_store):
         found = problems(rich_store)
         if path in last:  # a chain alone cannot show that its end is missing; the hint says that there was more
             assert found == {("stale-hint", key(rich_store, path.with_name("head.json")))}
+        elif is_result(path):
+            assert found == set()
         elif not expendable.fullmatch(path.name):
-            assert found == {("missing", key(rich_store, path))}
+            naming = named_in(rich_store, path)
+            stale = {("stale-result", key(rich_store, each)) for each in naming if is_result(each)}
+            missing = {("missing", key(rich_store, path))}
+            assert found <= missing | stale
+            assert missing <= found or found == stale == {damage(rich_store, each) for each in naming}
         path.write_bytes(data)
 
 
