@@ -108,3 +108,30 @@ def test_objects_without_sync_are_the_same_objects_and_mended_where_they_are_tor
     unsynced.objects.forget()
     assert unsynced.objects.put(b"bytes") == digest
     assert store.fsck().ok
+
+
+def test_old_results_go_when_that_is_asked_for_and_what_runs_returned_stays(tmp_path):
+    import os
+
+    store = mk.Store(tmp_path / "store")
+
+    @mk.step
+    def rows(n):
+        return bytearray(n)
+
+    @mk.pipeline(store=store)
+    def run():
+        return [rows(100_000), rows(1), bytes(rows(200_000))]
+
+    first = run()
+    keys = [call.key for call in run.last_run.steps]
+    for key in keys[:2]:
+        os.utime(store.backend.root / "steps" / f"{key}.json", (1_700_000_000, 1_700_000_000))
+    assert store.gc(results="1d").deleted == tuple(sorted(f"steps/{key}.json" for key in keys[:2]))  # a dry run
+    assert all(store.results.read(key) for key in keys)
+    report = store.gc(grace=0, dry_run=False, exclusive=True, results="1d")
+    assert len([key for key in report.deleted if key.startswith("objects/")]) == 1  # of the large one that is old
+    assert [store.results.read(key) is not None for key in keys] == [False, False, True]
+    assert (store.fsck().ok, run.last_run.load()) == (True, first)
+    assert run() == first
+    assert [call.reused for call in run.last_run.steps] == [False, False, True]

@@ -152,11 +152,12 @@ def sync(store: str | None) -> None:
 @click.option("--delete", is_flag=True, help="Mark and delete. Without it, only say what would be done.")
 @click.option("--grace", default=None, metavar="SPAN", help="How long nothing must have used a file, such as 30d.")
 @click.option("--exclusive", is_flag=True, help="Nobody else is writing: the grace may be shorter than the store's.")
+@click.option("--results", default=None, metavar="SPAN", help="Results of steps older than this go too, such as 30d.")
 @of_store
-def gc(delete: bool, grace: str | None, exclusive: bool, store: str | None) -> None:  # noqa: FBT001 - flags
+def gc(delete: bool, grace: str | None, exclusive: bool, results: str | None, store: str | None) -> None:  # noqa: FBT001 - flags
     """Find objects that nothing names, and delete them when their grace is over."""
     try:
-        show_value(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive))
+        show_value(mk.Store(store).gc(grace, dry_run=not delete, exclusive=exclusive, results=results))
     except IntegrityError as error:
         for problem in error.problems:
             say(str(problem), err=True)

@@ -24,7 +24,7 @@ LEFTOVER_SECONDS = 86_400.0
 _BATCH = 500
 
 
-def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
+def collect(backend: Backend, *, grace: float, dry_run: bool, results: float | None = None) -> GcReport:
     """Mark what nothing names, and delete what was marked a grace ago.
 
     Parameters
@@ -35,6 +35,8 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
         In seconds.
     dry_run : bool
         Only tell what would be done.
+    results : float, optional
+        Delete results of steps that are older than so many seconds too.
 
     Returns
     -------
@@ -48,8 +50,9 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
     """
     _refuse_foreign(backend)
     now = backend.now()  # before the look at what is named: however long this takes, ages count from here
+    expired = [] if results is None else _older(backend.walk(keys.STEPS), now - results)
     found = named_bytes(backend)
-    live = _trace(backend, grace)
+    live = _trace(backend, grace, {one.key for one in expired})
     unnamed = {one.key: one for one in found if not live.holds(one)}
     marks = _marks(backend)
     before = earliest(marks, unnamed)
@@ -65,7 +68,7 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
         for mark in marks:
             if waiting.isdisjoint(mark.keys):
                 backend.delete(mark.key)
-        for one in left:
+        for one in (*left, *expired):
             backend.delete(one.key)
     removed = {one.key for one in gone}
     return GcReport(
@@ -74,8 +77,8 @@ def collect(backend: Backend, *, grace: float, dry_run: bool) -> GcReport:
         dry_run=dry_run,
         kept=len(found) - len(unnamed),
         marked=tuple(sorted(unnamed.keys() - removed)),
-        deleted=tuple(sorted([*removed, *(one.key for one in left)])),
-        freed_bytes=sum(one.size for one in (*gone, *left)),
+        deleted=tuple(sorted([*removed, *(one.key for one in (*left, *expired))])),
+        freed_bytes=sum(one.size for one in (*gone, *left, *expired)),
     )
 
 
@@ -123,6 +126,11 @@ def ripe(unnamed: Iterable[Found], marked: Mapping[str, float], *, now: float, g
     return [one for one in unnamed if now - marked[one.key] >= grace and now - one.modified >= grace]
 
 
+def _older(found: Iterable[Found], moment: float) -> list[Found]:
+    """Choose the results of steps that were written before a moment; files of other names are not ours."""
+    return [one for one in found if keys.is_result(one.key) and one.modified < moment]
+
+
 def leftovers(found: Iterable[Found], *, now: float) -> list[Found]:
     """Choose the temporary files that no writer can still be using; files of other names are not ours."""
     return [one for one in found if keys.is_temporary(one.key) and now - one.modified >= LEFTOVER_SECONDS]
@@ -136,9 +144,9 @@ def _refuse_foreign(backend: Backend) -> None:
         raise IntegrityError(f"Nothing was collected in {backend.url}: {foreign_message(foreign[0])}{more}")
 
 
-def _trace(backend: Backend, grace: float) -> Live:
+def _trace(backend: Backend, grace: float, expired: Collection[str]) -> Live:
     try:
-        return trace(backend, grace)
+        return trace(backend, grace, expired)
     except IntegrityError as error:
         refusal = IntegrityError(
             f"Nothing was collected in {backend.url}, for {len(error.problems):,} of its records cannot be read, and "

@@ -27,6 +27,7 @@ _TEMPORARY = re.compile(
     r"|torn-\d+)"  # of `FaultyBackend`
 )
 _NUMBERED = re.compile(r"(?:gc/(?:marks|sweeps)|journals/[^/]+/[^/]+)/(\d{12,})\.json")
+_RESULT = re.compile(r"steps/[0-9a-f]{64}\.json")
 _LONGEST_GAP = 1000
 _DEPTHS = {"objects": 2, "packs": 1, "journals": 3, "runs": 2, "monitors": 3, "pending": 1}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -146,6 +147,17 @@ def step_key(key: str) -> str:
     'steps/ababab'
     """
     return f"{STEPS}{key}.json"
+
+
+def is_result(key: str) -> bool:
+    """Check whether a key is that of the result of a step.
+
+    Examples
+    --------
+    >>> is_result(step_key("ab" * 32)), is_result("steps/notes.txt")
+    (True, False)
+    """
+    return _RESULT.fullmatch(key) is not None
 
 
 def segment_day(second: float) -> str:

@@ -290,6 +290,8 @@ class Store:
         grace: Duration | None = None,
         dry_run: bool = True,  # noqa: FBT001, FBT002 - the name that it is called by
         exclusive: bool = False,  # noqa: FBT001, FBT002 - likewise
+        *,
+        results: Duration | None = None,
     ) -> GcReport:
         """Delete objects that nothing names: what crashed runs and failed writes left behind.
 
@@ -306,6 +308,9 @@ class Store:
         exclusive : bool
             Nobody else is writing to this store, so a shorter grace is safe. With ``grace=0`` all that nothing
             names goes at once.
+        results : float, timedelta or str, optional
+            Results of steps that are older than this go too, such as ``"30d"``, and their objects with them. What a run
+            returned or logged, and versions, stay. Such a step runs again when it is called.
 
         Returns
         -------
@@ -335,7 +340,8 @@ class Store:
                 "writers: one of them could lose what it is about to name. If nobody else is writing, pass "
                 "exclusive=True."
             )
-        return gc.collect(self.backend, grace=seconds, dry_run=dry_run)
+        older = None if results is None else seconds_of(results)
+        return gc.collect(self.backend, grace=seconds, dry_run=dry_run, results=older)
 
     def doctor(self) -> DoctorReport:
         """Try out what this place can promise: races, visibility, clocks, speed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,9 +155,11 @@ class _Tracer:
             if not run.retold:  # else the end tells all that the start did
                 self.problems += run.damage
 
-    def results(self) -> None:
+    def results(self, expired: Collection[str]) -> None:
         """Note what results of steps name; one that cannot be read is computed again, and names nothing."""
         for found in self.backend.walk(keys.STEPS):
+            if found.key in expired:
+                continue
             with suppress(IntegrityError, NotFound, NewerFormat), reading(found.key):
                 data = self.backend.get(found.key) or b""
                 record = codec.unseal(data, where=found.key, kind=step.KIND)
@@ -202,7 +204,7 @@ def _parts(backend: Backend, manifest: str) -> list[str]:
     return [digest.removeprefix("sha256:") for _, digest in references(record)]
 
 
-def trace(backend: Backend, grace: float) -> Live:
+def trace(backend: Backend, grace: float, expired: Collection[str] = ()) -> Live:
     """Read every journal, run and manifest, and tell what they need.
 
     Parameters
@@ -212,6 +214,8 @@ def trace(backend: Backend, grace: float) -> Live:
     grace : float
         Seconds. A run without an end counts as going on until its last sign of life is as old as this, and
         nothing that was made or reused since it began may go.
+    expired : collection of str
+        Records of results of steps that are about to go, and need nothing any more.
 
     Returns
     -------
@@ -226,7 +230,7 @@ def trace(backend: Backend, grace: float) -> Live:
     tracer = _Tracer(backend)
     tracer.journals()
     tracer.of_runs()
-    tracer.results()
+    tracer.results(expired)
     tracer.others()
     tracer.contents()
     if tracer.problems:
