@@ -15,6 +15,7 @@ from mlops_kit.cli.governance import approve, card, copy, evidence, models, reje
 from mlops_kit.cli.monitor import alerts, check, monitor
 from mlops_kit.cli.options import is_version, needs_spec, nothing_yet, of_place, of_store, print_lines, say, say_unread
 from mlops_kit.cli.options import show as show_value
+from mlops_kit.cli.run import run
 from mlops_kit.cli.trust import audit, trust
 from mlops_kit.cli.verbs import told
 from mlops_kit.cli.why import why
@@ -190,6 +191,7 @@ for verb in (
     reject,
     require,
     retire,
+    run,
     trust,
     why,
 ):
