@@ -212,6 +212,25 @@ def test_a_record_sends_nobody_to_a_store_of_its_choice(store, outcomes):
     assert "s3://somebody/elses, which is not asked" in run.last_run.steps[0].why
 
 
+def test_a_record_has_nobody_read_a_whole_disk(store, monkeypatch, tmp_path):
+    run = pipeline_of(pair, store)
+    run(1)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.txt").write_text("x" * 100, encoding="utf-8")
+    rewritten(store, reads=lambda _: [{"kind": "file", "name": str(folder), "state": "sha256:" + "0" * 64}])
+    for limit, why in (("_MOST_FILES", 3), ("_MOST_BYTES", 400)):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"mlops_kit.pipelines.dependencies.{limit}", why)
+            patched.setattr("mlops_kit.pipelines.dependencies._file", None)
+            run(1)
+        assert run.last_run.steps[0].why == f"whether {folder} changed cannot be seen from here"
+        rewritten(store, reads=lambda _: [{"kind": "file", "name": str(folder), "state": "sha256:" + "0" * 64}])
+    run(1)
+    assert run.last_run.steps[0].why == f"the file {folder} changed"
+
+
 PROGRAM = """
 import sys
 import mlops_kit as mk

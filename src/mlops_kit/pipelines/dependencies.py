@@ -7,6 +7,7 @@ import inspect
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from mlops_kit.store.store import Store, open_store
 FILE, VARIABLE, FUNCTION, SOURCE = "file", "variable", "function", "source"
 _CATALOGS = {"models": "model", "datasets": "dataset"}
 _CHUNK = 1 << 20
+_MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
+"""So much is read again because a record names it; what is declared in the code is read whatever it takes."""
 _UNSET, _UNSEEN = "unset", "unseen"
 _CAUGHT = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
@@ -114,7 +117,7 @@ def moved(read: dict[str, Any], store: Store) -> str | None:
             return f"{name} was read from the store {place}, which is not asked on the word of a record"
         now = _meant(open_store(place) if place != store.url else store, kind, name, read.get("as_of"))
         return None if now == then else f"{name} was {then or 'nothing'} and is {now or 'nothing'}"
-    if kind == FILE:
+    if kind == FILE and _is_modest(name):
         return None if _content(name) == then else f"the file {name} changed"
     if kind == VARIABLE:
         return None if _variable(name) == then else f"the environment variable {name} changed"
@@ -160,7 +163,7 @@ def _content(path: str) -> str | None:
     try:
         about = os.stat(path)
         if stat.S_ISDIR(about.st_mode):
-            files = sorted(found for found in Path(path).rglob("*") if found.is_file())
+            files = sorted(found for found in _files(path) if found.is_file())
             digest = hashlib.sha256()
             for file in files:
                 digest.update(f"{file.relative_to(path).as_posix()}\n{_file(file)}\n".encode())
@@ -168,6 +171,24 @@ def _content(path: str) -> str | None:
         return _file(Path(path)) if stat.S_ISREG(about.st_mode) else None
     except OSError:
         return None
+
+
+def _is_modest(path: str) -> bool:
+    """Check whether a record of anybody's may have a file or folder of this machine read: not all of a disk."""
+    size = 0
+    for number, found in enumerate(chain([Path(path)], _files(path))):
+        try:
+            about = found.stat()
+        except OSError:
+            continue
+        size += about.st_size if stat.S_ISREG(about.st_mode) else 0
+        if number >= _MOST_FILES or size > _MOST_BYTES:
+            return False
+    return True
+
+
+def _files(path: str) -> Iterator[Path]:
+    return Path(path).rglob("*") if os.path.isdir(path) else iter(())
 
 
 def _file(path: Path) -> str:
