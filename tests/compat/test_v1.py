@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import mlops_kit as mk
+from mlops_kit.pipelines.values import load_value
 from mlops_kit.records.codec import Repr
 from mlops_kit.store.memory import MemoryBackend
 
@@ -63,6 +64,8 @@ def test_its_runs_are_there_with_their_status_and_family(store):
         ("fail", "failed", "default"),
         ("inner", "finished", "default"),
         ("interrupted", "interrupted", "default"),
+        ("nightly", "finished", "default"),
+        ("nightly", "finished", "default"),
         ("outer", "finished", "default"),
         ("train", "finished", "compat"),
         ("train", "finished", "compat"),
@@ -124,6 +127,27 @@ def test_an_interrupted_run_has_the_points_that_were_written(store):
     assert (run.status, run.params, run.tags) == ("interrupted", {}, made.TAGS)
     points = [(value, step) for value, step, _ in run.metric_history("loss")]
     assert points == [(1.0, 0), (0.5, 1), (1 / 3, 2), (0.25, 3)]
+
+
+def test_the_results_of_its_steps_are_there_and_read_as_they_were(store):
+    first, again = sorted(
+        (run for run in mk.list_runs(store=store) if run.name == "nightly"), key=lambda run: run.started
+    )
+    assert [(call.name, call.status, call.reused) for call in again.steps] == [
+        (f"__main__:{name}", "finished", True) for name in ("clean", "tabulate", "pack")
+    ]
+    assert [call.reused for call in first.steps] == [False] * 3
+    assert again.metrics == first.metrics == {"rows": 2}
+    assert again.load("cleaned.txt") == b"cleaned"
+    cleaned, table, packed = [store.results.read(call.key) for call in again.steps]
+    assert load_value(store, cleaned) == {"rows": 2, "by": ("mean", None)}
+    pd.testing.assert_frame_equal(load_value(store, table), made.plain_frame().head(2))
+    assert load_value(store, packed) == bytearray(range(2))
+    assert (cleaned.run, cleaned.version, cleaned.depends) == (first.id, "2", {"variable REGION": "unset"})
+    assert (cleaned.shown, cleaned.logged.names) == (
+        {"rows": 2, "by": "mean"},
+        ["metrics.rows", "artifacts.cleaned.txt"],
+    )
 
 
 def test_its_data_load_with_every_dtype_and_fingerprint(store):

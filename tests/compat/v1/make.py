@@ -92,6 +92,31 @@ def train(data, values=VALUES, depth=3):
     return {**MODEL, "depth": depth}
 
 
+def clean(rows, by="mean"):
+    import mlops_kit as mk
+
+    mk.log_metric("rows", rows)
+    mk.log_artifact(b"cleaned", "cleaned.txt")
+    return {"rows": rows, "by": (by, None)}
+
+
+def tabulate(rows):
+    return plain_frame().head(rows)
+
+
+def pack(rows):
+    return bytearray(range(rows))
+
+
+def nightly(rows):
+    import mlops_kit as mk
+
+    found = mk.step(clean, version=2, depends_on="$REGION", fresh_for="1d")(rows)
+    mk.step(tabulate)(rows)
+    mk.step(pack)(rows)
+    return found["rows"]
+
+
 def fail(limit):
     raise ValueError(f"no data below {limit}")
 
@@ -204,6 +229,9 @@ def fill(store, spool):
         mk.Store(store).gc(grace, dry_run=False, exclusive=True)
     with contextlib.suppress(ValueError):
         mk.track(fail, store=store)(7)
+    pipeline = mk.pipeline(nightly, store=store)
+    pipeline(2)
+    pipeline(2)
     with mk.start_run("outer", store=store), mk.start_run("inner", store=store) as inner:
         inner.log_metric("auc", 0.5)
     with mk.start_run(resume=inner.id, store=store) as again:
