@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import mlops_kit as mk
 from mlops_kit.cli.main import main
 
+STEPS = ["load", "describe", "clean", "split", "train", "evaluate"]
 PROGRAM = Path(sys.executable).with_name("mlops-kit")
 
 
@@ -52,32 +53,47 @@ def test_it_promotes_rolls_back_and_explains(demo):
         assert f"\n  {part} " in done.stderr
 
 
+def test_it_runs_a_pipeline_again_after_a_change_and_says_what_reran_and_why(demo):
+    folder, done, _ = demo
+    twice, _, changed = done.stdout.partition("run it again\n")[2].partition("== Change one helper")
+    assert twice.split() == [part for name in STEPS for part in (name, "reused")]
+    lines = [line.split(maxsplit=1) for line in changed.splitlines()[1 : 1 + len(STEPS)]]
+    assert [name for name, _ in lines] == STEPS
+    assert [what for _, what in lines[:2]] == ["reused"] * 2
+    assert lines[2][1] == "ran: code of cleaning:usable changed"
+    assert all(what.startswith("ran: argument") for _, what in lines[3:])
+    assert '+    return data[data["mean area"] < 2000]' in changed
+    assert "dropna()" in (folder / "cleaning.py").read_text(encoding="utf-8")
+
+
 def test_what_it_leaves_behind_is_what_it_said(demo):
     folder, *_ = demo
     store = mk.Store(folder / ".mlops")
     models = mk.ModelStore(store)
     assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == [
         ".mlops",
+        "cleaning.py",
         "pyproject.toml",
         "train.py",
     ]
     assert models.names() == ["digits", "tumour"]
     assert (len(models.versions("tumour")), len(models.versions("digits"))) == (3, 2)
     assert models.aliases("tumour") == {"champion": 3}
-    assert mk.Dataset.names(store=store) == ["train_digits.data", "train_tumour.data"]
-    assert [run.status for run in mk.list_runs(store=store)] == ["finished"] * 5
+    assert mk.Dataset.names(store=store) == ["nightly.model.data", "train_digits.data", "train_tumour.data"]
+    assert [run.status for run in mk.list_runs(store=store)] == ["finished"] * 8
     assert store.fsck().ok
 
 
-def test_the_commands_it_ends_with_work(demo):
+def test_the_commands_it_ends_with_work(demo, tmp_path):
     folder, done, _ = demo
+    copy = shutil.copytree(folder, tmp_path / "copy")  # the last one adds a run
     last = done.stdout.partition("look next\n")[2]
     go, *offered = [line.strip().partition("   ")[0] for line in last.splitlines()]
     assert shlex.split(go) == ["cd", str(folder)]
     commands = [shlex.split(line)[1:] for line in offered if "mlops-kit" in line]
-    assert [command[0] for command in commands] == ["runs", "show", "models", "models", "data"]
+    assert [command[0] for command in commands] == ["runs", "show", "models", "models", "data", "run"]
     for command in commands:
-        subprocess.run([PROGRAM, *command], cwd=folder, check=True, capture_output=True)
+        subprocess.run([PROGRAM, *command], cwd=copy, check=True, capture_output=True)
 
 
 def test_it_runs_again_in_the_same_folder_though_that_was_moved_and_goes_on_from_there(demo, tmp_path):
@@ -100,12 +116,13 @@ def test_a_changed_script_is_run_as_it_is(tmp_path):
     assert demonstrate(tmp_path)[0].returncode == 3
 
 
-def test_a_script_of_somebody_else_is_neither_run_nor_touched(tmp_path):
-    (tmp_path / "train.py").write_text("print('mine')\n")
+@pytest.mark.parametrize("name", ["train.py", "cleaning.py"])
+def test_a_script_of_somebody_else_is_neither_run_nor_touched(tmp_path, name):
+    (tmp_path / name).write_text("print('mine')\n")
     done, _ = demonstrate(tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "a file of your own" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_folder_that_cannot_be_is_told_in_one_message(tmp_path):

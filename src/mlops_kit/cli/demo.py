@@ -13,6 +13,7 @@ import click
 from mlops_kit.cli.options import say
 
 SCRIPT = "train.py"
+_FILES = {SCRIPT: "demo_train.py.txt", "cleaning.py": "demo_cleaning.py.txt"}
 _SETTINGS = '[tool.mlops_kit]\nstore = ".mlops"\n'
 
 
@@ -41,15 +42,18 @@ def run_demo(folder: str) -> int:
 
 
 def _place(home: Path) -> None:
-    """Write the script and where it records, unless the user has changed them; a stranger's script is not run."""
+    """Write the scripts and where they record, unless the user has changed them; a stranger's script is not run."""
     home.mkdir(parents=True, exist_ok=True)
-    script, settings = home / SCRIPT, home / "pyproject.toml"
-    text = importlib.resources.files("mlops_kit.cli").joinpath("demo_train.py.txt").read_bytes()
-    if not script.exists():
-        script.write_bytes(text)
-    elif not script.read_bytes().startswith(text.partition(b"\n")[0]):
-        raise click.ClickException(f"{script} is a file of your own. Choose another folder: mlops-kit demo FOLDER")
-    elif script.read_bytes() != text:
-        say(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
+    packaged = importlib.resources.files("mlops_kit.cli")
+    texts = {home / name: packaged.joinpath(source).read_bytes() for name, source in _FILES.items()}
+    for script, text in texts.items():
+        if script.exists() and not script.read_bytes().startswith(text.partition(b"\n")[0]):
+            raise click.ClickException(f"{script} is a file of your own. Choose another folder: mlops-kit demo FOLDER")
+    for script, text in texts.items():
+        if not script.exists():
+            script.write_bytes(text)
+        elif script.read_bytes() != text:
+            say(f"Using {script} as you have changed it; delete it to get the original back.", err=True)
+    settings = home / "pyproject.toml"
     if not settings.exists():
         settings.write_text(_SETTINGS, encoding="utf-8")  # so that the command line finds the same store in there

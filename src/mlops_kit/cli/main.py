@@ -46,7 +46,7 @@ def main() -> None:
 @main.command()
 @click.argument("folder", default="demo", type=click.Path(file_okay=False))
 def demo(folder: str) -> None:
-    """Train, register, promote, roll back and reload on real data, in FOLDER (default: ./demo)."""
+    """Train, promote, roll back, reload and run a pipeline on real data, in FOLDER (default: ./demo)."""
     sys.exit(run_demo(folder))
 
 
