@@ -260,9 +260,65 @@ def test_a_step_around_depends_on_the_sources_of_those_inside(tmp_path, store, o
 
 
 def test_no_other_machine_is_asked_on_the_word_of_a_record(store, monkeypatch):
-    monkeypatch.setattr("mlops_kit.pipelines.dependencies.local_state", pytest.fail)
-    for url in ["tagged://bucket/a.csv", "simplecache::https://example.org/a.csv"]:
+    monkeypatch.setattr("mlops_kit.pipelines.dependencies.state_now", pytest.fail)
+    for url in ["tagged://bucket/never.csv", "simplecache::https://example.org/a.csv"]:
         assert "cannot be seen" in moved({"kind": "source", "name": url, "state": "ETag abc"}, store)
+
+
+def test_a_source_of_another_machine_that_this_process_has_asked_is_asked_again(store, outcomes):
+    @mk.step
+    def outer(url):
+        return length(url) + 1
+
+    @mk.pipeline(store=store)
+    def run():
+        return outer("tagged://bucket/a.csv")
+
+    for tag, outcome in [("abc", "finished"), ("abc", "reused"), ("def", "finished")]:
+        tell({"ETag": tag})
+        run()
+        assert outcomes(run)[-1] == ("outer", outcome)
+
+
+@pytest.mark.parametrize("step", [length, taken], ids=lambda step: step.__name__)
+def test_a_plan_looks_at_sources_and_calls_nothing(tmp_path, store, step):
+    path = tmp_path / "a.csv"
+    write(path, "abc")
+
+    @mk.pipeline(store=store)
+    def run():
+        return step(mk.source(path) if step is taken else str(path))
+
+    run()
+    assert [call.outcome for call in run.plan().calls] == ["reused"]
+    write(path, "abcd")
+    (call,) = run.plan().calls
+    assert (call.outcome, call.why) == ("runs", f"the source {path} changed")
+
+
+def test_a_plan_does_not_call_functions_of_depends_on(store):
+    @mk.step(depends_on=lambda x: x + 1)
+    def one(x):
+        return x
+
+    @mk.pipeline(store=store)
+    def run():
+        return one(1)
+
+    run()
+    (call,) = run.plan().calls
+    assert call.outcome == "runs"
+    assert "cannot be seen from here" in call.why
+
+
+def test_a_source_that_is_not_there_names_the_step(tmp_path, store):
+    @mk.pipeline(store=store)
+    def run():
+        return length(str(tmp_path / "none.csv"))
+
+    with pytest.raises(InvalidInput, match="There is no file at") as refused:
+        run()
+    assert refused.value.__notes__ == [f"in the step {length.place}"]
 
 
 def test_a_function_that_names_what_the_step_does_not_take_is_refused(store):

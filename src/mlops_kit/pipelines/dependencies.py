@@ -15,7 +15,7 @@ from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
 from mlops_kit.fingerprints.arguments import argument_fingerprint
 from mlops_kit.masking import quoted
 from mlops_kit.pipelines.options import Dependency, StepOptions
-from mlops_kit.pipelines.source import Source, is_local, local_state
+from mlops_kit.pipelines.source import Source, may_be_asked, state_now
 from mlops_kit.store.catalog import Catalog
 from mlops_kit.store.store import Store, open_store
 
@@ -121,8 +121,8 @@ def moved(read: dict[str, Any], store: Store) -> str | None:
         return None if _content(name) == then else f"the file {name} changed"
     if kind == VARIABLE:
         return None if _variable(name) == then else f"the environment variable {name} changed"
-    if kind == SOURCE and is_local(name):
-        return None if local_state(name) == then else f"the source {name} changed"
+    if kind == SOURCE and may_be_asked(name):
+        return None if state_now(name) == then else f"the source {name} changed"
     return f"whether {name} changed cannot be seen from here"
 
 

@@ -197,8 +197,9 @@ class Execution:
             attempt.inputs = inputs_of(step.__wrapped__, step.options, args, kwargs)
             unseen = attempt.inputs.unseen
             attempt.key = attempt.inputs.key if unseen is None else None
-        except InvalidInput:
-            raise  # a dependency that was declared is not there
+        except InvalidInput as error:  # a dependency that was declared is not there
+            error.add_note(f"in the step {attempt.name}")
+            raise
         except Exception as error:  # noqa: BLE001 - a call that does not fit fails in itself; else it runs every time
             unseen = f"what it depends on cannot be seen: {type(error).__name__}: {error}"
         if unseen is not None or self._run.store.failure is not None:

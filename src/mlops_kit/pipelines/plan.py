@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any
@@ -14,7 +14,7 @@ from mlops_kit.errors import InvalidInput, MlopsKitError
 from mlops_kit.fingerprints.code import code_fingerprint
 from mlops_kit.fingerprints.dispatch import fingerprint
 from mlops_kit.fingerprints.requirements import with_requirements
-from mlops_kit.pipelines.dependencies import dependencies
+from mlops_kit.pipelines.dependencies import dependencies, moved
 from mlops_kit.pipelines.keys import key_of, states
 from mlops_kit.pipelines.reuse import stale
 from mlops_kit.pipelines.step import Step
@@ -107,8 +107,6 @@ def _would_run(function: Callable[..., Any], call: StepCall, store: Store) -> st
     step = _found(function, call.name)
     if step is None:
         return "the step is not found under its name any more"
-    if any(callable(one) for one in step.options.depends_on):
-        return "it depends on what a function returns, which a plan does not call"
     try:
         record = store.results.read(call.key)
         return "its result is gone" if record is None else _outdated(step, record, store)
@@ -121,10 +119,17 @@ def _would_run(function: Callable[..., Any], call: StepCall, store: Store) -> st
 def _outdated(step: Step[..., Any], record: StepRecord, store: Store) -> str | None:
     """Return why a call with the arguments of a result would not find it; None if it would."""
     options = step.options
-    depends = states(dependencies(options, {}))
-    others = sorted(record.depends.keys() - depends.keys())
-    if others:
-        return f"it depends on the {others[0]}, which is looked at when it is called"
+    declared = tuple(one for one in options.depends_on if not callable(one))
+    depends = states(dependencies(replace(options, depends_on=declared), {}))
+    others = sorted(record.depends.keys() - depends.keys())  # sources, and what functions returned
+    if len(declared) < len(options.depends_on) and not others:
+        return "it depends on what a function returns, which a plan does not call"
+    for place in others:
+        kind, _, name = place.partition(" ")
+        why = moved({"kind": kind, "name": name, "state": record.depends[place]}, store)
+        if why is not None:
+            return why
+        depends[place] = record.depends[place]
     code = code_fingerprint(step.__wrapped__, ignore=options.ignore)
     key = key_of(
         code=code.value,

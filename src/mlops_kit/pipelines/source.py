@@ -64,6 +64,8 @@ class Source:
 
 _asked: WeakKeyDictionary[Source, tuple[str, Mapping[str, Any]]] = WeakKeyDictionary()
 """How to ask again. Credentials are no part of what a source is, and must not enter a key or a pickle."""
+_places: dict[str, tuple[str, Mapping[str, Any]]] = {}
+"""The same by the URL as it is shown, of all that this process has asked."""
 
 
 def source(url: str | os.PathLike[str], **options: Any) -> Source:
@@ -115,21 +117,23 @@ def source(url: str | os.PathLike[str], **options: Any) -> Source:
         raise InvalidInput(f"source({quoted(url)}): a URL or a path is text, such as 's3://sales/orders.parquet'.")
     path = os.fspath(url)
     made = Source(path, _state(path, options))
-    _asked[made] = path, options
+    _asked[made] = _places[made.url] = path, options
     return made
 
 
-def local_state(url: str) -> str | None:
-    """Return the state of files in the file system or the memory of this machine; None if there are none."""
+def state_now(shown: str) -> str | None:
+    """Return the state of the files at a URL, as a source shows it; None if there are none."""
+    url, options = _places.get(shown, (shown, {}))
     try:
-        return _state(url, {})
+        return _state(url, options)
     except InvalidInput:
         return None
 
 
-def is_local(url: str) -> bool:
-    """Check whether looking at a URL asks nobody but this machine."""
-    return "::" not in url and ("://" not in url or url.startswith(("file://", "local://", "memory://")))
+def may_be_asked(shown: str) -> bool:
+    """Check whether looking at a URL on the word of a record asks nobody but this machine, or whom it asked before."""
+    is_local = "://" not in shown or shown.startswith(("file://", "local://", "memory://"))
+    return shown in _places or (is_local and "::" not in shown)
 
 
 def files_at(url: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, dict[str, Any]]]:
