@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -195,10 +195,8 @@ def test_a_pipeline_that_fails_leaves_nothing_running(store):
 
 
 def test_other_executors_are_refused(store):
-    with pytest.raises(InvalidInput, match="ThreadPoolExecutor, not on 5"):
+    with pytest.raises(InvalidInput, match=r"of concurrent\.futures, not on 5"):
         mk.pipeline(lambda: 1, store=store).on(5)
-    with ProcessPoolExecutor(1) as processes, pytest.raises(InvalidInput, match="ThreadPoolExecutor"):
-        mk.pipeline(lambda: 1, store=store).on(processes)
 
 
 def test_what_holds_no_future_is_passed_as_it_is():

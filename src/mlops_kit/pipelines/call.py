@@ -28,6 +28,8 @@ class RunningCall:
         When it began.
     observed : Observed
         The movable names that it read, and the journals that it added to.
+    changed_argument : str or None
+        What it changed in place in another process.
     expires : datetime or None
         When a result that it took from another step is no longer fresh.
     """
@@ -36,6 +38,7 @@ class RunningCall:
         self.at = datetime.now(UTC)
         self.began = time.perf_counter()
         self.expires: datetime | None = None
+        self.changed_argument: str | None = None
         self._unrepeatable: list[str] = []
         self._is_apart = False
         self.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from mlops_kit.fingerprints.arguments import argument_fingerprint
 from mlops_kit.masking import masked_text
 from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
+from mlops_kit.pipelines.crossing import returned, task, work
 from mlops_kit.pipelines.dependencies import FUNCTION, dependencies
 from mlops_kit.pipelines.explain import NEW, explained
 from mlops_kit.pipelines.futures import StepFuture, called, resolved
@@ -29,10 +30,10 @@ from mlops_kit.pipelines.step import Step
 from mlops_kit.pipelines.values import keep_value
 from mlops_kit.records.run import StepCall
 from mlops_kit.records.secrets import masked
-from mlops_kit.records.step import StepRecord
+from mlops_kit.records.step import Logged, StepRecord
 from mlops_kit.registry.saving import python_minor
 from mlops_kit.store.active import activate, deactivate
-from mlops_kit.store.observed import note_read
+from mlops_kit.store.observed import note_change, note_read
 from mlops_kit.store.spooling import SpoolingStore
 from mlops_kit.store.store import without_sync
 from mlops_kit.tracking.capture import capture_function
@@ -42,6 +43,8 @@ from mlops_kit.tracking.recorder import status_after
 from mlops_kit.tracking.run import Run
 
 _in_worker: ContextVar[bool] = ContextVar("mlops_kit_in_worker", default=False)
+_DRIVERS = 64
+"""So many calls are under way in other processes at once."""
 _NOT_FOUND = object()
 _SAME = "the same code, arguments and packages"
 _NOTE = 200
@@ -87,6 +90,9 @@ class Execution:
     def __init__(self, run: Run, executor: Executor | None = None) -> None:
         self._executor = executor
         self._futures: list[StepFuture[Any]] = []
+        is_here = executor is None or isinstance(executor, ThreadPoolExecutor)
+        # Where calls leave the process, a thread here waits for each: it finds the key, and keeps the result.
+        self._drivers = executor if is_here else ThreadPoolExecutor(_DRIVERS, thread_name_prefix="mlops-kit-step")
         store = run.store
         self._store = without_sync(store.primary if isinstance(store, SpoolingStore) else store)
         self._run = Run(store, run.id, recorder_of(run), listener=hear)
@@ -132,20 +138,39 @@ class Execution:
         for future in self._futures:
             with suppress(CancelledError):
                 future.exception()
+        if self._drivers is not None and self._drivers is not self._executor:
+            self._drivers.shutdown()
 
     def submit(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepFuture[Any]:
         """Run a call or reuse its result where the pipeline was put, and return a future."""
-        if self._executor is None or _in_worker.get():
+        if self._drivers is None or _in_worker.get():
             future = called(step.place, partial(self.call, step, args, kwargs))
         else:
-            work = partial(copy_context().run, self._work, step, args, kwargs)
-            future = StepFuture(step.place, self._executor.submit(work))
+            job = partial(copy_context().run, self._work, step, args, kwargs)
+            future = StepFuture(step.place, self._drivers.submit(job))
         self._futures.append(future)
         return future
 
     def _work(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         _in_worker.set(True)
         return self.call(step, args, kwargs)
+
+    def _invoke(self, call: RunningCall, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function, in another process if it was submitted and the pipeline was put there."""
+        if self._executor is None or self._executor is self._drivers or not _in_worker.get():
+            return step.__wrapped__(*args, **kwargs)
+        given = task(step.place, step.__wrapped__, args, kwargs, self._store, self._run.id)
+        outcome = self._executor.submit(work, given).result()
+        self._log(outcome.logged)
+        call.absorb(outcome.logged)
+        call.changed_argument = outcome.changed
+        for read in outcome.observed.reads:
+            note_read(**{"state": None, **read})
+        for place in outcome.observed.changes:
+            note_change(place)
+        for problem in outcome.problems:
+            self._problem(problem)
+        return returned(outcome, self._store, step.place)
 
     def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call or reuse its result."""
@@ -158,7 +183,7 @@ class Execution:
             for number in range(1, options.retries + 2):
                 try:
                     with self._attempt(call):
-                        value = step.__wrapped__(*args, **kwargs)
+                        value = self._invoke(call, step, args, kwargs)
                     break
                 except options.retry_on:
                     if number > options.retries:
@@ -226,20 +251,26 @@ class Execution:
 
     def _replay(self, record: StepRecord, attempt: Attempt) -> None:
         """Log to the run what the step had logged, and let the calls around depend on what it depended on."""
-        recorder, logged = self._recorder, record.logged
-        if recorder is not None and logged.names:
-            recorder.log([(name, *point) for name, points in logged.metrics.items() for point in points])
-            recorder.params.update(logged.params)
-            recorder.tags.update(logged.tags)
-            for kind in ("inputs", "outputs", "artifacts"):
-                for ref in getattr(logged, kind):
-                    recorder.keep(kind, ref)
+        logged = record.logged
+        self._log(logged)
         outer = running_call()
         if outer is not None:
             outer.absorb(logged)
             for read in record.reads:
                 note_read(**{"store": self._store.url, "state": None, **read})
             self._pass_on(outer, attempt, record.at, record.expires, None)
+
+    def _log(self, logged: Logged) -> None:
+        """Log to the run what a step had logged elsewhere."""
+        recorder = self._recorder
+        if recorder is None or not logged.names:
+            return
+        recorder.log([(name, *point) for name, points in logged.metrics.items() for point in points])
+        recorder.params.update(logged.params)
+        recorder.tags.update(logged.tags)
+        for kind in ("inputs", "outputs", "artifacts"):
+            for ref in getattr(logged, kind):
+                recorder.keep(kind, ref)
 
     def _pass_on(
         self, outer: RunningCall, attempt: Attempt, at: datetime, expires: datetime | None, unrepeatable: str | None
@@ -346,7 +377,7 @@ class Execution:
 
 def _unkeepable(inputs: Inputs, options: StepOptions, call: RunningCall) -> str | None:
     """Return what happened that makes the result of a call worthless for another; None if nothing."""
-    changed = inputs.changed_arguments()
+    changed = [call.changed_argument] if call.changed_argument else inputs.changed_arguments()
     if changed:
         return f"it changed its argument {changed[0]!r}, so its result is not reused; work on a copy of {changed[0]}"
     if inputs.depends:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from mlops_kit.errors import InvalidInput, RunNotFound
@@ -85,8 +85,9 @@ class Pipeline(Generic[P, R]):
 
         Parameters
         ----------
-        executor : concurrent.futures.ThreadPoolExecutor
-            Threads of this process. The pipeline does not shut it down.
+        executor : ThreadPoolExecutor or ProcessPoolExecutor
+            Threads of this process, or other processes of this machine. The pipeline does not shut it down. Arguments
+            and results cross to processes as pickles, large ones by the store.
 
         Returns
         -------
@@ -112,10 +113,10 @@ class Pipeline(Generic[P, R]):
         ...     squares.on(threads)(3)
         [0, 1, 4]
         """
-        if not isinstance(executor, ThreadPoolExecutor):
+        if not isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
             raise InvalidInput(
-                f"A pipeline runs on a concurrent.futures.ThreadPoolExecutor, not on {quoted(executor)}. What a step "
-                "does inside may use other executors."
+                f"A pipeline runs on a ThreadPoolExecutor or ProcessPoolExecutor of concurrent.futures, not on "
+                f"{quoted(executor)}. What a step does inside may use other executors."
             )
         return self._changed(self._receiver, executor)
 

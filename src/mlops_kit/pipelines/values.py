@@ -26,7 +26,9 @@ _NAME = "value"
 _FRAMES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table"}
 
 
-def keep_value(store: Store, value: Any, *, fingerprint: str | None) -> tuple[OutputRef, bytes | None]:
+def keep_value(
+    store: Store, value: Any, *, fingerprint: str | None, elsewhere: bool = False
+) -> tuple[OutputRef, bytes | None]:
     """Keep what a step returned.
 
     Parameters
@@ -37,6 +39,8 @@ def keep_value(store: Store, value: Any, *, fingerprint: str | None) -> tuple[Ou
         What was returned.
     fingerprint : str or None
         Its fingerprint as an argument.
+    elsewhere : bool
+        Whether the program is another process, whose classes it comes back with.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def keep_value(store: Store, value: Any, *, fingerprint: str | None) -> tuple[Ou
             return OutputRef(_NAME, "table", "dataset", manifest, fingerprint, size, type_name(value)), None
         except (NotSerializable, MlopsKitError):
             pass  # what a table cannot keep exactly, a pickle can
-    data = serializers.pickled_by_name(value, what=_NAME)
+    data = serializers.pickled_by_name(value, what=_NAME, elsewhere=elsewhere)
     digest = digest_of(data)
     serializers.pickled.add(digest)
     ref = OutputRef(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import getattr_static
+from operator import attrgetter
 from types import FunctionType
 from typing import Any, Protocol
 
@@ -15,6 +17,7 @@ from mlops_kit.errors import InvalidInput, NotSerializable
 from mlops_kit.store.culprit import culprit
 from mlops_kit.store.skops_files import SkopsSerializer
 
+_PROTOCOL = 4
 pickled: set[str] = set()
 """Digests of what this very process made from its own objects, or its parent before a fork: its own, and trusted."""
 
@@ -93,8 +96,41 @@ class CloudpickleSerializer:
             ) from error
 
 
-def pickled_by_name(value: Any, *, what: str) -> bytes:
+def pickled_by_name(value: Any, *, what: str, elsewhere: bool = False) -> bytes:
     """Pickle an object whose classes and functions of ``__main__`` come back as those that are there then.
+
+    Parameters
+    ----------
+    value : object
+        The object.
+    what : str
+        What it is to the user.
+    elsewhere : bool
+        Whether ``__main__`` is that of another process, which is not looked at.
+
+    Returns
+    -------
+    bytes
+        As `CloudpickleSerializer` reads them.
+
+    Raises
+    ------
+    NotSerializable
+        Naming the path of the attribute that cannot be pickled.
+    """
+
+    def named(obj: Any) -> Any:
+        if not isinstance(obj, type | FunctionType) or obj.__module__ != "__main__":
+            return None
+        if elsewhere:
+            return None if "<locals>" in obj.__qualname__ else (of_main, (obj.__qualname__,))
+        return NotImplemented if _is_found(obj) else None  # as pickle does by itself: by name
+
+    return _pickled(value, what, named)
+
+
+def pickled_for_worker(value: Any, *, what: str) -> bytes:
+    """Pickle an object for another process of the same program: ``__main__`` by value, decorated functions by name.
 
     Parameters
     ----------
@@ -113,13 +149,39 @@ def pickled_by_name(value: Any, *, what: str) -> bytes:
     NotSerializable
         Naming the path of the attribute that cannot be pickled.
     """
+
+    def whole(obj: Any) -> Any:
+        if getattr(type(obj), "__mlops_kit__", False) is True and obj.__module__ == "__main__":
+            return object.__reduce_ex__(obj, _PROTOCOL)
+        is_wrapped = isinstance(obj, FunctionType) and obj.__module__ != "__main__" and "<" not in obj.__qualname__
+        if is_wrapped and beneath(obj.__module__, obj.__qualname__) is obj:
+            return beneath, (obj.__module__, obj.__qualname__)
+        return None
+
+    return _pickled(value, what, whole)
+
+
+def of_main(qualname: str) -> Any:
+    """Find what ``__main__`` has under a name, in the process that asks."""
+    return attrgetter(qualname)(sys.modules["__main__"])
+
+
+def beneath(module: str, qualname: str) -> Any:
+    """Find the function beneath what decorates it under its name; None if there is none."""
+    try:
+        return getattr(attrgetter(qualname)(importlib.import_module(module)), "__wrapped__", None)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _pickled(value: Any, what: str, override: Callable[[Any], Any]) -> bytes:
+    """Pickle as cloudpickle does, but for what `override` reduces; it returns None of all else."""
     import cloudpickle  # noqa: PLC0415 - importing mlops_kit stays light
 
     class Pickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, type | FunctionType) and obj.__module__ == "__main__" and _is_found(obj):
-                return NotImplemented  # as pickle does by itself: by name
-            return super().reducer_override(obj)  # type: ignore[misc]  # its stubs leave it out
+            reduced = override(obj)
+            return super().reducer_override(obj) if reduced is None else reduced  # type: ignore[misc]  # not in its stubs
 
     file = io.BytesIO()
     with _pickling(value, what):
