@@ -280,6 +280,20 @@ def test_a_source_of_another_machine_that_this_process_has_asked_is_asked_again(
         assert outcomes(run)[-1] == ("outer", outcome)
 
 
+def test_why_tells_what_a_source_was_and_is(store):
+    @mk.pipeline(store=store)
+    def run():
+        return length("tagged://bucket/a.csv")
+
+    for tag in ("abc", "def"):
+        tell({"ETag": tag})
+        run()
+    (change,) = run.why(length).changes
+    assert (change.section, change.name) == ("dependency", "source tagged://bucket/a.csv")
+    assert (change.left, change.right) == ("ETag abc", "ETag def")
+    assert "source tagged://bucket/a.csv: ETag abc → ETag def" in repr(run.why(length))
+
+
 @pytest.mark.parametrize("step", [length, taken], ids=lambda step: step.__name__)
 def test_a_plan_looks_at_sources_and_calls_nothing(tmp_path, store, step):
     path = tmp_path / "a.csv"

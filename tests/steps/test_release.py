@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 import mlops_kit as mk
 from mlops_kit import steps
 from mlops_kit.errors import GateFailed, InvalidInput
+from mlops_kit.tracking.summary import summary_of
 
 
 @pytest.fixture
@@ -52,6 +53,13 @@ def test_the_first_run_promotes_and_the_next_one_has_nothing_to_do(road, store):
     assert ran(road) == ["gate", "register", "promote"]
     assert road.last_run.models == ["late:1"]
     assert len(mk.ModelStore(store).history("late")) == first
+
+
+def test_the_summary_of_a_run_that_promoted_advises_no_promotion(road, store):
+    road()
+    assert summary_of(road.last_run, None).next.startswith(f"mlops-kit show {road.last_run.id}")
+    mk.ModelStore(store).retire("late", "champion")
+    assert summary_of(road.last_run, None).next.startswith("mlops-kit promote late:1")
 
 
 def test_promoted_then_rolled_back_by_hand_the_next_run_promotes_again(road, store):

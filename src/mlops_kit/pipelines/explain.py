@@ -11,6 +11,7 @@ from typing import Any
 
 from mlops_kit.errors import InvalidInput, MlopsKitError, NotFound
 from mlops_kit.masking import masked_text, quoted
+from mlops_kit.pipelines.dependencies import SOURCE
 from mlops_kit.records import codec
 from mlops_kit.records.run import RunEnd, RunStart, StepCall
 from mlops_kit.records.step import StepRecord
@@ -139,8 +140,8 @@ def differences(store: Store, left: StepRecord, right: StepRecord) -> list[Chang
         ("Python", {"": left.python}, {"": right.python}),
         ("version", {"": left.version or ""}, {"": right.version or ""}),
     ):
-        shown = section != "dependency"  # digests say nothing
         for name in _differing(before, after):
+            shown = section != "dependency" or name.startswith(f"{SOURCE} ")  # digests say nothing
             values = (before.get(name), after.get(name)) if shown else (None, None)
             changes.append(Change(section, name, *values))
     return changes

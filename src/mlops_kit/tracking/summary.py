@@ -61,7 +61,16 @@ def summary_of(run: Run, register: str | None) -> Summary:
 def _next(run: Run, models: list[str]) -> str:
     if run.store.failure is not None:
         return "mlops-kit sync"
-    return f"mlops-kit promote {models[0]}" if models else f"mlops-kit show {run.id}"
+    return f"mlops-kit promote {models[0]}" if models and not _is_live(run, models[0]) else f"mlops-kit show {run.id}"
+
+
+def _is_live(run: Run, spec: str) -> bool:
+    """Check whether an alias points to a version, such as one that the run itself promoted."""
+    name, _, version = spec.partition(":")
+    try:
+        return int(version) in ModelStore(run.store).aliases(name).values()
+    except MlopsKitError:
+        return False
 
 
 def _elsewhere(run: Run) -> str:
