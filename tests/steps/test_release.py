@@ -55,6 +55,20 @@ def test_the_first_run_promotes_and_the_next_one_has_nothing_to_do(road, store):
     assert len(mk.ModelStore(store).history("late")) == first
 
 
+def test_what_is_returned_of_ours_is_one_output_and_its_numbers_no_metrics(people, store):
+    model = LogisticRegression().fit(people[["x"]], people["late"])
+
+    @mk.pipeline(store=store)
+    def run(kind):
+        found = steps.evaluate(model, people, "late", metrics=["auc"])
+        return found if kind == "Evaluation" else steps.promote(steps.register(model, "late"))
+
+    for kind in ("Evaluation", "Promotion"):
+        run(kind)
+        assert set(run.last_run.metrics) == {"roc_auc"}
+        assert type(run.last_run.load()).__name__ == kind
+
+
 def test_the_summary_of_a_run_that_promoted_advises_no_promotion(road, store):
     road()
     assert summary_of(road.last_run, None).next.startswith(f"mlops-kit show {road.last_run.id}")

@@ -162,8 +162,8 @@ def parts_of(result: Any) -> list[tuple[str, Any]]:
     Returns
     -------
     list of tuple
-        ``("return", result)``; for a tuple, a dataclass, or a dict with a model in it,
-        ``("return.<position, field or key>", item)`` for each.
+        ``("return", result)``; for a tuple, a dataclass that is no record of this library, or a dict with a model in
+        it, ``("return.<position, field or key>", item)`` for each.
 
     Examples
     --------
@@ -177,7 +177,10 @@ def parts_of(result: Any) -> list[tuple[str, Any]]:
         return [(f"return.{name}", item) for name, item in zip(names, result, strict=True)]
     if type(result) is dict and all(map(_is_text, result)) and any(map(is_model, result.values())):
         return [(f"return.{name}", item) for name, item in result.items()]
-    if is_dataclass(result) and not isinstance(result, type) and not is_model(result):
+    is_ours = (
+        type(result).__module__.partition(".")[0] == "mlops_kit"
+    )  # such as a promotion: its numbers are no metrics
+    if is_dataclass(result) and not isinstance(result, type) and not is_model(result) and not is_ours:
         return [(f"return.{item.name}", getattr(result, item.name, None)) for item in fields(result)]
     return [("return", result)]
 
