@@ -146,6 +146,13 @@ def figure(record_property):
     return lambda line: record_property("figure", line)
 
 
+def pytest_collection_modifyitems(items):
+    """Refuse names of tests that are others in each process: the workers of a run must find the same tests."""
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(f"Give these tests ids that are the same in each process: {unstable}")
+
+
 def pytest_terminal_summary(terminalreporter):
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
     lines = [line for report in reports for name, line in report.user_properties if name == "figure"]
