@@ -28,6 +28,7 @@
     ├── StillLive                          "still-live"
     ├── NoActiveRun (RuntimeError)         "no-active-run"
     ├── NotYet (TypeError)                 "not-yet"
+    ├── StepTimeout (TimeoutError)         "step-timeout"
     ├── RunClosed (RuntimeError)           "run-closed"
     ├── AlertRaised                        "alert"
     ├── IntegrityError                     "integrity"
@@ -103,6 +104,7 @@ __all__ = [
     "SignatureMissing",
     "SignerRevoked",
     "SignerUnknown",
+    "StepTimeout",
     "StillLive",
     "StoreError",
     "UnsupportedData",
@@ -321,6 +323,12 @@ class NotYet(MlopsKitError, TypeError):
     """A future of a step was used as if it were the value; ``.result()`` gives that."""
 
     kind = "not-yet"
+
+
+class StepTimeout(MlopsKitError, TimeoutError):
+    """A step took longer than its ``timeout=``, and was stopped."""
+
+    kind = "step-timeout"
 
 
 class RunClosed(MlopsKitError, RuntimeError):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import NotSerializable, RecordingWarning
+from mlops_kit.errors import InvalidInput, NotSerializable, RecordingWarning
 from mlops_kit.pipelines.crossing import returned, task, work
 from mlops_kit.store.store import without_sync
 
@@ -116,6 +116,11 @@ def test_an_argument_that_cannot_cross_is_named(store):
 
     with pytest.raises(NotSerializable, match="argument lock of app:step"):
         task("app:step", len, (), {"lock": threading.Lock()}, without_sync(store), "6b0ca88b-b65a39c24caa")
+
+
+def test_a_store_in_memory_is_refused():
+    with pytest.raises(InvalidInput, match="in the memory of this one"):
+        task("app:step", len, (), {}, mk.Store("memory://crossing"), "6b0ca88b-b65a39c24caa")
 
 
 def test_large_values_cross_by_the_store_and_small_ones_with_the_call(store):

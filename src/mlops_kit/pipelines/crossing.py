@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_kit.errors import IntegrityError, NotSerializable
+from mlops_kit.errors import IntegrityError, InvalidInput, NotSerializable
 from mlops_kit.fingerprints.arguments import argument_fingerprint, is_atom
 from mlops_kit.pipelines.call import RunningCall, hear
 from mlops_kit.pipelines.values import INLINE_BYTES, keep_value
@@ -100,7 +100,14 @@ def task(
     ------
     NotSerializable
         An argument cannot cross; the step, the argument and the part that prevents it are named.
+    InvalidInput
+        The store is in the memory of this process.
     """
+    if store.url.startswith("memory://"):
+        raise InvalidInput(
+            f"The step {step} cannot run in another process: the store {store.url} is in the memory of this one. Keep "
+            "the pipeline in a folder or a bucket."
+        )
     packed = tuple(_packed(value, store, f"argument {number} of {step}") for number, value in enumerate(args, 1))
     named = {name: _packed(value, store, f"argument {name} of {step}") for name, value in kwargs.items()}
     return Task(step, _packed(function, store, f"function of {step}"), packed, named, store.url, run)

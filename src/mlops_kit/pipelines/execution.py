@@ -27,6 +27,7 @@ from mlops_kit.pipelines.keys import Inputs, inputs_of, states
 from mlops_kit.pipelines.options import StepOptions
 from mlops_kit.pipelines.reuse import FRESH_SHARE, find
 from mlops_kit.pipelines.step import Step
+from mlops_kit.pipelines.timeouts import in_time, stopped_after
 from mlops_kit.pipelines.values import keep_value
 from mlops_kit.records.run import StepCall
 from mlops_kit.records.secrets import masked
@@ -157,10 +158,15 @@ class Execution:
 
     def _invoke(self, call: RunningCall, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function, in another process if it was submitted and the pipeline was put there."""
-        if self._executor is None or self._executor is self._drivers or not _in_worker.get():
+        timeout, executor = step.options.timeout, self._executor
+        is_here = executor is None or executor is self._drivers or not _in_worker.get()
+        if is_here and timeout is None:
             return step.__wrapped__(*args, **kwargs)
         given = task(step.place, step.__wrapped__, args, kwargs, self._store, self._run.id)
-        outcome = self._executor.submit(work, given).result()
+        if executor is None or timeout is not None:
+            outcome = stopped_after(timeout, given)
+        else:
+            outcome = executor.submit(work, given).result()
         self._log(outcome.logged)
         call.absorb(outcome.logged)
         call.changed_argument = outcome.changed
@@ -203,7 +209,7 @@ class Execution:
             for number in range(1, options.retries + 2):
                 try:
                     with self._attempt(call):
-                        value = await step.__wrapped__(*args, **kwargs)
+                        value = await in_time(options.timeout, step.place, step.__wrapped__(*args, **kwargs))
                     break
                 except options.retry_on:
                     if number > options.retries:

@@ -27,6 +27,7 @@ class StepOptions:
     retries: int = 0
     retry_on: RetryOn = Exception
     backoff: Backoff = None
+    timeout: float | None = None
     depends_on: tuple[Dependency, ...] = ()
     version: str | None = None
     ignore: tuple[str, ...] = ()
@@ -109,13 +110,16 @@ def _ignore(value: Any) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
-def _fresh_for(value: Any) -> float | None:
-    if value is None:
-        return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else seconds_of(value)
-    if seconds <= 0:
-        raise InvalidInput(f"fresh_for={quoted(value)} is no time that a result could stay fresh.")
-    return seconds
+def _span(name: str) -> Callable[[Any], float | None]:
+    def check(value: Any) -> float | None:
+        if value is None:
+            return None
+        seconds = value.total_seconds() if isinstance(value, timedelta) else seconds_of(value)
+        if seconds <= 0:
+            raise InvalidInput(f"{name}={quoted(value)} is no span of time above 0.")
+        return seconds
+
+    return check
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -123,9 +127,10 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "retries": _retries,
     "retry_on": _retry_on,
     "backoff": _backoff,
+    "timeout": _span("timeout"),
     "depends_on": _depends_on,
     "version": _version,
     "ignore": _ignore,
-    "fresh_for": _fresh_for,
+    "fresh_for": _span("fresh_for"),
     "refresh": _flag("refresh"),
 }

@@ -198,6 +198,7 @@ def step(
     retries: int = 0,
     retry_on: RetryOn = Exception,
     backoff: Backoff = None,
+    timeout: Any = None,
     depends_on: Dependency | Iterable[Dependency] = (),
     version: str | int | None = None,
     ignore: str | Iterable[str] = (),
@@ -212,6 +213,7 @@ def step(
     retries: int = 0,
     retry_on: RetryOn = Exception,
     backoff: Backoff = None,
+    timeout: Any = None,
     depends_on: Dependency | Iterable[Dependency] = (),
     version: str | int | None = None,
     ignore: str | Iterable[str] = (),
@@ -236,6 +238,9 @@ def step(
     backoff : float, str or callable, optional
         Seconds before the first retry, twice as many before each next; or a function of the number of the attempt
         that failed, from 1.
+    timeout : str, float or timedelta, optional
+        How long a call in a pipeline may take, such as ``"10m"``: then it is stopped, and fails with `StepTimeout`. It
+        runs in a process of its own, to which its arguments must be able to cross; an async function is cancelled.
     depends_on : path, str, Source or callable, or several
         What else a result depends on: files and folders by their content, environment variables as ``"$NAME"``, files
         elsewhere as a `source`, functions by what they return, a source or several included. A function gets the
@@ -277,6 +282,7 @@ def step(
         "retries": retries,
         "retry_on": retry_on,
         "backoff": backoff,
+        "timeout": timeout,
         "depends_on": depends_on,
         "version": version,
         "ignore": ignore,
