@@ -73,6 +73,19 @@ def test_how_many_jobs_a_model_may_use_is_no_part_of_it():
     assert fingerprint({"steps": [one]}) == fingerprint({"steps": [many]})
 
 
+def test_the_threads_of_lightgbm_are_no_part_of_a_model():
+    lightgbm = pytest.importorskip("lightgbm")
+    fitted = (lightgbm.LGBMClassifier(n_estimators=2, n_jobs=jobs, verbose=-1).fit(X, y) for jobs in (1, 2))
+    assert len({fingerprint(model) for model in fitted}) == 1
+    trained = [
+        lightgbm.train({"verbose": -1, "seed": 0, **more}, lightgbm.Dataset(X, y), num_boost_round=2)
+        for more in ({"num_threads": 1}, {"nthread": 2}, {"lambda_l2": 1.0})
+    ]
+    one, more, other = map(fingerprint, trained)
+    assert one == more
+    assert one != other
+
+
 def test_when_a_talkative_model_was_trained_is_no_part_of_it(capsys):
     one, other = (GaussianMixture(2, random_state=0, verbose=2).fit(X) for _ in range(2))
     assert fingerprint(one) == fingerprint(other)

@@ -223,6 +223,26 @@ def test_data_that_cannot_be_kept_is_noted_and_the_rest_recorded(data):
     assert (run.status, run.params["depth"], run.inputs["data"].spec) == ("finished", 3, None)
 
 
+@pytest.mark.parametrize(
+    ("odd", "rows"),
+    [
+        (lambda torch: torch.eye(3).to_sparse(), 3),
+        (lambda torch: torch.eye(3).to_sparse_csr(), 3),
+        (lambda torch: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), 3),
+        (lambda torch: torch.empty(3, device="meta"), 3),
+        (lambda torch: torch.nested.nested_tensor([torch.ones(2)] * 3), None),
+    ],
+    ids=["sparse", "compressed", "quantized", "without values", "nested"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, about its sparse and nested tensors
+def test_a_tensor_that_has_no_fingerprint_is_an_input_with_one_problem(odd, rows):
+    torch = pytest.importorskip("torch")
+    with pytest.warns(RecordingWarning, match="'data' has no fingerprint"):
+        run = passed(odd(torch), depth=3)
+    assert (run.inputs["data"].kind, run.inputs["data"].rows, run.params["depth"]) == ("array", rows, 3)
+    assert len(run.problems) == 1
+
+
 def test_a_generator_is_no_data_for_a_snapshot():
     numbers = iter([1, 2, 3])
     with pytest.raises(InvalidInput):

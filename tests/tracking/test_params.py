@@ -12,7 +12,7 @@ import random
 import time
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from dataclasses import dataclass, field, make_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock
@@ -310,6 +310,36 @@ def test_a_configuration_of_a_class_is_recorded_as_its_type_and_its_options(make
     assert found["params"] == options
     assert found["type"].rpartition(".")[2] in {"Config", "Plain", "Model", "Attrs"}
     assert flat({"config": found})["config.lr"] == 0.1
+
+
+SETTINGS = {
+    "a namespace": lambda depth: SimpleNamespace(depth=depth),
+    "a dataclass": make_dataclass("Part", ["depth"]),
+    "an object of plain values": lambda depth: Plain({"depth": depth}),
+    "a mapping by its methods": lambda depth: Custom({"depth": depth}),
+    "objects five deep": lambda depth: functools.reduce(lambda inner, _: Plain({"of": inner}), range(5), depth),
+    "a list of objects": lambda depth: [Plain({"depth": depth}), Plain({"depth": 1})],
+    "a path": lambda depth: Path(f"depth-{depth}"),
+    "a time": lambda depth: timedelta(seconds=depth),
+    "a number of numpy": np.float32,
+    "a member of an enumeration": enum.Enum("Depth", {"two": 2, "five_hundred": 500}),
+    "a function": lambda depth: [abs, min][depth == 2],
+}
+
+
+@pytest.mark.parametrize("make", SETTINGS.values(), ids=SETTINGS)
+def test_an_object_that_holds_settings_of_any_kind_is_compared_by_path(make):
+    one, other = (logged(Plain({"lr": 0.1, "model": make(depth)})) for depth in (2, 500))
+    assert one.params["config"]["params"]["lr"] == 0.1
+    assert [each.name.startswith("config.model") for each in one.diff(other).differences] == [True]
+
+
+def test_an_object_that_holds_more_than_settings_is_shown_by_its_type():
+    inside_itself = Plain({"lr": 0.1})
+    inside_itself.me = inside_itself
+    for held in (object(), iter([1]), Lock()):
+        assert type(recordable(Plain({"lr": 0.1, "held": [held]}))) is Repr
+    assert type(recordable(inside_itself)) is Repr
 
 
 @pytest.mark.parametrize("make", [*MAPPINGS.values(), *CLASSES.values()], ids=[*MAPPINGS, *CLASSES])

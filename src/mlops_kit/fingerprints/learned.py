@@ -7,6 +7,7 @@ imported: an object of a library that is not loaded cannot be at hand.
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -90,6 +91,16 @@ def _catboost(model: Any, state: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _lightgbm(_: object, state: Any) -> Any:
+    """Leave the number of threads out of the parameters, and out of the text of the trees, which repeats them."""
+    kept = dict(state)
+    if isinstance(kept.get("params"), dict):
+        kept["params"] = {name: value for name, value in kept["params"].items() if name not in _THREADS}
+    if isinstance(kept.get("_handle"), str):
+        kept["_handle"] = re.sub(r"^\[num_threads: -?\d+\]\n", "", kept["_handle"], flags=re.MULTILINE)
+    return kept
+
+
 def _torch_module(_: object, state: Any) -> Any:
     """Rank the numbers of hooks, which torch counts through the whole process."""
     if not isinstance(state, dict):
@@ -108,6 +119,7 @@ def _ordered(_: object, state: Any) -> Any:
 _KNOWN: tuple[tuple[str, str, Callable[[Any, Any], Any]], ...] = (
     ("sklearn.utils", "Bunch", _bunch),
     ("catboost", "CatBoost", _catboost),
+    ("lightgbm", "Booster", _lightgbm),
     ("sklearn.base", "BaseEstimator", _estimator),
     ("torch.nn", "Module", _torch_module),
     (OrderedDict.__module__, OrderedDict.__name__, _ordered),

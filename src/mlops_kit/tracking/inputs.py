@@ -89,9 +89,10 @@ def record_input(
     kind = _kind(value)
     if kind == "stream":
         note(f"The data {name!r} is a stream that reading would use up: pass a table to have it recorded.")
-        return InputRef(name, kind, "")
     of_its_own = kind in {"array", "sparse"}  # other data has the fingerprint of the table that keeps it
     printed = _fingerprint(name, value, note) if of_its_own else None
+    if kind == "stream" or (printed == "" and is_tensor(value)):  # a sparse tensor, say, has no size in bytes either
+        return InputRef(name, kind, "", _rows(value))
     if not _is_kept(value, kind, limit):
         prepared = prepare(value) if type(value) is dict else None
         printed = printed or (_fingerprint(name, value, note) if prepared is None else prepared.fingerprint)
@@ -240,7 +241,10 @@ def _bytes(value: Any) -> int:
 
 
 def _rows(value: Any) -> int | None:
-    shape = getattr(value, "shape", None)
+    try:
+        shape = getattr(value, "shape", None)
+    except RuntimeError:  # of a nested tensor
+        return None
     if shape:
         return int(shape[0])
     rows = getattr(value, "num_rows", None)

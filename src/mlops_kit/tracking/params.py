@@ -15,10 +15,12 @@ import re
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import Mapping, Sequence, ValuesView
+from collections.abc import Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
@@ -46,6 +48,7 @@ _SCALARS = frozenset({type(None), bool, int, float, str, bytes, bytearray})
 _PLAIN = _SCALARS | {datetime}
 _SHOWN_BY_NAME = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType)
 _RANGES = (range, memoryview, str, bytes, bytearray)
+_SHOWN_AS_SETTINGS = (enum.Enum, os.PathLike, date, time, timedelta, complex, Decimal, Fraction, range, *_SHOWN_BY_NAME)
 _NOT_DATA = _PLAIN | {dict, list, tuple, set, frozenset}
 
 
@@ -234,7 +237,7 @@ def _leaf(value: Any) -> Any:
     if inspect.isroutine(value) or isinstance(value, type):
         place = f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', '?')}"
         return Repr(type_name(value), place, _whole(value))
-    if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):  # a number of numpy or torch
+    if _is_scalar(value):
         item = value.item()
         return item if type(item) in _SCALARS else safe_repr(value)
     return safe_repr(value)
@@ -375,17 +378,39 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _is_plain_object(value: Any, attributes: dict[str, Any]) -> bool:
-    """Check whether an object is no more than plain values with names, and has no text of its own."""
-    return inspect.getattr_static(value, "__repr__") is object.__repr__ and all(map(_is_plain, attributes.values()))
-
-
-def _is_plain(value: Any, depth: int = 3) -> bool:
-    if type(value) in _PLAIN:
-        return True
-    if depth == 0 or type(value) not in {dict, list, tuple}:
+    """Check whether an object is no more than settings with names, at any depth, and has no text of its own."""
+    if inspect.getattr_static(value, "__repr__") is not object.__repr__:
         return False
-    items = value.values() if type(value) is dict else value
-    return all(_is_plain(item, depth - 1) for item in islice(items, _MAX_ITEMS))
+    waiting = deque(attributes.values())
+    for _ in range(_MAX_REFERENTS):
+        if not waiting:
+            return True
+        parts = _parts_of_setting(waiting.popleft())
+        if parts is None:
+            return False
+        waiting.extend(islice(parts, _MAX_ITEMS))
+    return False
+
+
+def _parts_of_setting(value: Any) -> Iterable[Any] | None:
+    """Return the parts of a value that a configuration may hold, none of a number, text or name; None for others."""
+    if type(value) in _PLAIN or isinstance(value, _SHOWN_AS_SETTINGS) or _is_scalar(value):
+        return ()
+    if is_data(value):
+        return None
+    named = _named_fields(value)
+    members = _as_mapping(value) if named is None else named
+    if members is not None:
+        return [item for _, item in islice(members.items(), _MAX_ITEMS)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    has_text = inspect.getattr_static(value, "__repr__") is not object.__repr__
+    return None if has_text else _attributes(value).values() or None
+
+
+def _is_scalar(value: Any) -> bool:
+    """Check whether a value is one number of numpy or torch."""
+    return getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
 
 
 def _holds_data(attributes: dict[str, Any]) -> bool:
