@@ -238,7 +238,7 @@ class Places:
         return np.where(found >= since, found, -1)
 
     def labelled(self, ids: Sequence[str], labels: Sequence[Any], numbers: Numbers) -> tuple[Any, Any]:
-        """Tell which of predictions that were found have a label, and whether it is the same as that given."""
+        """Return which of the predictions that were found have a label, and whether it is the same as that given."""
         keys, told = keys_of(ids), _texts(labels)
         known, same = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
         if len(keys):

@@ -190,7 +190,7 @@ class Segments:
             )
 
     def forget(self) -> None:
-        """Hold no rows any more."""
+        """Drop the rows that are held."""
         self._held.clear()
 
     def read_bytes(self, segment: Segment) -> bytes:

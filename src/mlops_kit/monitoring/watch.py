@@ -196,7 +196,7 @@ class Watch:
     keys: Mapping[str, RecentKeys] = field(default_factory=dict)
 
     def plain(self, context: Context) -> dict[str, Any]:
-        """Give it as plain values, all but the alerts, and profiles that the reference has."""
+        """Return it as plain values, all but the alerts, and profiles that the reference has."""
         return {
             "rows": self.rows,
             "logged": self.logged,
@@ -319,7 +319,7 @@ def see_window(watch: Watch, table: pa.Table, context: Context, now: datetime) -
 
 
 def hold(plain: pa.Table, rules: Iterable[Expectation], now: datetime) -> QualityReport:
-    """Hold features against rules, by the names that the user knows."""
+    """Check features against rules, by the names that the user knows."""
     table = plain.rename_columns([unescaped(name) for name in plain.column_names])
     return check(table, rules, now=now, profile=glance(table))
 
@@ -408,7 +408,7 @@ def _version_in(key: str) -> str:
 
 
 def answered(table: pa.Table, profile: TableProfile | None, version: str = UNNAMED) -> tuple[QualityResult, ...]:
-    """Hold the predictions of a version against those of the reference, if it holds any."""
+    """Compare the predictions of a version with those of the reference, if it holds any."""
     known = None if profile is None else profile.by_name.get(PREDICTION)
     alone = None if profile is None or known is None else replace(profile, columns=(known,))
     results = check_answers(table.select([PREDICTION]), alone)

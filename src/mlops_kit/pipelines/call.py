@@ -115,7 +115,7 @@ class RunningCall:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Let what happens in the block belong to this call, and not what an earlier attempt has left."""
+        """Count what happens in the block as part of this call, in place of what an earlier attempt has left."""
         self.forget()
         with self._innermost():
             yield
@@ -125,7 +125,7 @@ class RunningCall:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Let what is logged in the block belong to another run; what it depends on, the call around depends on too."""
+        """Leave what is logged in the block to another run; what it depends on, the call around depends on too."""
         outer = _innermost.get()
         self._is_apart = True
         with self._innermost():

@@ -133,7 +133,7 @@ class Execution:
         return result
 
     def _wait(self) -> None:
-        """Let nothing go on behind the end of the pipeline: what has not begun is cancelled."""
+        """End all work with the pipeline: what has not begun is cancelled."""
         for future in self._futures:
             future.cancel()
         for future in self._futures:
@@ -281,7 +281,7 @@ class Execution:
     def _pass_on(
         self, outer: RunningCall, attempt: Attempt, at: datetime, expires: datetime | None, unrepeatable: str | None
     ) -> None:
-        """Let the call around depend on what a call inside of it depends on."""
+        """Make the call around depend on what a call inside of it depends on."""
         options = attempt.options
         outer.ends_by(expires)
         if options.fresh_for is not None:

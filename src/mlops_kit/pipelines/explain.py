@@ -70,7 +70,7 @@ def why(run: Run, step: str) -> Why:
 
 
 def explained(run: Run, calls: list[StepCall]) -> list[StepCall]:
-    """Say of the calls that ran for want of a result what had changed since the run before, as far as that is cheap."""
+    """Add to the calls that ran for want of a result what had changed since the run before, as far as that is cheap."""
     wanted = [index for index, call in enumerate(calls) if call.why == NEW and call.key is not None][:_EXPLAINED]
     if not wanted:
         return calls

@@ -158,7 +158,7 @@ class Pipeline(Generic[P, R]):
         return why(self._latest(), step.place if isinstance(step, Step) else step)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
-        """Say what a call would do, from the calls of the last run; nothing of yours runs.
+        """Return what a call would do, from the calls of the last run; nothing of yours runs.
 
         Parameters
         ----------

@@ -127,7 +127,7 @@ class Catalog:
         return self.open(check_name(name, what=self.what))
 
     def ask(self, name: str, question: Callable[[State], Answer]) -> Answer:
-        """Ask what the journal of a name says now, in one look; raise as `journal` does."""
+        """Return what the journal of a name says now, in one look; raise as `journal` does."""
         return self._asked(name, question, self.open(check_name(name, what=self.what)).read)
 
     def glance(self, name: str, question: Callable[[State], Answer], *, on_trust: bool = False) -> Answer:
@@ -225,7 +225,7 @@ class Catalog:
         return Listing([(entries[seq], said[seq]) for seq in kept.values() if seq in entries], problems)
 
     def folded(self, name: str, question: Callable[[State], Answer], *, as_of: AsOf | None) -> Answer:
-        """Ask what the journal of a name says now, or said at a moment."""
+        """Return what the journal of a name says now, or said at a moment."""
         if as_of is None:
             return self.ask(name, question)
         state: State = {}

@@ -373,7 +373,7 @@ class _Checker:
         return read_part(self._backend, key, begin, end) or b""
 
     def _check_parts(self, key: str, manifest: Manifest) -> None:
-        """Hold what a manifest says of its parts against their footers."""
+        """Compare what a manifest says of its parts with their footers."""
         rows = sum(part.rows for part in manifest.parts)
         if not rows == manifest.rows == manifest.header.get("rows", rows):
             raise IntegrityError(f"It says that its parts have {rows:,} rows, and that they are {manifest.rows:,}.")

@@ -112,7 +112,7 @@ class Journal:
             return self._asked(self._standing(on_trust=on_trust), question)
 
     def glance_at(self, version: int, question: Callable[[State], Answer]) -> Answer:
-        """Ask as `glance` does, with the `mlops_kit.records.versions.Place` of a version as ``place``, if it is there.
+        """Look as `glance` does, with the `mlops_kit.records.versions.Place` of a version as ``place``, if it is there.
 
         The first look reads no more than a page of a long history, and believes the hint: the entry that made the
         version must say so. Who looks again has more to ask, and reads the whole fold.

@@ -151,7 +151,7 @@ _COUNTED = ("duplicate", "conflicting", "corrected", "unknown", "late", "empty")
 
 
 def _versions(record: MonitorRecord) -> Iterator[str]:
-    """Say which versions answered, the latest first."""
+    """Describe which versions answered, the latest first."""
     for one in reversed(record.versions):
         yield f"{one.name}: {one.predictions:,} predictions, {one.labelled:,} with their truth"
 

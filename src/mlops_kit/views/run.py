@@ -269,7 +269,7 @@ def _sheet(facts: RunFacts) -> Sheet:
 
 
 def steps_text(steps: Sequence[StepCall]) -> tuple[str, ...]:
-    """Say what became of the calls of steps: one by one if they are few, else counted by step.
+    """Describe what became of the calls of steps: one by one if they are few, else counted by step.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def step_counts(steps: Sequence[StepCall]) -> tuple[str, ...]:
 
 
 def step_line(call: StepCall) -> str:
-    """Say in one line what became of a call, and why.
+    """Describe in one line what became of a call, and why.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class Why:
     opaque: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as plain values.
+        """Return it as plain values.
 
         Returns
         -------
@@ -122,7 +122,7 @@ def why_text(why: Why) -> str:
 
 
 def change_text(change: Change) -> str:
-    """Say in what two calls differ.
+    """Describe in what two calls differ.
 
     Examples
     --------
