@@ -1,7 +1,9 @@
 """Evidence: bets are fair while nothing changes, find what does, and the same rows give the same bits."""
 
+import base64
 import json
 import math
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -161,7 +163,9 @@ def test_bets_are_their_closed_forms():
     c, p = 200, pooled / 100
     closed = gammaln(c) - gammaln(c + 10) + sum(gammaln(c * p + counts) - gammaln(c * p) - counts * np.log(p))
     assert won[-2] == pytest.approx(closed)
-    assert bets.spike(np.array([3]), n, 1 / 256)[0, 1] == pytest.approx(3 * math.log(16) - 3 * math.log(1 + 15 / 256))
+    assert bets.spike(np.array([3]), np.array([3]), np.array([1 / 256]))[1, 0] == pytest.approx(
+        3 * math.log(16) - 3 * math.log(1 + 15 / 256)
+    )
     for weights in (bets.fixed_weights(40), bets.level_weights(2), bets.level_weights(7)):
         assert weights.sum() == pytest.approx(1)
     assert bets.NUMBER_WEIGHTS.sum() + bets.SPIKE_WEIGHT == pytest.approx(1)
@@ -273,6 +277,30 @@ def test_bets_on_spikes_of_another_kind_begin_again(reference, codes):
     assert read.spike_from.tolist() == [state.steps, state.rows]
     assert np.array_equal(read.won, state.blocks[0].won)
     assert np.array_equal(State.from_members(plan, state.members(plan)).blocks[0].spikes, state.blocks[0].spikes)
+
+
+def test_cells_that_a_stream_does_not_have_win_nothing(reference, codes):
+    plan = Plan.of(reference, monitor="m")
+    state = run(plan, codes, [3000])
+    members = state.members(plan)
+    numbers, known = plan.blocks[0], state.blocks[0]
+    assert numbers.padding.any()
+    assert not known.spikes.transpose(0, 2, 1)[numbers.padding].any()
+    filled = np.where(numbers.padding[:, None], np.float32(5), known.spikes)
+    members["blocks"][0]["spikes"] = base64.b64encode(zlib.compress(filled.tobytes())).decode()
+    assert State.from_members(plan, members).members(plan) == state.members(plan)
+
+
+def test_totals_are_the_pool_in_the_bins_of_effects(reference):
+    odd = draw(np.random.default_rng(6), 3000, shift=3.0, missing=0.2, mix=(0.5, 0.0, 0.5))
+    unseen = odd.set_column(2, "plan", pa.array(["new", *odd["plan"].to_pylist()[1:]]))
+    plan = Plan.of(reference, monitor="m")
+    state = run(plan, encode_table(unseen, reference), [1000, 3000])
+    for block, known in zip(plan.blocks, state.blocks, strict=True):
+        for row, (pool, totals) in enumerate(zip(known.pool, known.totals[-1], strict=True)):
+            below = np.cumsum(np.where(block.seen[row], pool, 0))
+            inside = np.diff(below[block.ends[row] - 1], prepend=0)
+            assert totals.tolist() == [*inside.tolist(), int(pool[~block.seen[row]].sum())]
 
 
 def test_a_column_that_is_not_there_leaves_its_evidence_as_it_is(reference, codes):

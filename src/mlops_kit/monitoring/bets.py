@@ -18,7 +18,7 @@ arXiv:2110.06177.
 from __future__ import annotations
 
 from functools import cache
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from scipy.special import gammaln, ndtri
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 LOCATIONS = np.array([0.1, -0.1, 0.2, -0.2, 0.4, -0.4, 0.8, -0.8])
 SCALES = np.array([0.65, 0.87, 1.15, 1.5])
@@ -141,10 +142,17 @@ def tail(counts: Ints, numbers: Ints) -> Floats:
     return bets
 
 
-def spike(counts: Floats | Ints, numbers: Ints, share: Floats | float) -> Floats:
-    """Bet that a bin of probability q is r times as full: k log r − n log(1 + q(r − 1)); the last axis is r."""
-    won: Floats = counts[..., None] * np.log(SPIKE_RATIOS)
-    won -= np.asarray(numbers)[..., None] * np.log1p(np.asarray(share)[..., None] * (SPIKE_RATIOS - 1))
+def spike(counts: Ints, numbers: Ints, shares: NDArray[_Float]) -> NDArray[_Float]:
+    """Bet that a bin of probability q is r times as full: k log r − n log(1 + q(r − 1)); the last axis but one is r.
+
+    It is as exact as the type of the shares.
+    """
+    kind = shares.dtype
+    ratios = SPIKE_RATIOS[:, None]
+    lost = shares[..., None, :] * (ratios - 1).astype(kind)
+    np.log1p(lost, out=lost)
+    won: NDArray[_Float] = counts[..., None, :].astype(kind) * np.log(ratios).astype(kind)
+    won -= lost * numbers[..., None, :].astype(kind)
     return won
 
 
@@ -254,5 +262,5 @@ def fixed_bets(counts: Ints, pooled: Ints) -> Floats:
     groups = np.minimum((upper - shares / 2) * SHAPE_CELLS, SHAPE_CELLS - 1).astype(np.intp)
     grouped = np.bincount(groups, counts, SHAPE_CELLS).astype(np.int64)
     parts: Floats = np.bincount(groups, shares, SHAPE_CELLS).astype(np.float64)
-    spikes = spike(counts, np.full(len(counts), number), shares)
+    spikes = spike(counts, np.array([number]), shares)
     return np.concatenate([won, dirichlet(grouped, parts), spikes.ravel()])

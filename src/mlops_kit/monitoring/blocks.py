@@ -67,34 +67,41 @@ class Block:
     seen: NDArray[np.bool_]
 
     @cached_property
-    def own(self) -> NDArray[np.bool_]:
-        """Which cells each stream has, of those of the widest."""
-        found: NDArray[np.bool_] = np.arange(self.reference.shape[1]) < np.array(self.cells)[:, None]
+    def padding(self) -> NDArray[np.bool_]:
+        """Which cells a stream does not have, of those of the widest."""
+        found: NDArray[np.bool_] = np.arange(self.reference.shape[1]) >= np.array(self.cells)[:, None]
+        return found
+
+    @cached_property
+    def spike_weights(self) -> Floats:
+        """The weight of each bet on a spike in a stream."""
+        return SPIKE_WEIGHT / len(SPIKE_RATIOS) / np.array(self.cells)
+
+    @cached_property
+    def bins(self) -> Codes:
+        """In which bin of effects each cell is, and after the last cell what stands for no value."""
+        streams, cells = self.reference.shape
+        found = np.full((streams, cells + 1), MISSING, np.uint16)
+        for row, ends in enumerate(self.ends):
+            inside = np.searchsorted(ends, np.arange(cells), side="right")
+            found[row, :-1] = np.where(self.seen[row], inside, len(ends))
         return found
 
     @cached_property
     def totals(self) -> Ints:
         """How many rows of the reference are in each bin."""
-        return self.binned(self.reference[:, None])[:, 0]
+        return np.stack([self.binned_row(row, counts) for row, counts in enumerate(self.reference)])
 
-    def binned(self, counts: Ints) -> Ints:
-        """Sum counts of shape (streams, steps, cells) over the bins in which effects are measured."""
-        return _binned(counts, self.seen, self.ends)
+    def binned(self, cells: Codes) -> Ints:
+        """Count cells of shape (streams, steps, width) in the bins in which effects are measured."""
+        streams, width = self.bins.shape
+        place = np.minimum(cells, np.uint16(width - 1)) + (np.arange(streams) * width)[:, None, None]
+        return _counts(self.bins.ravel().take(place), self.ends.shape[1] + 1)
 
     def binned_row(self, row: int, counts: Ints) -> Ints:
         """Sum counts of one stream, of shape (cells,), over its bins."""
-        wide = np.zeros((1, 1, self.reference.shape[1]), np.int64)
-        wide[0, 0, : len(counts)] = counts
-        found: Ints = _binned(wide, self.seen[[row]], self.ends[[row]])[0, 0]
+        found: Ints = np.bincount(self.bins[row, : len(counts)], counts, self.ends.shape[1] + 1).astype(np.int64)
         return found
-
-
-def _binned(counts: Ints, seen: NDArray[np.bool_], ends: Ints) -> Ints:
-    below = np.cumsum(counts * seen[:, None], axis=2)
-    until = np.take_along_axis(below, ends[:, None, :] - 1, axis=2)
-    never = counts.sum(axis=2) - below[:, :, -1]
-    found: Ints = np.concatenate([np.diff(until, axis=2, prepend=0), never[:, :, None]], axis=2)
-    return found
 
 
 def number_block(
@@ -293,6 +300,9 @@ class BlockState:
                 if state.crossed[row] >= 0:
                     state.frozen[row] = block.totals[row], totals[0, row] - block.totals[row]
                     state.onset[row] = 0
+        np.copyto(
+            state.spikes, 0, where=block.padding[: len(state.spikes), None]
+        )  # some releases kept what is in no cell
         return replace(state, totals=totals)
 
     def bet(self, block: Block, cells: Codes, steps: int) -> tuple[BlockState, Floats, Ints, Ints]:
@@ -310,31 +320,21 @@ class BlockState:
         Returns
         -------
         tuple
-            The state with the rows in its pool; the logarithms of the e-values, of shape (streams, steps, bets); and
-            the counts of each step and the pool after it, of shape (streams, steps, cells).
+            The state with the rows in its pool, and the totals of each step remembered; the logarithms of the e-values,
+            of shape (streams, steps, bets); and the counts of each step and the pool after it, of shape (streams,
+            steps, cells).
         """
         counts = _counts(cells, self.pool.shape[1])
-        pooled = np.cumsum(counts, axis=1)
-        pooled += self.pool[:, None]
+        pooled = _summed(self.pool, counts)
+        totals = _summed(self.totals[-1], block.binned(cells)).transpose(1, 0, 2)
         shape = self.shape.copy()
         if block.kind == "number":
             draws = draw_ranks(cells, counts, pooled, block.keys, steps)
             bets = number_bets(draws, counts.sum(axis=2), shape)
         else:
             bets = level_bets(counts, pooled)
-        return replace(self, pool=pooled[:, -1], shape=shape), bets, counts, pooled
-
-    def remember(self, block: Block, pooled: Ints, kept: NDArray[np.bool_]) -> BlockState:
-        """Remember the totals of these steps: first of those remembered before, then of those in `pooled`."""
-        old = len(self.totals)
-        fresh = block.binned(pooled[:, kept[old:]]).transpose(1, 0, 2)
-        return replace(self, totals=np.concatenate([self.totals[kept[:old]], fresh]))
-
-    def totals_at(self, block: Block, pooled: Ints, place: int, row: int) -> Ints:
-        """Return the totals of a stream after a step, which is one of those remembered or of those after them."""
-        old = len(self.totals)
-        found: Ints = self.totals[place, row] if place < old else block.binned_row(row, pooled[row, place - old])
-        return found
+        totals = np.concatenate([self.totals, totals])
+        return replace(self, pool=pooled[:, -1], shape=shape, totals=totals), bets, counts, pooled
 
     def multiply(self, bets: Floats, weight: float, before: int) -> None:
         """Multiply what was won by what one step won, a change having perhaps begun right before it.
@@ -353,12 +353,14 @@ class BlockState:
         _climb(self.climb, self.start, bets, before)
 
     def bet_on_spikes(
-        self, counts: Ints, pooled: Ints, point: tuple[int, int], weigh: Callable[[int, int], float]
+        self, block: Block, counts: Ints, pooled: Ints, point: tuple[int, int], weigh: Callable[[int, int], float]
     ) -> None:
         """Bet on cells as spikes.
 
         Parameters
         ----------
+        block : Block
+            The streams.
         counts, pooled : array of shape (streams, cells)
             How many values of a step are in each cell, and how many of the pool, the step included.
         point : pair of int
@@ -372,11 +374,15 @@ class BlockState:
         steps, rows = self.spike_from.tolist()
         if point[1] - rows < SPIKE_ROWS:
             return
-        shares = pooled / np.maximum(pooled.sum(axis=1), 1)[:, None]
+        totals = np.maximum(pooled.sum(axis=1), 1).astype(np.float32)
+        shares = pooled.astype(np.float32) / totals[:, None]
         won = spike(self.spike_counts, self.spike_counts.sum(axis=1)[:, None], shares)
-        held = (self.spikes + weigh(steps, point[0])) * np.exp(won.transpose(0, 2, 1))
-        self.spikes[:] = np.minimum(held, _MOST)
-        _climb(self.spike_climb, self.spike_start, won[..., 0].astype(np.float32), rows)
+        _climb(self.spike_climb, self.spike_start, won[:, 0], rows)
+        np.add(self.spikes, weigh(steps, point[0]), out=self.spikes)
+        with np.errstate(over="ignore"):
+            np.multiply(self.spikes, np.exp(won, out=won), out=self.spikes)
+        np.minimum(self.spikes, _MOST, out=self.spikes)
+        np.copyto(self.spikes, 0, where=block.padding[:, None])
         self.spike_counts[:] = 0
         self.spike_from[:] = point
 
@@ -384,12 +390,12 @@ class BlockState:
         """Average over the bets of each stream: give log Σ π A."""
         weighted = self.won + block.weights
         top = weighted.max(axis=1)
-        safe = np.where(np.isfinite(top), top, 0.0)
-        with np.errstate(divide="ignore"):
-            found: Floats = np.log(np.exp(weighted - safe[:, None]).sum(axis=1)) + safe
-            if len(self.spikes):
-                won = np.where(block.own, self.spikes.sum(axis=1, dtype=np.float64), 0.0).sum(axis=1)
-                found = np.logaddexp(found, np.log(won / len(SPIKE_RATIOS) / np.array(block.cells) * SPIKE_WEIGHT))
+        weighted -= top[:, None]
+        found: Floats = np.log(np.exp(weighted, out=weighted).sum(axis=1)) + top
+        if len(self.spikes):
+            won = self.spikes.reshape(len(self.spikes), -1).sum(axis=1, dtype=np.float64)
+            with np.errstate(divide="ignore"):
+                found = np.logaddexp(found, np.log(won * block.spike_weights))
         return found
 
     def leading(self, block: Block, row: int) -> int:
@@ -398,7 +404,7 @@ class BlockState:
         if len(self.spikes):
             most = self.spikes[row, :, : block.cells[row]].max(axis=0)
             cell = int(most.argmax())
-            won = float(most[cell]) * SPIKE_WEIGHT / len(SPIKE_RATIOS) / block.cells[row]
+            won = float(most[cell]) * block.spike_weights[row]
             if won > 0 and np.log(won) > self.won[row, best] + block.weights[row, best]:
                 return int(self.spike_start[row, cell])
         return int(self.start[row, best])
@@ -451,6 +457,14 @@ def _spread(pool: Sequence[int], reference: Ints) -> Ints:
     part = np.floor(rest * (pool[-1] / max(1, int(rest.sum())))).astype(np.int64)
     part[0] += pool[-1] - part.sum()
     return np.concatenate([np.asarray(pool[:-1], np.int64), part])
+
+
+def _summed(first: Ints, counts: Ints) -> Ints:
+    """Add the counts of each step to those before; of wide steps that takes a fraction of what cumsum takes."""
+    sums = np.empty_like(counts)
+    for step in range(counts.shape[1]):
+        first = np.add(first, counts[:, step], out=sums[:, step])
+    return sums
 
 
 def _counts(cells: Codes, width: int) -> Ints:

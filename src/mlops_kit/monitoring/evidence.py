@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from mlops_kit.errors import InvalidInput
 from mlops_kit.measures.grids import MISSING, Codes
 from mlops_kit.measures.profile import spend
-from mlops_kit.monitoring.bets import NUMBER_BETS, SPIKE_BET, Floats, Ints
+from mlops_kit.monitoring.bets import NUMBER_BETS, SPIKE_BET, Floats
 from mlops_kit.monitoring.blocks import Block, BlockState, level_block, number_block
 from mlops_kit.monitoring.effect import MATTERS, effect_of
 from mlops_kit.monitoring.ranks import stream_key
@@ -96,7 +96,8 @@ class Stream:
         if self.kind == "number":
             return codes
         if self.kind == "missing":
-            return np.where(codes == MISSING, np.uint16(0), np.uint16(1))
+            there: Codes = (codes != MISSING).astype(np.uint16)
+            return there
         return np.array([*self.groups, MISSING], np.uint16).take(np.minimum(codes, len(self.groups)))
 
 
@@ -359,16 +360,16 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
     for step, (count, size) in enumerate(zip(rows, sizes, strict=True)):
         number = state.steps + step + 1
         weight = math.log(weigh(number - 1, number))
-        for known, bets, counts, pooled in made:
+        for (known, bets, counts, pooled), block in zip(made, blocks, strict=True):
             known.multiply(bets[:, step], weight, count - size)
-            known.bet_on_spikes(counts[:, step], pooled[:, step], (number, count), weigh)
+            known.bet_on_spikes(block, counts[:, step], pooled[:, step], (number, count), weigh)
         found = [known.weigh(block) for known, block in zip(states, blocks, strict=True)]
         if plan.steps_between is None:
             found = [np.logaddexp(evidence, math.log(prior(number, state.pace))) for evidence in found]
         alarm = plan.steps_between is not None and _mean(found) >= plan.limit
         judged = alarm or plan.steps_between is None  # one stream alone spends no budget that is per windows
-        for (known, *_, pooled), block, evidence in zip(made, blocks, found, strict=True):
-            _note(plan, known, block, pooled, evidence, trail[: len(state.trail) + step + 1], judged=judged)
+        for known, block, evidence in zip(states, blocks, found, strict=True):
+            _note(plan, known, block, evidence, trail[: len(state.trail) + step + 1], judged=judged)
             if alarm:
                 known.won[:] = -np.inf
                 known.spikes[:] = 0.0
@@ -376,15 +377,14 @@ def _take(plan: Plan, state: State, blocks: tuple[Block, ...], cells: list[Codes
     steps = state.steps + len(sizes)
     kept = np.array([_is_kept(step, steps) for step, _ in trail])
     shorter = tuple(point for point, keep in zip(trail, kept, strict=True) if keep)
-    after = [known.remember(block, pooled, kept) for (known, *_, pooled), block in zip(made, blocks, strict=True)]
-    return State(rows[-1], steps, shorter, tuple(after), tuple(alarms), state.pace)
+    after = tuple(replace(known, totals=known.totals[kept]) for known in states)
+    return State(rows[-1], steps, shorter, after, tuple(alarms), state.pace)
 
 
 def _note(
     plan: Plan,
     known: BlockState,
     block: Block,
-    pooled: Ints,
     evidence: Floats,
     trail: Sequence[tuple[int, int]],
     *,
@@ -403,7 +403,7 @@ def _note(
         # Only totals that are remembered by now count, however the rows are cut.
         first = next(place for place, (step, past) in enumerate(trail) if past >= onset and _is_kept(step, steps))
         first = min(first, len(trail) - 2)
-        before, now = (known.totals_at(block, pooled, place, row) for place in (first, len(trail) - 1))
+        before, now = (known.totals[place, row] for place in (first, len(trail) - 1))
         known.frozen[row] = before, now - before
         known.onset[row] = onset
     _mark_alerts(plan, known, higher, rows)

@@ -84,20 +84,20 @@ def draw_ranks(codes: NDArray[np.uint16], counts: Ints, pooled: Ints, keys: Word
     """
     streams, steps, width = codes.shape
     bins = pooled.shape[2]
-    lower = np.cumsum(pooled, axis=2) - pooled
+    below = np.cumsum(pooled, axis=2)
     given = codes != MISSING
     place = np.where(given, codes, 0).astype(np.intp)
     place += (np.arange(streams * steps) * bins).reshape(streams, steps, 1)
     counters = _counters(np.arange(first_step, first_step + steps)[:, None], np.arange(width)[None, :], 0)
     scaled = uniforms(keys[:, None, None], counters[None])
     # What is missing has a draw too, which after sorting breaks the ties of a value: it must be as good as any.
-    sizes = np.where(given, pooled.reshape(-1)[place], 1)
+    sizes = np.where(given, pooled.reshape(-1).take(place), 1)
     scaled *= sizes
     whole = np.minimum(scaled.astype(np.int64), sizes - 1)
     scaled -= whole
-    ranks = np.where(given, lower.reshape(-1)[place] + whole, NO_RANK)
+    ranks = np.where(given, below.reshape(-1).take(place) - sizes + whole, NO_RANK)
     ranks.sort(axis=2)
-    _part(ranks, counts, pooled, lower, keys, first_step)
+    _part(ranks, counts, pooled, below, keys, first_step)
     total = pooled.sum(axis=2)[:, :, None]
     draws: Floats = (ranks + scaled) / np.maximum(total, 1)
     np.minimum(draws, 1 - 2.0**-53, out=draws)
@@ -110,7 +110,7 @@ def _counters(step: Ints, row: Ints, turn: Ints | int) -> Words:
     return counters
 
 
-def _part(ranks: Ints, counts: Ints, pooled: Ints, lower: Ints, keys: Words, first_step: int) -> None:
+def _part(ranks: Ints, counts: Ints, pooled: Ints, below: Ints, keys: Words, first_step: int) -> None:
     """Draw again until all ranks of a step differ.
 
     Every set of positions stays as likely as any other, since the rule treats all positions of a bin alike.
@@ -118,26 +118,29 @@ def _part(ranks: Ints, counts: Ints, pooled: Ints, lower: Ints, keys: Words, fir
     streams, steps = np.nonzero(_repeats(ranks).any(axis=2))
     if not len(streams):
         return
-    some, held, low = ranks[streams, steps], pooled[streams, steps], lower[streams, steps]
+    some, held = ranks[streams, steps], pooled[streams, steps]
+    low = below[streams, steps] - held
     have, number = counts[streams, steps], first_step + steps
-    for place, bin_ in np.argwhere((have > 1) & (2 * have > held)).tolist():
+    crowded = (2 * have > held) & (have > 1)
+    for place, bin_ in np.argwhere(crowded).tolist() if crowded.any() else []:
         # Most rows of the bin are new: drawing again would take long, so the positions are shuffled.
         start, size = low[place, bin_], int(held[place, bin_])
         counters = _counters(number[place], np.arange(size), _SHUFFLE + bin_)
         order = np.argsort(uniforms(keys[streams[place]], counters), kind="stable")
         mine = (some[place] >= start) & (some[place] < start + size)
         some[place, mine] = start + order[: have[place, bin_]]
-    turn = 0
+    turn, apart = 0, np.arange(len(some)) * (low.max() + held.max() + 1)  # one sorted list of all bins of all steps
+    starts = (low + apart[:, None]).ravel()
     while True:
         some.sort(axis=1)
         row, column = np.nonzero(_repeats(some))
         if not len(row):
             break
         turn += 1
-        bin_ = (low[row] <= some[row, column][:, None]).sum(axis=1) - 1
-        size = held[row, bin_]
+        bin_ = np.searchsorted(starts, some[row, column] + apart[row], side="right") - 1
+        size = held.ravel().take(bin_)
         draws = uniforms(keys[streams[row]], _counters(number[row], column, turn))
-        some[row, column] = low[row, bin_] + np.minimum((draws * size).astype(np.int64), size - 1)
+        some[row, column] = low.ravel().take(bin_) + np.minimum((draws * size).astype(np.int64), size - 1)
     ranks[streams, steps] = some
 
 
