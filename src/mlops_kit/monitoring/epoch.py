@@ -372,7 +372,7 @@ class Epoch:
 
     def _is_judged(self, rows: pd.DataFrame, until: datetime | None) -> npt.NDArray[np.bool_]:
         """Find the rows whose first labels are judged, or are to be without one that came later."""
-        if self.context.settings.maturity is None:
+        if self.context.settings.maturity is None or rows.empty:
             return np.ones(len(rows), bool)
         late = rows["label_at"] > rows["at"] + timedelta(seconds=self.context.settings.maturity)
         return (late if until is None else late | (rows["at"] <= until)).to_numpy(bool)
