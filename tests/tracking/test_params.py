@@ -431,6 +431,32 @@ def test_a_fingerprint_does_not_let_a_masked_secret_be_guessed():
     assert found.fingerprint is None
 
 
+class Client(BaseEstimator):
+    def __init__(self, api_key=None, depth=3):
+        self.api_key = api_key
+        self.depth = depth
+
+    def fit(self, X, y=None):
+        return self
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda secret: Plain({"password": secret}),
+        lambda secret: Plain({"db": Plain({"url": f"https://ann:{secret}@db/x"})}),
+        lambda secret: Plain({"steps": [{"token": secret}]}),
+        Client,
+    ],
+    ids=["in an object", "in an object within", "in a list", "in an estimator"],
+)
+def test_no_fingerprint_of_what_holds_a_masked_secret_is_kept(make):
+    found = logged(make("one-secret"))
+    assert "fingerprint" not in str(found.params)
+    assert not found.diff(logged(make("two-secrets"))).differences
+    assert "fingerprint" in logged(make(None) if make is Client else Plain({"depth": 3})).params["config"]
+
+
 class Holder:
     def __init__(self, data):
         self.inner = {"deep": [data]}

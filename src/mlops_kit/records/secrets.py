@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_kit.masking import MASK, is_secret_name, masked_text
 from mlops_kit.records.codec import Repr
+from mlops_kit.records.paths import is_described
 
 _FREE = frozenset({"comment", "description", "reason", "source", "tags"})
 _LONGEST = 100_000
@@ -59,7 +60,10 @@ def _masked_within(value: Any) -> Any:
 
 def _masked_entries(value: dict[Any, Any]) -> dict[Any, Any]:
     """Mask the values by their keys, and keys that are secrets themselves."""
-    return masked_names({key: masked(_text(key), item) for key, item in value.items()})
+    shown = {key: masked(_text(key), item) for key, item in value.items()}
+    if is_described(value) and shown["params"] != value["params"]:
+        shown.pop("fingerprint", None)  # the secret could be guessed from that of the whole
+    return masked_names(shown)
 
 
 def masked_names(entries: dict[Any, Any]) -> dict[Any, Any]:
