@@ -164,6 +164,65 @@ def test_columns_may_have_the_names_of_the_log_and_other_odd_ones(live, tmp_path
         assert [name for name in monitor.predictions() if name.startswith("#")] == names[:4]
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("part", ["missing", "length", "never seen", "hour"])
+def test_a_column_that_has_the_name_of_a_part_of_another_is_watched_beside_it(part, live, tmp_path):
+    column = "when" if part == "hour" else "text"
+    taken = f"{column} ({part})"
+
+    def frame(n, seed, up=0.0):
+        rng = np.random.default_rng(seed)
+        made = table(rng, n).select(["text", "when"]).to_pandas()
+        return made.assign(**{taken: rng.normal(up, 1, n), f"{taken}'": rng.normal(size=n)})
+
+    monitor = mk.Monitor(frame(3000, 0), name="odd", store=tmp_path, window=200, moments="when")
+    found = []
+    for seed, up in ((1, 0.0), (2, 2.0)):
+        if live:
+            monitor.log(frame(1000, seed, up), np.zeros(1000), at=pd.Timestamp("2026-05-01", tz="UTC"))
+        found.append(monitor.check(None if live else frame(1000, seed, up)))
+    assert found[0].status == "ok", found[0]
+    assert [alert.subject for alert in found[1].alerts] == [taken]
+    assert found[1].to_frame()["name"].is_unique
+    assert f"{taken}''" in {one.name for one in found[1].features}
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_category_of_what_arrow_cannot_take_out_of_its_codes_is_one_of_texts(live, tmp_path):
+    def frame(n, seed, mean=0.0):
+        return pd.DataFrame({"band": pd.cut(np.random.default_rng(seed).normal(mean, 1, n), [-10, -1, 0, 1, 10])})
+
+    monitor = mk.Monitor(frame(3000, 0), name="bands", store=tmp_path, window=200)
+    found = []
+    for seed, mean in ((1, 0.0), (2, 1.0)):
+        if live:
+            monitor.log(frame(1000, seed, mean), np.zeros(1000), at=pd.Timestamp("2026-05-01", tz="UTC"))
+        found.append(monitor.check(None if live else frame(1000, seed, mean)))
+    assert found[0].status == "ok", found[0]
+    assert [alert.subject for alert in found[1].alerts if alert.kind == "drift"] == ["band"]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_moments_spans_and_times_are_what_they_are_in_each_unit(unit, tmp_path):
+    def frame(n, seed):
+        rng = np.random.default_rng(seed)
+        when = np.datetime64("2026-01-01", unit) + rng.integers(0, 10**7, n).astype("timedelta64[s]")
+        span = rng.integers(0, 1000, n).astype("timedelta64[s]")
+        columns = {"when": pa.array(when, pa.timestamp(unit)), "there": pa.array(when, pa.timestamp(unit, "UTC"))}
+        daily = pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit)
+        clock = pa.array(rng.integers(0, 86_400, n), pa.int32()).cast(pa.time32("s")).cast(daily)
+        return pa.table({**columns, "span": pa.array(span, pa.duration("s")).cast(pa.duration(unit)), "clock": clock})
+
+    monitor = mk.Monitor(frame(3000, 0), name="units", store=tmp_path, window=200, moments="when")
+    monitor.log(frame(1000, 1), np.zeros(1000), at=pd.Timestamp("2026-05-01", tz="UTC"))
+    for report in (monitor.check(), monitor.check(frame(1000, 1))):
+        assert report.status == "ok", report
+        said = report.to_frame().set_index("name")["status"]
+        assert said[["when (hour)", "when (weekday)", "span", "clock", "there"]].tolist() == ["ok"] * 4 + [
+            "not watched"
+        ]
+
+
 def test_columns_of_one_name_are_refused_wherever_rows_come_in(tmp_path):
     twice = pd.DataFrame(np.ones((300, 2)), columns=["a", "a"])
     with pytest.raises(InvalidInput, match=r"one name.*'a'"):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,8 @@ class View:
         Columns of which not even the missing values are, because the user said so.
     notes : tuple of str
         What else limits the verdict.
+    taken : tuple of str
+        Columns of the user's that have the name of a part: the part gets a quote behind it.
     """
 
     categories: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ class View:
     unwatched: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[str, str]:
@@ -104,8 +107,9 @@ class View:
         found: dict[str, str] = {}
         for name, text in self.texts.items():
             kinds = [EMPTY, LENGTH, LETTERS] if text.text else []
-            found |= {f"{name} ({kind})": name for kind in [*kinds, *([UNSEEN] if len(text.seen) else [])]}
-        return found | {f"{name} ({kind})": name for name in self.moments for kind in (HOUR, WEEKDAY)}
+            kinds += [UNSEEN] if len(text.seen) else []
+            found |= {part_name(name, kind, self.taken): name for kind in kinds}
+        return found | {part_name(name, kind, self.taken): name for name in self.moments for kind in (HOUR, WEEKDAY)}
 
     def watched(self, columns: Collection[str]) -> list[str]:
         """Name the columns of a table whose values are compared, derived ones among them."""
@@ -133,26 +137,44 @@ class View:
                 place = table.column_names.index(name)
                 table = table.set_column(place, name, codes_as_text(table.column(name)))
         for name, kind in ((name, kind) for name in self.texts for kind in (EMPTY, LENGTH, LETTERS, UNSEEN)):
-            if f"{name} ({kind})" in self.parts and name in table.column_names:
-                table = _with(table, name, kind, _part(table.column(name), kind, self.texts[name], spent))
+            made = part_name(name, kind, self.taken)
+            if made in self.parts and name in table.column_names:
+                table = _with(table, made, _part(table.column(name), kind, self.texts[name], spent))
         for name in self.moments:
             if name in table.column_names and kind_of(table.column(name).type) == "moment":
                 for kind in (HOUR, WEEKDAY):
-                    table = _with(table, name, kind, _of_moment(table.column(name), kind))
+                    made = part_name(name, kind, self.taken)
+                    table = _with(table, made, _of_moment(table.column(name), kind))
         return table
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values."""
         texts = {name: part.plain() for name, part in self.texts.items()}
         lists = {name: list(getattr(self, name)) for name in ("categories", "moments", "left_out", "notes")}
-        return {"texts": texts, "unwatched": dict(self.unwatched), **lists}
+        taken = {"taken": list(self.taken)} if self.taken else {}
+        return {"texts": texts, "unwatched": dict(self.unwatched), **lists, **taken}
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> View:
         """Read what `plain` wrote."""
         lists = {name: tuple(members[name]) for name in ("categories", "moments", "left_out", "notes")}
         texts = {name: TextPart.of(part) for name, part in members["texts"].items()}
-        return cls(texts=texts, unwatched=dict(members["unwatched"]), **lists)
+        taken = tuple(members.get("taken", ()))
+        return cls(texts=texts, unwatched=dict(members["unwatched"]), taken=taken, **lists)
+
+
+def part_name(name: str, kind: str, taken: Collection[str]) -> str:
+    """Return the name of a part of a column; where a column has that name, with a quote behind it.
+
+    Examples
+    --------
+    >>> part_name("note", "length", []), part_name("note", "length", ["note (length)"])
+    ('note (length)', "note (length)'")
+    """
+    made = f"{name} ({kind})"
+    while made in taken:
+        made += "'"
+    return made
 
 
 def half_of(rows: int) -> npt.NDArray[np.bool_]:
@@ -210,7 +232,8 @@ def view_of(
             if grouped:
                 notes.append(f"{name}: values come in groups or sorted, so new ones are not told from chance.")
     named = tuple(name for name in moments if name in table.column_names and name not in left_out)
-    return View(tuple(categories), texts, named, unwatched, tuple(left_out), tuple(notes))
+    view = View(tuple(categories), texts, named, unwatched, tuple(left_out), tuple(notes))
+    return replace(view, taken=tuple(name for name in table.column_names if name.rstrip("'") in view.parts))
 
 
 def _reason(column: Any, kind: str, *, asked: bool) -> str | None:
@@ -239,8 +262,7 @@ def _short(kind: Any) -> str:
     return named if len(named) <= _LONGEST_ID else f"{named[: _LONGEST_ID - 1]}…"
 
 
-def _with(table: pa.Table, name: str, kind: str, values: Any) -> pa.Table:
-    made = f"{name} ({kind})"
+def _with(table: pa.Table, made: str, values: Any) -> pa.Table:
     if made in table.column_names:
         return table.set_column(table.column_names.index(made), made, values)
     return table.append_column(made, values)

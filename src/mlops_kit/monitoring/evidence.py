@@ -43,6 +43,7 @@ from mlops_kit.measures.grids import MISSING, Codes
 from mlops_kit.measures.profile import spend
 from mlops_kit.monitoring.bets import NUMBER_BETS, SPIKE_BET, Floats
 from mlops_kit.monitoring.blocks import Block, BlockState, level_block, number_block
+from mlops_kit.monitoring.derived import part_name
 from mlops_kit.monitoring.effect import MATTERS, effect_of
 from mlops_kit.monitoring.ranks import stream_key
 from mlops_kit.monitoring.starts import PACE, prior
@@ -164,12 +165,13 @@ class Plan:
         Plan
             The plan.
         """
-        values = {column.name for column in profile.columns} if columns is None else {*columns}
+        named = {column.name for column in profile.columns}
+        values = named if columns is None else {*columns}
         holes = values if missing is None else {*missing}
         streams = []
         for column in profile.columns:
             streams += _value_streams(column) if column.name in values else []
-            streams += _missing_streams(column) if column.name in holes else []
+            streams += _missing_streams(column, named) if column.name in holes else []
         rows = profile.rows - len(spend(profile.rows))
         return cls(monitor, epoch, alpha, tuple(streams), rows, steps_between, min_effect)
 
@@ -473,12 +475,12 @@ def _value_streams(column: ColumnProfile) -> list[Stream]:
     return found
 
 
-def _missing_streams(column: ColumnProfile) -> list[Stream]:
+def _missing_streams(column: ColumnProfile, named: set[str]) -> list[Stream]:
     if not column.rows:
         return []
     later = not column.nulls or column.kind not in {"number", "category"}
     pool = (column.nulls, column.rows - column.nulls)
-    return [Stream(f"{column.name} (missing)", column.name, "missing", pool, later=later)]
+    return [Stream(part_name(column.name, "missing", named), column.name, "missing", pool, later=later)]
 
 
 def _level_groups(column: ColumnProfile) -> tuple[tuple[int, ...], int]:

@@ -20,6 +20,7 @@ from mlops_kit.monitoring.segments import OWN
 
 MOMENT = pa.timestamp("us", tz="UTC")
 _LONGEST = 300
+_UNKEPT = (UnsupportedData, UnicodeEncodeError, pa.ArrowNotImplementedError)
 
 
 def row_count(data: Any) -> int:
@@ -113,7 +114,7 @@ def table_of(data: Any, names: Sequence[str] = ()) -> pa.Table:
     try:
         table = to_arrow(data)
         columns = {name: to_storable(_plain(table.column(name)), name) for name in table.column_names}
-    except (UnsupportedData, UnicodeEncodeError):
+    except _UNKEPT:
         columns = _one_by_one(data)
     return pa.table(columns) if columns else pa.table({}).select([])
 
@@ -233,11 +234,15 @@ def _check_rows(data: Any) -> None:
 
 
 def _plain(column: Any) -> Any:
-    """Take a column out of its dictionary, and out of the views that not every function of Arrow knows."""
+    """Take a column out of its dictionary, and out of types that not every function of Arrow, or no file, knows."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-    return column.cast(views[column.type]) if column.type in views else column
+    known: Any = views.get(column.type, column.type)
+    if getattr(known, "unit", None) == "s":  # a file would keep seconds as bare numbers
+        stamp, span = pa.types.is_timestamp(known), pa.types.is_duration(known)
+        known = pa.timestamp("ms", tz=known.tz) if stamp else pa.duration("ms") if span else pa.time32("ms")
+    return column if known == column.type else column.cast(known, safe=False)
 
 
 def _one_by_one(data: Any) -> dict[str, Any]:
@@ -253,7 +258,7 @@ def _one_by_one(data: Any) -> dict[str, Any]:
         try:
             column = _plain(to_arrow({name: values}).column(0))
             columns[name] = to_storable(column, name)
-        except (UnsupportedData, UnicodeEncodeError):
+        except _UNKEPT:
             columns[name] = _texts(values)
     return columns
 
