@@ -1,5 +1,6 @@
 """Fingerprints of arguments: what the code that gets a value can see of it, and what it cannot."""
 
+import contextvars
 import threading
 
 import numpy as np
@@ -24,6 +25,51 @@ def test_data_of_one_content_in_two_libraries_is_told_apart_however_deep_it_is()
     frame = pl.DataFrame({"a": [1]})
     assert argument_fingerprint(frame).value != argument_fingerprint(frame.to_arrow()).value
     assert argument_fingerprint([frame]).value != argument_fingerprint([frame.to_arrow()]).value
+
+
+class Measured(np.ndarray):
+    """An array of a user's own class."""
+
+
+class Table(pd.DataFrame):
+    """A table of a user's own class."""
+
+    _metadata = ("unit",)
+
+
+def with_unit(value, unit):
+    value.unit = unit
+    return value
+
+
+def of_variable(value):
+    variable = contextvars.ContextVar("v")
+    variable.set(value)
+    return variable
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.array([1], dtype="<i4"), np.array([1], dtype=">i4")),
+        (np.ma.array([1, 2], mask=[0, 1], fill_value=7), np.ma.array([1, 2], mask=[0, 1], fill_value=8)),
+        (pd.date_range("2026", periods=3), pd.DatetimeIndex(["2026-01-01", "2026-01-02", "2026-01-03"])),
+        *[
+            (with_unit(make(), "m"), with_unit(make(), "km"))
+            for make in (lambda: np.ones(2).view(Measured), lambda: Table({"a": [1]}))
+        ],
+        (of_variable(1), of_variable(2)),
+    ],
+)
+def test_what_code_can_read_beside_the_content_counts(one, other):
+    assert argument_fingerprint(one).value == argument_fingerprint(one).value
+    assert argument_fingerprint([one]).value != argument_fingerprint([other]).value
+    assert argument_fingerprint(one).opaque == ()
+
+
+def test_a_file_that_an_array_lies_in_does_not_hide_it(tmp_path):
+    array = np.memmap(tmp_path / "array", dtype="i4", mode="w+", shape=(2,))
+    assert argument_fingerprint(array).opaque == ()
 
 
 def test_what_cannot_be_looked_into_is_named_as_opaque():

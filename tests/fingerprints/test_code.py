@@ -578,8 +578,30 @@ def test_what_cannot_be_seen_is_listed(project):
             return lock, var, file
         """
     )
-    assert code_fingerprint(module.train).opaque == ("train:file", "train:lock", "train:var")
+    assert code_fingerprint(module.train).opaque == ("train:file", "train:lock")
     module.file.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda m: m.var.set(2), lambda m: setattr(m.local, "x", 2), lambda m: delattr(m.local, "x")],
+)
+def test_what_a_context_variable_and_a_thread_local_are_now_counts(project, change):
+    module = project(
+        train="""
+        import contextvars, threading
+        var, local = contextvars.ContextVar("v"), threading.local()
+        local.x = 1
+
+        def train():
+            return var.get(), local.x
+        """
+    )
+    before = code_fingerprint(module.train)
+    assert before == code_fingerprint(module.train)
+    assert before.opaque == ()
+    change(module)
+    assert code_fingerprint(module.train).value != before.value
 
 
 def test_nothing_of_the_user_is_run():

@@ -109,3 +109,15 @@ def test_a_function_that_has_no_name_there_is_kept_whole(store):
     three = 3
     loaded = load_value(store, record_of(store, lambda x: x + three))
     assert loaded(1) == 4
+
+
+@pytest.mark.parametrize("wrap", [lambda part: part, lambda part: {"a": [part]}])
+def test_what_would_come_back_as_another_type_is_refused_and_its_place_named(store, tmp_path, wrap):
+    path = tmp_path / "text"
+    path.write_text("x")
+    with path.open() as file:
+        for part in (file, memoryview(b"x")):
+            value = wrap(part)
+            where = "value" if value is part else r"value\['a'\]\[0\]"
+            with pytest.raises(NotSerializable, match=rf"{where} is of type \S*{type(part).__name__} .*another type"):
+                keep_value(without_sync(store), value, fingerprint=None)

@@ -11,6 +11,7 @@ import functools
 import logging
 import operator
 import sys
+import threading
 import types
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
@@ -49,6 +50,7 @@ _FIXED = {kind: encode for kind, encode in ATOMS.items() if kind is not bytearra
 _SHARING = frozenset({list, tuple, dict, set, frozenset})
 _CACHED = type(functools.cache(len))
 _MEMBER = ("_name_", "_value_")
+_UNSET = object()
 
 found_within: ContextVar[list[ReferenceWriter] | None] = ContextVar("found_within", default=None)
 _busy: ContextVar[frozenset[int]] = ContextVar("_busy", default=frozenset())
@@ -182,6 +184,10 @@ class ReferenceWriter:
             return framed(b"G", self.encode(origin, place), self.encode(get_args(value), place))
         if kind in _C_FUNCTIONS:
             return self._c_function(value, place)
+        if kind in {ContextVar, threading.local}:  # what they are here and now, which changes without notice
+            self._fixed = False
+            now = value.get(_UNSET) if kind is ContextVar else vars(value)
+            return framed(b"c", kind.__name__.encode(), self.encode(now, place))
         return self._object(value, place)
 
     def _sorted(self, rows: list[tuple[Any, ...]], place: str) -> list[bytes]:
@@ -231,6 +237,9 @@ class ReferenceWriter:
             from mlops_kit.fingerprints.values import value_fingerprint  # noqa: PLC0415 - values call us for functions
 
             encoded = framed(b"V", value_fingerprint(value, ordered=True).encode(), *self._labels(value, place))
+            beside = _beside(value)
+            if beside:
+                encoded += framed(b"b", *[self.encode(part, place) for part in beside])
         except Exception:  # noqa: BLE001 - an object's own __reduce_ex__ may raise anything; it is opaque then
             return self.unseen(value, place)
         finally:
@@ -252,7 +261,9 @@ class ReferenceWriter:
         if pandas is None or not isinstance(value, (pandas.DataFrame, pandas.Series, pandas.Index)):
             return []
         if isinstance(value, pandas.Index):
-            return [self.encode(part, place) for part in (list(value.names), value.dtype)]
+            frequency = getattr(value, "freqstr", None)  # of dates that were made as a regular range
+            parts = (list(value.names), value.dtype, *([] if frequency is None else [frequency]))
+            return [self.encode(part, place) for part in parts]
         names, dtypes = (value.columns, list(value.dtypes)) if value.ndim > 1 else (value.name, value.dtype)
         columns = [column for _, column in value.items()] if value.ndim > 1 else [value]
         kinds = [_kinds(column) for column in columns if column.dtype == object]
@@ -320,3 +331,17 @@ def _nests(container: Any) -> bool:
     """Tell whether a container holds others, so that writing it again writes them again too."""
     items = container.values() if type(container) is dict else container
     return any(type(item) in _SHARING for item in items)
+
+
+def _beside(value: Any) -> list[Any]:
+    """Return what code can read from an array or table beside content and labels: byte order, what subclasses add."""
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        beside = [] if value.dtype.isnative else [repr(value.dtype)]
+        if isinstance(value, numpy.ma.MaskedArray):
+            return [*beside, value.fill_value]
+        return beside if module_of(type(value)).partition(".")[0] == "numpy" else [*beside, vars(value)]
+    if pandas is None or not isinstance(value, (pandas.DataFrame, pandas.Series)):
+        return []
+    declared = () if type(value) in {pandas.DataFrame, pandas.Series} else getattr(type(value), "_metadata", ())
+    return [(name, getattr(value, name, None)) for name in declared if name not in {"name", "_name"}]

@@ -13,13 +13,15 @@ _REMEMBERED = 1000
 _LONGEST_PATH = 300
 
 
-def culprit(value: Any) -> tuple[str, Any]:
+def culprit(value: Any, part: Any = None) -> tuple[str, Any]:
     """Find the part of an object at which its pickling fails.
 
     Parameters
     ----------
     value : object
         An object that does not pickle.
+    part : object, optional
+        The part, if it is known; by default it is looked for.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def culprit(value: Any) -> tuple[str, Any]:
     >>> culprit({"parts": [1, threading.Lock()]})[0]
     "['parts'][1]"
     """
-    wanted = _visited(value)
+    wanted = _visited(value) if part is None else [part]
     known: dict[int, tuple[Any, int, str]] = {id(value): (value, 0, "")}
     waiting = deque([value])
     while waiting and len(known) <= _MAX_VISITED:

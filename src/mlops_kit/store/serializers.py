@@ -180,6 +180,8 @@ def _pickled(value: Any, what: str, override: Callable[[Any], Any]) -> bytes:
 
     class Pickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, _OTHERS) and obj not in (sys.stdout, sys.stderr):
+                raise ChangesType(obj)
             reduced = override(obj)
             return super().reducer_override(obj) if reduced is None else reduced  # type: ignore[misc]  # not in its stubs
 
@@ -205,12 +207,24 @@ def _pickling(value: Any, what: str) -> Iterator[None]:
     except Exception as error:
         if is_too_deep(error):
             raise NotSerializable(_too_deep(what, value)) from None  # its trace says the same a thousand times
-        path, cause = culprit(value)
+        path, cause = culprit(value, error.part if isinstance(error, ChangesType) else None)
         raise NotSerializable(
             f"The {what} of type {_type_name(value)} cannot be saved: {what}{path} is of type "
             f"{_type_name(cause)} and does not pickle ({type(error).__name__}: {error}). Remove it before "
             "returning the object, or give its class a __getstate__ that leaves it out."
         ) from error
+
+
+_OTHERS = (io.TextIOWrapper, memoryview)
+"""cloudpickle copies what they show: open files come back as their text, views as bytes."""
+
+
+class ChangesType(TypeError):
+    """An object would come back as one of another type."""
+
+    def __init__(self, part: Any) -> None:
+        super().__init__(f"{type(part).__name__} would come back as another type")
+        self.part = part
 
 
 _LIMIT = (
