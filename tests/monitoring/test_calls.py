@@ -10,7 +10,7 @@ import pytest
 
 import mlops_kit as mk
 from mlops_kit.errors import InvalidInput
-from mlops_kit.monitoring.calls import flat, rows_among
+from mlops_kit.monitoring.calls import flat, rows_among, single
 
 
 def known(*classes, task="multiclass", positive=None):
@@ -51,6 +51,36 @@ def test_columns_that_are_no_probabilities_of_the_classes_are_refused(task, clas
 def test_what_is_no_column_of_predictions_is_refused(predictions):
     with pytest.raises(InvalidInput, match="no column of predictions"):
         flat(predictions, known())
+
+
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        list,
+        np.array,
+        pd.Series,
+        pl.Series,
+        lambda y: np.array(y)[:, None],
+        lambda y: pd.DataFrame({"y": y}),
+        lambda y: pl.DataFrame({"y": y}),
+        lambda y: [[one] for one in y],
+    ],
+)
+def test_labels_of_one_column_are_the_labels_in_whatever_they_come(as_given, tmp_path):
+    frame = pd.DataFrame({"x": [0.0, 1.0] * 200, "p": [0, 1] * 200, "y": [0, 1] * 200})
+    monitor = mk.Monitor(frame, name="labels", prediction="p", target="y", store=tmp_path, window=200)
+    monitor.log_labels(monitor.log(frame[["x"]], frame["p"]), as_given(frame["y"].tolist()))
+    report = monitor.check()
+    assert report.coverage.joined == 400
+    assert report.windows[-1].metrics["accuracy"][0] == 1.0
+
+
+@pytest.mark.parametrize(
+    "labels", [np.ones((2, 2)), pd.DataFrame({"a": [1, 2], "b": [1, 2]}), [[1, 2], [3, 4]], [[1], [2, 3]]]
+)
+def test_more_than_one_column_of_labels_is_refused(labels):
+    with pytest.raises(InvalidInput, match="give one"):
+        single(labels)
 
 
 def test_the_rows_are_found_among_the_arguments():

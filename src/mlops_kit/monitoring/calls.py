@@ -90,22 +90,11 @@ def flat(predictions: Any, known: Callable[[], tuple[str | None, Sequence[Any], 
     >>> flat([[0.1, 0.7, 0.2]], lambda: ("multiclass", ["red", "green", "blue"], None)).tolist()
     ['green']
     """
-    shape = getattr(predictions, "shape", None)
-    if shape is None and not _is_nested(predictions):
+    matrix = _matrix(
+        predictions, "predictions", "give a value for each row, or for each the probabilities of all classes"
+    )
+    if matrix is None:
         return predictions
-    if shape is not None and len(shape) == 1:
-        return predictions
-    import numpy as np  # noqa: PLC0415 - heavy
-
-    try:
-        matrix = np.asarray(predictions)
-    except ValueError:
-        matrix = np.zeros(())  # lists of different lengths
-    if matrix.ndim != _MATRIX or not matrix.shape[1]:
-        raise InvalidInput(
-            f"A {type(predictions).__name__} of {'lists of different lengths' if shape is None else f'shape {shape}'} "
-            "is no column of predictions: give a value for each row, or for each the probabilities of all classes."
-        )
     if matrix.shape[1] == 1:
         return matrix[:, 0]
     task, classes, positive = known()
@@ -119,12 +108,59 @@ def flat(predictions: Any, known: Callable[[], tuple[str | None, Sequence[Any], 
     if matrix.shape[1] == 2:  # noqa: PLR2004 - two classes
         return matrix[:, ordered.index(positive)] if positive in ordered else matrix[:, -1]
     chosen = matrix.argmax(axis=1)
-    return np.array(ordered, dtype=object)[chosen] if ordered else chosen
+    if not ordered:
+        return chosen
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    return np.array(ordered, dtype=object)[chosen]
 
 
-def _is_nested(predictions: Any) -> bool:
+def single(labels: Any) -> Any:
+    """Reduce a table of one column to its values.
+
+    Raises
+    ------
+    InvalidInput
+        There is more than one value for each row.
+
+    Examples
+    --------
+    >>> single([[1], [0]]).tolist(), single([1, 0])
+    ([1, 0], [1, 0])
+    """
+    matrix = _matrix(labels, "labels", "give one label for each id")
+    if matrix is None:
+        return labels
+    if matrix.shape[1] > 1:
+        raise InvalidInput(
+            f"Labels of shape {matrix.shape} are more than one for each id: give one. The outputs of a model that "
+            "predicts several targets are watched by a monitor each."
+        )
+    return matrix[:, 0]
+
+
+def _matrix(values: Any, what: str, wanted: str) -> Any:
+    """Return what has several columns as an array of them, and None for what is one column already."""
+    shape = getattr(values, "shape", None)
+    if (shape is None and not _is_nested(values)) or (shape is not None and len(shape) == 1):
+        return None
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    try:
+        matrix = np.asarray(values)
+    except ValueError:
+        matrix = np.zeros(())  # lists of different lengths
+    if matrix.ndim != _MATRIX or not matrix.shape[1]:
+        raise InvalidInput(
+            f"A {type(values).__name__} of {'lists of different lengths' if shape is None else f'shape {shape}'} "
+            f"is no column of {what}: {wanted}."
+        )
+    return matrix
+
+
+def _is_nested(values: Any) -> bool:
     """Tell whether a list is one of lists or arrays."""
-    if not isinstance(predictions, list | tuple) or not predictions:
+    if not isinstance(values, list | tuple) or not values:
         return False
-    first = predictions[0]
+    first = values[0]
     return isinstance(first, list | tuple) or getattr(first, "ndim", 0) > 0

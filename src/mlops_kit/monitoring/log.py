@@ -156,10 +156,12 @@ class PredictionLog:
 
     def add_labels(self, ids: Any, labels: Any, *, at: Any = None, replace: bool = False) -> None:
         """Log labels; they are never sampled. See `Monitor.log_labels`."""
+        from mlops_kit.monitoring.calls import single  # noqa: PLC0415 - only those who log labels need it
         from mlops_kit.monitoring.rows import held, moments_of, value_count  # noqa: PLC0415 - loads pandas and pyarrow
 
         if isinstance(ids, str):
             ids, labels = [ids], [labels]
+        labels = single(labels)
         rows = value_count(ids, "The ids of labels")
         if rows != value_count(labels, "Labels"):
             raise InvalidInput(f"{rows} ids came with {len(labels)} labels: give one label for each id.")

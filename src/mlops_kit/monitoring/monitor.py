@@ -248,7 +248,7 @@ class Monitor:
         Raises
         ------
         InvalidInput
-            The numbers of ids and labels differ.
+            The numbers of ids and labels differ, or there is more than one column of labels.
         StoreError
             Labels that replace others could not be written; they wait on.
         """
