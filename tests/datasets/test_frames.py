@@ -652,3 +652,26 @@ def test_only_values_that_repeat_are_kept_by_a_dictionary():
     used = {group.column(n).path_in_schema: group.column(n).has_dictionary_page for n in range(3)}
     assert used == {"price": False, "stars": True, "plan": True}
     assert read_parquet(write_parquet(flat)).equals(flat)
+
+
+def _text(data):
+    offsets = pa.py_buffer(np.array([0, len(data)], "int32").tobytes())
+    return pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        _text(b"\xff"),
+        pa.chunked_array([_text(b"sound"), _text(b"\xc3")]),
+        pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), _text(b"\xff")),
+        pa.StructArray.from_arrays([_text(b"\xff")], ["x"]),
+        pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), _text(b"\xff")),
+    ],
+    ids=["text", "chunks", "list", "struct", "dictionary"],
+)
+def test_what_no_reader_of_arrow_can_read_is_refused_by_the_name_of_its_column(column):
+    table = pa.table({"sound": pa.array(["é"] * len(column)), "odd": column})
+    with pytest.raises(UnsupportedData, match="'odd' is no sound Arrow column"):
+        pack(table)
+    assert pack(table.select(["sound"])).table.num_rows == len(column)

@@ -179,6 +179,7 @@ def test_features_and_target_passed_apart_are_told(models):
     ("unnamed", "name"),
     [
         (lambda y: y.to_numpy(), "y"),
+        (lambda y: y.to_numpy()[:, None], "y"),
         (lambda y: pd.Series(y.to_numpy()), "y"),
         (list, "y"),
         (lambda y: pl.Series(y.to_numpy()), "y"),

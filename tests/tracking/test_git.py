@@ -297,6 +297,17 @@ def test_the_configuration_of_a_submodule_runs_nothing_and_its_changes_are_told(
     assert not tool.ran
 
 
+def test_the_changes_of_a_repository_that_was_added_without_being_a_submodule_are_told(committed):
+    committed("clone", "-q", ".", "lib")
+    committed("-c", "advice.addEmbeddedRepo=false", "add", "lib")
+    committed("commit", "-qm", "with a library")
+    assert asked()[0]["dirty"] is False
+    Path("lib/train.py").write_text("depth = 9\n")
+    for _ in range(2):
+        answer, _ = asked()
+        assert (answer["dirty"], answer["left_out"]) == (True, {"submodule": ["lib"]})
+
+
 def test_objects_that_a_partial_clone_lacks_are_not_fetched(committed, tool):
     blob = committed("rev-parse", "HEAD:train.py").strip()
     Path(".git/objects", blob[:2], blob[2:]).unlink()

@@ -109,6 +109,7 @@ def pack(data: object) -> Packed:
     container = _container(data)
     tabular, note = noted(data)
     table = to_arrow(tabular, index="all")
+    _refuse_unsound(table)
     header: Header = {"container": container, "rows": table.num_rows} | ({} if note is None else {"native": note})
     if _container(tabular) == "pandas":
         table, header["pandas"], names = _note(tabular, table)
@@ -125,6 +126,25 @@ def pack(data: object) -> Packed:
     header["types"] = [[field.name, str(field.type), field.nullable] for field in table.schema]
     header["schema"] = schema_to_json(table.schema)
     return Packed(_assembled([to_storable(plain[name], name) for name in plain.column_names], table), header, content)
+
+
+def _refuse_unsound(table: pa.Table) -> None:
+    """Refuse what other programs may pass as text or lists and nobody can read: bytes that are no UTF-8, false offsets.
+
+    Raises
+    ------
+    UnsupportedData
+        Naming the column.
+    """
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_primitive(column.type):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise UnsupportedData(
+                    f"Column {name!r} is no sound Arrow column: {error}. Repair it where it is made, or cast text that "
+                    "is not valid Unicode to binary."
+                ) from error
 
 
 def unpack_pandas(table: pa.Table, header: Header, columns: Iterable[object] | None = None) -> pd.DataFrame:

@@ -31,6 +31,11 @@ class _Known:
         """Whether it is a single column, such as a Series or a one-dimensional array."""
         return len(self.labels) == 1 if self.labels else _shape(self.schema) == (None,)
 
+    @property
+    def is_target(self) -> bool:
+        """Whether it can be a target: a single column, in an array of two dimensions too."""
+        return self.is_column or _shape(self.schema) == (None, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -128,7 +133,7 @@ def declared(model: Any, given: Any) -> Signature:
 
 def _named(target: _Known, features: _Known) -> str | None:
     """Return what the target is called; of one without a name, a name that no feature has; None of several columns."""
-    if not target.is_column:
+    if not target.is_target:
         return None
     free = (name for name in _MADE_UP if name not in features.labels)
     return (target.labels[0] if target.labels else "") or next(free, None)

@@ -68,7 +68,7 @@ class Question:
             self._ask("status", *_STATUS)
             if patch:
                 self._ask("patch", "diff", "HEAD", *_PATCH, _SHALLOW, "--")
-            if submodules is None and os.path.exists(os.path.join(top, ".gitmodules")):
+            if submodules is None:  # also of repositories that were added without a .gitmodules
                 self.listing = self.answer("files")
                 submodules = submodules_in(self.listing)
         except GitRefused as error:
