@@ -179,3 +179,64 @@ def test_classes_and_functions_of_a_script_cross_and_come_back_as_its_own(tmp_pa
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[1, 2, 3] [1, 2, 3]\n{True}\n"
+
+
+@mk.step
+def outer(x):
+    return [where(), where.submit().result()]
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_steps_that_a_step_calls_in_a_forked_process_run_there(tmp_path):
+    @mk.pipeline(store=tmp_path)
+    def run():
+        return outer.submit(1)
+
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor:
+        first, second = run.on(executor)()
+    assert first == second != os.getpid()
+
+
+@mk.step(depends_on=mk.source)
+def text(url):
+    with open(url) as file:
+        return file.read()
+
+
+@mk.step(fresh_for="1h")
+def fresh(x):
+    return x
+
+
+@mk.step
+def reads(path):
+    return text(path)
+
+
+@mk.step
+def asks(x):
+    return where()
+
+
+@mk.step
+def takes(x):
+    return fresh(x)
+
+
+@pytest.mark.parametrize("timeout", [None, 600])
+def test_a_step_depends_on_what_steps_that_it_calls_elsewhere_depend_on(tmp_path, processes, timeout):
+    @mk.pipeline(store=tmp_path / "store")
+    def run(path):
+        return [step.with_options(timeout=timeout).submit(path) for step in (reads, asks, takes)]
+
+    file = tmp_path / "text"
+    answers = []
+    for content in ("one", "another"):
+        file.write_text(content)
+        answers.append(run.on(processes)(str(file))[0])
+    assert answers == ["one", "another"]
+    calls = {call.name.partition(":")[2]: call for call in run.last_run.steps}
+    assert [calls[name].reused for name in ("reads", "asks", "takes")] == [False, False, True]
+    assert "cache=False" in calls["asks"].why
+    store = mk.Store(tmp_path / "store")
+    assert store.results.read(calls["takes"].key).expires is not None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from mlops_kit.errors import IntegrityError, InvalidInput, NotSerializable
 from mlops_kit.fingerprints.arguments import argument_fingerprint, is_atom
 from mlops_kit.pipelines.call import RunningCall, hear
+from mlops_kit.pipelines.context import runner
+from mlops_kit.pipelines.dependencies import dependencies
+from mlops_kit.pipelines.futures import StepFuture, called, resolved
+from mlops_kit.pipelines.reuse import pass_on
 from mlops_kit.pipelines.values import INLINE_BYTES, keep_value
 from mlops_kit.records.metrics import Point
 from mlops_kit.records.run import OutputRef
@@ -81,6 +88,10 @@ class Outcome:
         An argument that it changed in place.
     problems : tuple of str
         What could not be logged.
+    expires : datetime or None
+        When something that it took from another step is no longer fresh.
+    unrepeatable : str or None
+        Why what it called may not stand for another call.
     """
 
     value: OutputRef
@@ -89,6 +100,8 @@ class Outcome:
     observed: Observed
     changed: str | None = None
     problems: tuple[str, ...] = field(default=())
+    expires: datetime | None = None
+    unrepeatable: str | None = None
 
 
 def task(
@@ -138,8 +151,39 @@ class _Collector(Recorder):
         return points is not None
 
 
+class _Within:
+    """Runs the steps that a step calls in another process: with it, so that it depends on what they depend on."""
+
+    def __init__(self, outer: RunningCall, store: str) -> None:
+        self._outer, self._store = outer, store
+
+    def call(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call."""
+        args, kwargs = resolved(args), resolved(kwargs)
+        self._depend(step, args, kwargs)
+        return step.__wrapped__(*args, **kwargs)
+
+    async def call_async(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a call of an async function."""
+        return await self.call(step, args, kwargs)
+
+    def submit(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepFuture[Any]:
+        """Run a call, and return a future."""
+        return called(step.place, partial(self.call, step, args, kwargs))
+
+    def _depend(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        depends = []
+        with suppress(TypeError):  # a call that does not fit fails in itself
+            depends = dependencies(step.options, Form(step.__wrapped__).bound(args, kwargs))
+        pass_on(self._outer, step.place, step.options, depends, at=datetime.now(UTC), store=self._store)
+
+
 def work(given: Task) -> Outcome:
-    """Run a call in this process."""
+    """Run a call in this process, outside of the pipeline that a forked process inherits."""
+    return Context().run(_work, given)
+
+
+def _work(given: Task) -> Outcome:
     store = without_sync(open_store(given.store))
     function = _unpacked(given.function, store, f"function of {given.step}")
     args = [_unpacked(one, store, f"argument of {given.step}") for one in given.args]
@@ -153,6 +197,7 @@ def work(given: Task) -> Outcome:
     activation = activate(Run(store, given.run, recorder, listener=hear))
     try:
         with call.attempt():
+            runner.set(_Within(call, store.url))
             value = function(*args, **kwargs)
     finally:
         deactivate(activation)
@@ -161,7 +206,8 @@ def work(given: Task) -> Outcome:
         ref, data = keep_value(store, value, fingerprint=None, elsewhere=True)
     except NotSerializable as error:
         raise NotSerializable(f"The result of {given.step} cannot come back from the worker: {error}") from error
-    return Outcome(ref, data, call.logged, call.observed, changed, tuple(recorder.problems))
+    problems = tuple(recorder.problems)
+    return Outcome(ref, data, call.logged, call.observed, changed, problems, call.expires, call.unrepeatable)
 
 
 def returned(outcome: Outcome, store: Store, step: str) -> Any:

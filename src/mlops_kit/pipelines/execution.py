@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter, sleep
 from types import TracebackType
@@ -20,12 +20,12 @@ from mlops_kit.masking import masked_text
 from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
 from mlops_kit.pipelines.crossing import returned, task, work
-from mlops_kit.pipelines.dependencies import FUNCTION, dependencies
+from mlops_kit.pipelines.dependencies import dependencies
 from mlops_kit.pipelines.explain import NEW, explained
 from mlops_kit.pipelines.futures import StepFuture, called, resolved
 from mlops_kit.pipelines.keys import Inputs, inputs_of, states
 from mlops_kit.pipelines.options import StepOptions
-from mlops_kit.pipelines.reuse import FRESH_SHARE, find
+from mlops_kit.pipelines.reuse import find, pass_on
 from mlops_kit.pipelines.step import Step
 from mlops_kit.pipelines.timeouts import in_time, stopped_after
 from mlops_kit.pipelines.values import keep_value
@@ -170,6 +170,9 @@ class Execution:
         self._log(outcome.logged)
         call.absorb(outcome.logged)
         call.changed_argument = outcome.changed
+        call.ends_by(outcome.expires)
+        if outcome.unrepeatable is not None:
+            call.cannot_be_repeated(outcome.unrepeatable)
         for read in outcome.observed.reads:
             note_read(**{"state": None, **read})
         for place in outcome.observed.changes:
@@ -282,19 +285,11 @@ class Execution:
         self, outer: RunningCall, attempt: Attempt, at: datetime, expires: datetime | None, unrepeatable: str | None
     ) -> None:
         """Make the call around depend on what a call inside of it depends on."""
-        options = attempt.options
         outer.ends_by(expires)
-        if options.fresh_for is not None:
-            outer.ends_by(at + timedelta(seconds=FRESH_SHARE * options.fresh_for))
-        if not options.cache:
-            outer.cannot_be_repeated(f"it calls {attempt.name}, which is never reused (cache=False)")
-        elif unrepeatable is not None:
+        if attempt.options.cache and unrepeatable is not None:
             outer.cannot_be_repeated(unrepeatable)
-        for one in attempt.inputs.depends if attempt.inputs is not None else ():
-            if one["kind"] == FUNCTION:
-                outer.cannot_be_repeated(f"it calls {attempt.name}, which depends on what {one['name']}() returns")
-            else:
-                note_read(**one, store=self._store.url)
+        depends = attempt.inputs.depends if attempt.inputs is not None else []
+        pass_on(outer, attempt.name, attempt.options, depends, at=at, store=self._store.url)
 
     @contextmanager
     def _attempt(self, call: RunningCall) -> Iterator[None]:

@@ -8,10 +8,13 @@ from typing import Any
 
 from mlops_kit.errors import IntegrityError, NewerFormat, NotFound, NotSerializable, UntrustedArtifact
 from mlops_kit.masking import quoted
-from mlops_kit.pipelines.dependencies import moved
+from mlops_kit.pipelines.call import RunningCall
+from mlops_kit.pipelines.dependencies import FUNCTION, moved
+from mlops_kit.pipelines.options import StepOptions
 from mlops_kit.pipelines.values import load_value
 from mlops_kit.records.step import StepRecord
 from mlops_kit.store import keys
+from mlops_kit.store.observed import note_read
 from mlops_kit.store.store import Store
 
 FRESH_SHARE = 0.9
@@ -81,6 +84,21 @@ def stale(record: StepRecord, store: Store, *, fresh_for: float | None, now: dat
     if record.expires is not None and now >= record.expires:
         return "a result that it took from another step is no longer fresh"
     return next((why for read in record.reads if (why := moved(read, store)) is not None), None)
+
+
+def pass_on(
+    outer: RunningCall, name: str, options: StepOptions, depends: list[dict[str, Any]], *, at: datetime, store: str
+) -> None:
+    """Make a call depend on what was declared for a step that it calls."""
+    if options.fresh_for is not None:
+        outer.ends_by(at + timedelta(seconds=FRESH_SHARE * options.fresh_for))
+    if not options.cache:
+        outer.cannot_be_repeated(f"it calls {name}, which is never reused (cache=False)")
+    for one in depends:
+        if one["kind"] == FUNCTION:
+            outer.cannot_be_repeated(f"it calls {name}, which depends on what {one['name']}() returns")
+        else:
+            note_read(**one, store=store)
 
 
 def _require_logged(record: StepRecord, store: Store) -> None:
