@@ -338,6 +338,9 @@ def test_predictions_stay_in_the_order_of_their_time_with_what_is_known_of_them(
     assert list(rows.columns[-3:]) == ["amount", "age", "plan"]
     assert monitor.predictions(since=START + timedelta(hours=1))["id"].tolist() == ["later"]
     assert len(monitor.predictions(since="1d")) == 0
+    assert len(monitor.predictions(since=str(START.date()))) == len(monitor.predictions(since=START.date())) == 4
+    with pytest.raises(InvalidInput, match="since='soon'"):
+        monitor.predictions(since="soon")
 
 
 def test_a_function_that_predicts_is_watched_and_stays_as_it_is(monitor, caplog):

@@ -109,10 +109,14 @@ def test_a_sink_that_fails_or_hangs_keeps_no_other_from_its_alerts(monkeypatch, 
     def hanging(alerts):
         hang.wait(10)
 
-    failed = deliver((sink_of(one), [alert()]) for one in (broken, hanging, received.extend))
+    def leaving(alerts):
+        raise SystemExit("left")
+
+    failed = deliver((sink_of(one), [alert()]) for one in (broken, hanging, leaving, received.extend))
     hang.set()
     assert received == [alert()]
-    assert sorted(reason for reason in failed.values()) == ["RuntimeError: told", "no answer within 0.3 seconds"]
+    said = ["RuntimeError: told", "SystemExit: left", "no answer within 0.3 seconds"]
+    assert sorted(reason for reason in failed.values()) == said
     assert "alerts did not reach" in caplog.text
 
 

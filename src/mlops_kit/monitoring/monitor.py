@@ -9,7 +9,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops_kit.errors import InvalidInput, NotFound, NotSerializable
@@ -516,4 +516,4 @@ def _moment(since: Any) -> datetime | None:
     except OverflowError:
         return None
     except InvalidInput:
-        return as_of_moment(since)
+        return as_of_moment(since, name="since", day=time.min)

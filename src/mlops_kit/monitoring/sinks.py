@@ -245,7 +245,7 @@ def deliver(due: Iterable[tuple[Sink, Sequence[Alert]]]) -> dict[str, str]:
 def _attempt(sink: Sink, alerts: Sequence[Alert], problem: list[str]) -> None:
     try:
         sink.deliver(list(alerts))
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything, and others wait for their alerts
+    except BaseException as error:  # noqa: BLE001 - a user's function may raise anything, and others wait for their alerts
         problem[:] = [f"{type(error).__name__}: {error}"]
     else:
         problem.clear()

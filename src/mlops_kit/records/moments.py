@@ -1,4 +1,4 @@
-"""Moments as users write them: what ``as_of=`` accepts."""
+"""Moments as users write them: what ``as_of=`` and ``since=`` accept."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from mlops_kit.errors import InvalidInput
 AsOf: TypeAlias = str | date | datetime
 
 
-def as_of_moment(as_of: AsOf) -> datetime:
+def as_of_moment(as_of: AsOf, *, name: str = "as_of", day: time = time.max) -> datetime:
     """Read a moment in the past.
 
     Parameters
     ----------
     as_of : str, date or datetime
         ISO 8601. A bare date means the end of that day in UTC; a time without a zone is in UTC.
+    name : str
+        What the argument is called, for the messages.
+    day : time
+        What a bare date means.
 
     Returns
     -------
@@ -45,13 +49,13 @@ def as_of_moment(as_of: AsOf) -> datetime:
             )
         except ValueError as error:
             raise InvalidInput(
-                f"as_of={as_of!r} is not a date or time: write '2026-05-01' or '2026-05-01T12:30:00+02:00'."
+                f"{name}={as_of!r} is not a date or time: write '2026-05-01' or '2026-05-01T12:30:00+02:00'."
             ) from error
     if isinstance(moment, datetime):
         try:
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except OverflowError as error:
-            raise InvalidInput(f"as_of={as_of!r} is before the year 1 or after the year 9999 in UTC.") from error
+            raise InvalidInput(f"{name}={as_of!r} is before the year 1 or after the year 9999 in UTC.") from error
     if isinstance(moment, date):
-        return datetime.combine(moment, time.max, UTC)
-    raise InvalidInput(f"as_of={as_of!r} is not a date or time: pass text in ISO 8601, a date or a datetime.")
+        return datetime.combine(moment, day, UTC)
+    raise InvalidInput(f"{name}={as_of!r} is not a date or time: pass text in ISO 8601, a date or a datetime.")
