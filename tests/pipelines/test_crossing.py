@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 import mlops_kit as mk
-from mlops_kit.errors import InvalidInput, NotSerializable, RecordingWarning
+from mlops_kit.errors import InvalidInput, MlopsKitError, NotSerializable, RecordingWarning
 from mlops_kit.pipelines.crossing import returned, task, work
 from mlops_kit.store.store import without_sync
 
@@ -240,3 +241,34 @@ def test_a_step_depends_on_what_steps_that_it_calls_elsewhere_depend_on(tmp_path
     assert "cache=False" in calls["asks"].why
     store = mk.Store(tmp_path / "store")
     assert store.results.read(calls["takes"].key).expires is not None
+
+
+class Picky(Exception):
+    """Pickles, and cannot be read again."""
+
+    def __init__(self, first, *, second):
+        super().__init__(first)
+
+
+class Held(Exception):
+    """Does not pickle."""
+
+    def __init__(self):
+        super().__init__("held")
+        self.lock = threading.Lock()
+
+
+@mk.step
+def raises(kind):
+    raise Picky("picky", second=2) if kind is Picky else Held()
+
+
+@pytest.mark.parametrize("kind", [Picky, Held])
+def test_an_exception_that_cannot_cross_is_named_and_the_pool_goes_on(tmp_path, processes, kind):
+    @mk.pipeline(store=tmp_path)
+    def run(step, *args):
+        return step.submit(*args)
+
+    with pytest.raises(MlopsKitError, match=rf"raises raised .*{kind.__name__}, which does not pickle: "):
+        run.on(processes)(raises, kind)
+    assert run.on(processes)(where) != os.getpid()

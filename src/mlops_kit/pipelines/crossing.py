@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from mlops_kit.errors import IntegrityError, InvalidInput, NotSerializable
+from mlops_kit.errors import IntegrityError, InvalidInput, MlopsKitError, NotSerializable
 from mlops_kit.fingerprints.arguments import argument_fingerprint, is_atom
 from mlops_kit.pipelines.call import RunningCall, hear
 from mlops_kit.pipelines.context import runner
@@ -179,8 +180,28 @@ class _Within:
 
 
 def work(given: Task) -> Outcome:
-    """Run a call in this process, outside of the pipeline that a forked process inherits."""
-    return Context().run(_work, given)
+    """Run a call in this process, outside of the pipeline that a forked process inherits.
+
+    Raises
+    ------
+    MlopsKitError
+        What the call raised cannot cross.
+    """
+    try:
+        return Context().run(_work, given)
+    except BaseException as error:
+        if not _crosses(error):
+            kind = f"{type(error).__module__}.{type(error).__qualname__}"
+            raise MlopsKitError(f"The step {given.step} raised {kind}, which does not pickle: {error}") from error
+        raise
+
+
+def _crosses(error: BaseException) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was pickled here a moment ago
+    except Exception:  # noqa: BLE001 - an exception of the user's may do anything when it is pickled
+        return False
+    return True
 
 
 def _work(given: Task) -> Outcome:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import pickle
 from collections.abc import Awaitable
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mlops_kit.errors import MlopsKitError, StepTimeout
 from mlops_kit.pipelines.crossing import Outcome, Task, work
@@ -53,18 +52,7 @@ def _answer(there: Connection, given: Task) -> None:
         answer: tuple[Outcome | None, BaseException | None] = work(given), None
     except BaseException as error:  # noqa: BLE001 - it is raised on the other side
         answer = None, error
-    there.send_bytes(_sendable(answer, given.step))
-
-
-def _sendable(answer: Any, step: str) -> bytes:
-    try:
-        data = pickle.dumps(answer)
-        pickle.loads(data)  # noqa: S301 - what was pickled here a moment ago
-    except Exception:  # noqa: BLE001 - an exception of the user's may do anything when it is pickled
-        kind = type(answer[1])
-        message = f"The step {step} raised {kind.__module__}.{kind.__qualname__}, which does not pickle: {answer[1]}"
-        data = pickle.dumps((None, MlopsKitError(message)))
-    return data
+    there.send(answer)
 
 
 async def in_time(seconds: float | None, step: str, made: Awaitable[R]) -> R:
