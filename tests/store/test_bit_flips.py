@@ -23,10 +23,13 @@ SEED, FLIPS = 20261122, 1000
 _BEGIN = b'"kind":"begin"'
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SOUND = Path(__file__).parents[1] / "compat" / "v1"
-HINTS = {"head", "mark", "sweep", "lease", "resume", "object: of an epoch that is over"}
+HINTS = {"head", "mark", "sweep", "lease", "resume", "object: of an epoch that is over", "object: of a result"}
 """What is no content, or none any more: with it damaged, every read gives the right answer all the same."""
 SPARES = {"start", "object: environment"}
 """What reads may do without: another record repeats it, or only a warning about another Python rests on it."""
+
+TORN = {"step"}
+"""What a power cut may tear: fsck names it, its step runs again, and for gc it names nothing."""
 
 
 class Noting(MemoryBackend):
@@ -59,6 +62,7 @@ def kinds(files):
         {digest for begin in some for _, digest in references(begin)} for some in (begins[:-1], begins[-1:])
     )
     named.update(dict.fromkeys(old - present, "of an epoch that is over"))
+    named.update(dict.fromkeys(_named_by_results_only(files), "of a result"))
     found = {}
     for key in files:
         folder, _, name = key.rpartition("/")
@@ -73,6 +77,26 @@ def kinds(files):
         else:
             found[key] = folder.removeprefix("gc/").rstrip("s") or "store"
     return found
+
+
+def _named_by_results_only(files):
+    """Find the objects that the results of steps need, and nothing else: their steps run again if they are lost."""
+    names = {
+        key: {digest for _, digest in references(json.loads(data))}
+        for key, (data, _) in files.items()
+        if data.startswith(b'{"')
+    }
+
+    def needed(keys):
+        found, new = set(), set().union(*(names[key] for key in keys))
+        while new:
+            found |= new
+            inner = (names.get(f"objects/{digest[7:9]}/{digest[7:]}", set()) for digest in new)
+            new = set().union(*inner) - found
+        return found
+
+    results = {key for key in names if key.startswith("steps/")}
+    return needed(results) - needed(key for key in names if key not in results and not key.startswith("objects/"))
 
 
 def shown(value):
@@ -175,8 +199,10 @@ def test_each_of_a_thousand_flipped_bits_is_found_by_the_check_and_by_the_read_t
         damaged = {**files, key: (flipped(data, place), at)}
         where = f"bit {place} of {key}, a {kind}"
         report = mk.Store.on(Noting(damaged)).fsck()
-        assert [(problem.kind, problem.key) for problem in report.problems] == [("damaged", key)], where
-        for number in chance.sample(readers[key], min(2, len(readers[key]))):
+        damage = "stale-result" if kind in TORN else "damaged"
+        assert [(problem.kind, problem.key) for problem in report.problems] == [(damage, key)], where
+        meeting = [] if kind in TORN else readers[key]
+        for number in chance.sample(meeting, min(2, len(meeting))):
             try:
                 answer, _ = asked(acts[number], damaged)
             except IntegrityError:

@@ -169,7 +169,7 @@ def rewritten(path, change, secret=None):
     path.with_name("head.json").unlink(missing_ok=True)
 
 
-def naming(digest):
+def naming(digest, size):
     def change(entry):
         return Entry(
             entry.seq,
@@ -178,7 +178,7 @@ def naming(digest):
             entry.by,
             entry.nonce,
             entry.kind,
-            {**entry.body, "object": digest},
+            {**entry.body, "object": digest, "size": size},
             entry.signature,
         )
 
@@ -189,15 +189,16 @@ def test_a_signed_entry_that_names_another_object_vouches_for_nothing(url, write
     write_as(ANN)
     models = mk.ModelStore(url)
     models.register("m", {"a": 1})
-    evil = models.store.objects.put(pickle.dumps({"evil": 1}))
+    pickled = pickle.dumps({"evil": 1})
+    evil = models.store.objects.put(pickled)
     mk.Trust(url).add_signer("ann", SigningKey(ANN).public)
     opened_to_others(url)
     path = url / "journals/models/m/000000000002.json"
-    rewritten(path, naming(evil))
+    rewritten(path, naming(evil, len(pickled)))
     assert fresh(url).get("m:1").digest == evil
     with pytest.raises(UntrustedArtifact, match="not over this entry"):
         fresh(url).load("m:1")
-    rewritten(path, naming(evil), BOB)
+    rewritten(path, naming(evil, len(pickled)), BOB)
     with pytest.raises(UntrustedArtifact, match="not listed"):
         fresh(url).load("m:1")
 
@@ -382,7 +383,7 @@ def test_a_hint_is_not_believed_where_signatures_are_demanded(demanding, write_a
 def test_a_journal_that_was_rewritten_or_cut_below_the_pin_is_noticed(demanding, write_as):
     path = demanding / "journals/models/m/000000000002.json"
     before = path.read_bytes()
-    rewritten(path, lambda entry: unsigned(naming("sha256:" + "0" * 64)(entry)))
+    rewritten(path, lambda entry: unsigned(naming("sha256:" + "0" * 64, 1)(entry)))
     with pytest.raises(IntegrityError, match="not the one that your settings pinned"):
         fresh(demanding).get("m:1")
     path.write_bytes(before)
@@ -466,9 +467,9 @@ def test_without_a_demand_a_revoked_signer_vouches_for_what_was_there_and_for_no
     assert fresh(url).load("m:1") == "before"
     with pytest.raises(UntrustedArtifact, match="revoked"):
         fresh(url).load("m:2")
-    evil = fresh(url).get("m:2").digest
+    evil = fresh(url).get("m:2")
     (url / "journals/models/m/000000000003.json").unlink()
-    rewritten(url / "journals/models/m/000000000002.json", naming(evil), ANN)
+    rewritten(url / "journals/models/m/000000000002.json", naming(evil.digest, evil.size), ANN)
     with pytest.raises(UntrustedArtifact, match="no longer those that stood there"):
         fresh(url).load("m:1")
 

