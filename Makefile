@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n auto --maxprocesses 4
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --randomly-seed=3912926674
 CANDIDATES := python3 python python3.14 python3.13 python3.12 python3.11
 
 # One failing check does not hide what the others have to say; make still ends with an error.

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 
+import cloudpickle
 import numpy as np
 import pytest
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -143,6 +144,16 @@ def test_what_an_older_release_kept_cannot_be_compared_if_it_names_code_of_the_u
     monkeypatch.setattr(unpickling, "python_minor", lambda: "3.99")
     with pytest.warns(OtherPythonWarning, match=r"this is 3\.99"):
         loads[1]()
+
+
+@pytest.mark.parametrize("length", [1, 9, ord("0"), ord("_"), ord("z"), 200])
+def test_a_pickle_names_a_module_only_as_a_whole(length):
+    name = "m" * length
+    for text in (name, f"{name}.inner"):
+        assert unpickling._is_named(name, cloudpickle.dumps(text))
+        assert unpickling._is_named(name, cloudpickle.dumps([text, 1]))
+    for text in (f"n_{name}_seen_", f"{name}s", f"x{name}", f"outer.{name}", ""):
+        assert not unpickling._is_named(name, cloudpickle.dumps(text))
 
 
 def test_what_fails_to_load_says_that_another_python_made_it(own, elsewhere):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def compare_code(saved: Saved, data: bytes, what: str) -> None:
         elif found != recorded:
             changed.add(module)
     if saved.python is None and saved.format in PICKLES and saved.fingerprint is not None:  # by an older release
-        unclear = {name for name in _own_modules() if name.encode() in data}
+        unclear = {name for name in _own_modules() if _is_named(name, data)}
     if changed:
         warnings.warn(
             f"The {what} uses code of {_listed(changed)} that has changed since it was saved: it may answer "
@@ -138,6 +139,13 @@ def compare_code(saved: Saved, data: bytes, what: str) -> None:
 
 def _listed(modules: set[str]) -> str:
     return ", ".join(sorted(modules))
+
+
+def _is_named(module: str, data: bytes) -> bool:
+    """Check whether a pickle names a module, or one in it, as a whole text: `samples` is not in ``n_samples_seen_``."""
+    name = module.encode()  # \x8c and a length stand before a text, and the length may look like a letter
+    whole = rb"(?s)(?:(?<![\w.])|(?<=\x8c.))" + re.escape(name) + rb"(?!\w)"
+    return name in data and re.search(whole, data) is not None
 
 
 def _own_modules() -> list[str]:
