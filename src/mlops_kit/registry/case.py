@@ -390,7 +390,7 @@ def _scores(model: Any, given: Callable[[], Any], classes: int) -> dict[str, Any
 
 
 def _ranking(model: Any, given: Callable[[], Any], classes: Sequence[Any] | None, positive: Any) -> Any:
-    """Ask a model for the numbers that it ranks by: of a classifier of two classes, how likely the positive one is."""
+    """Compute the numbers that a model ranks by: of a classifier of two classes, how likely the positive one is."""
     scored = _scores(model, given, len(classes)) if classes is not None and len(classes) == _TWO else {}
     of_first = positive is not None and classes is not None and positive == classes[0]
     if "probabilities" in scored:

@@ -178,7 +178,7 @@ def change(path: Path | None, edit: Callable[[bytes | None], bytes]) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file of settings: one of the system, which ends with a process that is killed."""
+    """Lock a file of settings: with a lock of the system, which ends with a process that is killed."""
     lock = path.with_name(path.name + ".lock")
     until = time.monotonic() + _BUSY_SECONDS
     if not _threads[0].acquire(timeout=_BUSY_SECONDS):  # the lock of the system does not tell threads apart
