@@ -43,9 +43,10 @@ def test_a_call_with_the_same_code_and_arguments_is_reused_and_returns_an_equal_
     assert type(again) is Split
     assert other == Split([1], [2, 3])
     assert outcomes(run) == [("split", "finished")]
+    made = run.last_run.steps[0].key
     run([1, 2, 3], 1)
     assert outcomes(run) == [("split", "reused")]
-    assert run.last_run.steps[0].key is not None
+    assert run.last_run.steps[0].key == made
 
 
 def test_a_default_that_is_passed_by_name_is_the_same_call(store, outcomes):

@@ -436,10 +436,7 @@ def test_the_files_that_the_users_own_configuration_names_are_read(committed, tm
 def test_git_is_not_asked_where_what_it_reads_first_never_ends(committed, kind, name):
     endless(kind, Path(".git", name))
     answer, _ = asked()
-    if name == "commondir":
-        assert answer is not None
-    else:
-        assert answer["refused"].startswith("it was not asked, for ")
+    assert answer["refused"].startswith("it was not asked, for ")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")

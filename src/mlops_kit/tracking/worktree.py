@@ -13,6 +13,7 @@ from mlops_kit.store.folders import is_regular, kind_of, read_regular
 _MOST = 2000
 _LONGEST = 2**16
 _READ_BY_GIT = (
+    "commondir",
     "HEAD",
     "index",
     "config",
