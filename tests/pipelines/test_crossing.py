@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -240,7 +241,8 @@ def test_a_step_depends_on_what_steps_that_it_calls_elsewhere_depend_on(tmp_path
     assert [calls[name].reused for name in ("reads", "asks", "takes")] == [False, False, True]
     assert "cache=False" in calls["asks"].why
     store = mk.Store(tmp_path / "store")
-    assert store.results.read(calls["takes"].key).expires is not None
+    made = store.results.read(calls["takes"].key)
+    assert timedelta(minutes=50) < made.expires - made.at < timedelta(hours=1)
 
 
 class Picky(Exception):
