@@ -138,8 +138,10 @@ def _packed(value: Any, store: Store, what: str) -> Parcel:
 
 def _unpacked(parcel: Parcel, store: Store, what: str) -> Any:
     """Read what the driver packed: its digest came from there, so its bytes are trusted."""
-    data = store.objects.get(parcel.digest, what=what) if parcel.data is None else parcel.data
-    if digest_of(data) != parcel.digest:
+    data = parcel.data
+    if data is None:
+        data = store.objects.get(parcel.digest, what=what)  # which verifies it
+    elif digest_of(data) != parcel.digest:
         raise IntegrityError(f"The {what} was damaged on the way to this process.")
     return serializers.serializer("cloudpickle").load(data, what=what)
 

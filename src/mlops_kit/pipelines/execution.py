@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from mlops_kit.errors import InvalidInput, MlopsKitError
 from mlops_kit.fingerprints.arguments import argument_fingerprint
-from mlops_kit.masking import masked_text
+from mlops_kit.masking import excerpt, masked_text
 from mlops_kit.pipelines.call import RunningCall, hear, running_call
 from mlops_kit.pipelines.context import runner
 from mlops_kit.pipelines.crossing import returned, task, work
@@ -410,4 +410,4 @@ def _shown_call(attempt: Attempt, kwargs: dict[str, Any]) -> str:
     values = kwargs if attempt.inputs is None else attempt.inputs.values
     shown = {name: repr(masked(name, v)) if _is_short(v) else f"<{type(v).__name__}>" for name, v in values.items()}
     text = ", ".join(f"{name}={value}" for name, value in shown.items())
-    return masked_text(f" with {text}"[:_NOTE]) if text else ""
+    return excerpt(f" with {text}", _NOTE) if text else ""
